@@ -1,0 +1,109 @@
+"""Every key of a run's configuration, with its unit; the other files change some of them.
+
+A key that is None leaves the choice to the row that it belongs to: `schedule.power=None` is what
+resnet_jax.training.schedules.polynomial has in its signature, and setting it with a schedule that has
+no power is an error.
+"""
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+
+def get_config() -> ConfigDict:
+    config = ConfigDict()
+    config.seed = 0  # of initial parameters, data order and every random choice in a step
+
+    config.model = model = ConfigDict()
+    model.family = "cifar"  # cifar: 3x3 stem, three stages; imagenet: 7x7 stem and pool, four
+    model.depth = 20  # layers with weights, counted as the papers do
+    model.stage_depths = ()  # blocks in each stage, in place of depth
+    model.widths = ()  # of each stage; () is the family's, 16-32-64 or 64-128-256-512
+    model.width_factor = 1.0  # multiplies the stages' widths
+    model.stem_width = placeholder(int)  # None is the family's
+    model.branch = placeholder(str)  # basic, bottleneck, bottleneck_v1, wide, deep; None by depth
+    model.kernels = placeholder(tuple)  # of branch wide: kernel sizes, M in B(M)
+    model.pairs = placeholder(int)  # of branch deep: residual pairs in one block
+    model.arrangement = "original"  # a row of models.residual.ARRANGEMENTS
+    model.shortcut = "B"  # a row of models.shortcuts.SHORTCUTS: A, B, C, D, none, ...
+    model.layout = placeholder(str)  # of shortcut A: new channels stand after, or on both_sides
+    model.shortcut_scale = placeholder(float)  # of shortcut constant_scaling
+    model.branch_scale = placeholder(float)  # of shortcut constant_scaling
+    model.gate_bias = placeholder(float)  # initial, of the gated shortcuts
+    model.shortcut_dropout = placeholder(float)  # rate, of shortcut dropout
+    model.zero_init_branch = False  # blocks start as their shortcut
+    model.dropout = 0.0  # rate, before every convolution of a branch but its first
+    model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth
+    model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: not on CPU
+    model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
+
+    config.norm = norm = ConfigDict()
+    norm.name = "batch"  # batch, group, none
+    norm.group_size = placeholder(int)  # of batch: examples that share statistics; None is all
+    norm.momentum = placeholder(float)  # of batch: weight of the old running average
+    norm.epsilon = placeholder(float)  # added to the variance
+    norm.channel_groups = placeholder(int)  # of group
+
+    config.data = data = ConfigDict()
+    data.source = "tfds"  # tfds, digits, synthetic
+    data.name = placeholder(str)  # of tfds: the data set
+    data.dir = placeholder(str)  # of tfds: folder of prepared sets; None is TFDS_DATA_DIR
+    data.train_split = "train"  # tfds slices too: train[:20000]
+    data.eval_split = "test"
+    data.image_size = placeholder(int)  # of synthetic: pixels
+    data.classes = placeholder(int)  # of synthetic
+    data.examples = placeholder(int)  # of synthetic: in each split
+    data.mean = (0.5,)  # of each channel, on the scale of [0, 1]
+    data.std = (0.25,)
+    data.pad = 0  # pixels on each side, for a random crop
+    data.flip = False  # mirror left and right at random
+    data.cutout = 0  # side of the erased square, pixels
+
+    config.train = train = ConfigDict()
+    train.batch_size = 128  # examples in one update, over all devices
+    train.epochs = 10.0  # passes over the training set
+    train.steps = placeholder(int)  # updates, in place of epochs
+    train.accumulate = 1  # parts that a batch is computed in, one after another
+    train.steps_per_call = placeholder(int)  # updates in one compiled call; None: 1 on CPU, else 16
+    train.label_smoothing = 0.0  # share of the target that is uniform
+    train.ema_decay = placeholder(float)  # of the averaged weights that are evaluated; None is off
+
+    config.optim = optim = ConfigDict()
+    optim.name = "sgd"  # sgd, nesterov, adam, adamw, lars, lamb
+    optim.rate = 0.1  # peak learning rate
+    optim.weight_decay = 1e-4
+    optim.decay_rule = "all"  # all, or kernels alone
+    optim.clip_norm = placeholder(float)  # largest global norm of the gradient
+    optim.momentum = placeholder(float)  # of sgd, nesterov, lars
+    optim.b1 = placeholder(float)  # of adam, adamw, lamb
+    optim.b2 = placeholder(float)  # of adam, adamw, lamb
+    optim.eps = placeholder(float)  # of adam, adamw, lamb
+    optim.trust = placeholder(float)  # of lars
+
+    config.schedule = schedule = ConfigDict()
+    schedule.name = "cosine"  # constant, step, cosine, one_cycle, polynomial
+    schedule.warmup_epochs = 0.0
+    schedule.warmup = "gradual"  # gradual, constant
+    schedule.warmup_start = 0.0  # share of the peak at step 0
+    schedule.decay_at = placeholder(tuple)  # of step: fractions of the run
+    schedule.decay_factor = placeholder(float)  # of step
+    schedule.power = placeholder(float)  # of polynomial
+    schedule.final = placeholder(float)  # of cosine, polynomial, one_cycle: share at the end
+    schedule.rise = placeholder(float)  # of one_cycle: fraction of the run
+    schedule.start = placeholder(float)  # of one_cycle: share at the start
+
+    config.eval = evaluation = ConfigDict()
+    evaluation.batch_size = 1_000  # examples
+    evaluation.every_epochs = 1.0  # 0: at the end only
+    evaluation.recalibration_steps = 0  # training batches that give new batch statistics; 0: none
+
+    config.checkpoint = checkpoint = ConfigDict()
+    checkpoint.every_epochs = 1.0  # 0: at the end only
+    checkpoint.keep = 2  # newest
+    checkpoint.keep_best = 1  # by evaluation top-1, beside them
+
+    config.report = report = ConfigDict()
+    report.every_steps = 50  # between two lines of metrics.jsonl; 0: only where one evaluates
+    report.tensorboard = True
+    report.wandb = False
+    report.project = "resnet_jax"  # W&B's
+    return config.lock()

@@ -1,0 +1,272 @@
+"""From a configuration to the parts of a run. No other module reads the keys of a configuration."""
+
+from functools import cached_property, partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from resnet_jax.data.augment import Augmentation
+from resnet_jax.data.resident import ResidentData
+from resnet_jax.data.sources import SOURCES, Source
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.models.scan import stack_blocks, unstack_blocks
+from resnet_jax.models.zoo import resnet
+from resnet_jax.reporting.console import Console
+from resnet_jax.reporting.metrics_file import MetricsFile
+from resnet_jax.reporting.reports import Reports, Sink
+from resnet_jax.reporting.tensorboard import TensorBoard
+from resnet_jax.reporting.wandb import WandB
+from resnet_jax.tables import configure
+from resnet_jax.training import parallel
+from resnet_jax.training.checkpoint import Checkpoints
+from resnet_jax.training.evaluation import Evaluator, Recalibration
+from resnet_jax.training.loop import Run
+from resnet_jax.training.optim import OPTIMIZERS, optimizer
+from resnet_jax.training.schedules import SHAPES, schedule
+from resnet_jax.training.state import TrainState
+from resnet_jax.training.steps import TrainStep
+
+class Assembly:
+    """The parts of the run that a configuration describes, each made when first asked for.
+
+    Raises:
+      UserError: on the first use of a part that the configuration describes wrongly.
+    """
+
+    def __init__(self, config: ConfigDict):
+        self._config = config
+
+    @cached_property
+    def source(self) -> Source:
+        data = self._config.data
+        options = {
+            "name": data.name,
+            "dir": data.dir,
+            "image_size": data.image_size,
+            "classes": data.classes,
+            "examples": data.examples,
+        }
+        return configure(SOURCES, data.source, "data.source", options)()
+
+    @cached_property
+    def train_data(self) -> ResidentData:
+        data = self._config.data
+        augmentation = Augmentation(pad=data.pad, flip=data.flip, cutout=data.cutout)
+        return self._resident(data.train_split, augmentation)
+
+    @cached_property
+    def eval_data(self) -> ResidentData:
+        return self._resident(self._config.data.eval_split, None)
+
+    def _resident(self, split: str, augmentation: Augmentation | None) -> ResidentData:
+        data = self._config.data
+        return ResidentData(
+            self.source.load(split),
+            mean=data.mean,
+            std=data.std,
+            augmentation=augmentation,
+            dtype=jnp.promote_types(self.model.dtype, jnp.float32),
+        )
+
+    @cached_property
+    def model(self) -> ResNet:
+        model, norm = self._config.model, self._config.norm
+        return resnet(
+            family=model.family,
+            classes=len(self.source.class_names),
+            depth=model.depth,
+            stage_depths=model.stage_depths,
+            widths=model.widths,
+            width_factor=model.width_factor,
+            stem_width=model.stem_width,
+            branch=model.branch,
+            branch_options={"kernels": model.kernels, "pairs": model.pairs},
+            arrangement=model.arrangement,
+            shortcut=model.shortcut,
+            shortcut_options={
+                "layout": model.layout,
+                "shortcut_scale": model.shortcut_scale,
+                "branch_scale": model.branch_scale,
+                "gate_bias": model.gate_bias,
+                "shortcut_dropout": model.shortcut_dropout,
+            },
+            norm=norm.name,
+            norm_options={
+                "group_size": norm.group_size,
+                "momentum": norm.momentum,
+                "epsilon": norm.epsilon,
+                "channel_groups": norm.channel_groups,
+            },
+            zero_init_branch=model.zero_init_branch,
+            dropout=model.dropout,
+            survival=model.survival,
+            scan_blocks=not _on_cpu() if model.scan_blocks is None else model.scan_blocks,
+            dtype=model.dtype,
+        )
+
+    @cached_property
+    def mesh(self) -> Mesh:
+        return parallel.data_mesh()
+
+    @cached_property
+    def steps(self) -> int:
+        """Updates in the whole run."""
+        train = self._config.train
+        return train.steps or self._in_steps(train.epochs)
+
+    def _in_steps(self, epochs: float) -> int:
+        """At least one step, unless none is asked for."""
+        per_epoch = self.train_data.examples / self.batch_size
+        return max(1, round(epochs * per_epoch)) if epochs else 0
+
+    @cached_property
+    def batch_size(self) -> int:
+        """Examples in one update."""
+        return self._config.train.batch_size
+
+    @cached_property
+    def _ema_decay(self) -> float | None:
+        return self._config.train.ema_decay
+
+    @cached_property
+    def _seed(self) -> int:
+        return self._config.seed
+
+    @cached_property
+    def learning_rate(self) -> optax.Schedule:
+        config, rate = self._config.schedule, self._config.optim.rate
+        options = {
+            "decay_at": config.decay_at,
+            "decay_factor": config.decay_factor,
+            "power": config.power,
+            "final": config.final,
+            "rise": config.rise,
+            "start": config.start,
+        }
+        return schedule(
+            configure(SHAPES, config.name, "schedule", options),
+            peak=rate,
+            steps=self.steps,
+            warmup_steps=self._in_steps(config.warmup_epochs),
+            warmup=config.warmup,
+            warmup_start=config.warmup_start,
+        )
+
+    def optimizer(self, learning_rate: optax.Schedule) -> optax.GradientTransformation:
+        config = self._config.optim
+        options = {
+            "momentum": config.momentum,
+            "b1": config.b1,
+            "b2": config.b2,
+            "eps": config.eps,
+            "trust": config.trust,
+        }
+        return optimizer(
+            configure(OPTIMIZERS, config.name, "optimizer", options),
+            learning_rate=learning_rate,
+            weight_decay=config.weight_decay,
+            decay_rule=config.decay_rule,
+            clip_norm=config.clip_norm,
+        )
+
+    @cached_property
+    def train_step(self) -> TrainStep:
+        train = self._config.train
+        parallel.check_batch(self.batch_size, train.accumulate, self.mesh.size)
+        return TrainStep(
+            apply=self.model.apply,
+            optimizer=self.optimizer(self.learning_rate),
+            learning_rate=self.learning_rate,
+            label_smoothing=train.label_smoothing,
+            ema_decay=self._ema_decay,
+            accumulate=train.accumulate,
+            unroll=_on_cpu(),
+        )
+
+    def create_state(self) -> TrainState:
+        """A new state on all devices.
+
+        Parameters are drawn in the scanned layout, whose compile time does not grow with depth, so
+        that both layouts start from the same numbers.
+        """
+        # The structure of the state does not depend on what the rate is.
+        optimizer = self.optimizer(optax.constant_schedule(0.0))
+        scanned = self.model.clone(scan_blocks=True)
+        image = jnp.zeros((1, *self.source.image_shape))
+
+        def create(key: jax.Array) -> TrainState:
+            variables = scanned.init(key, image, train=False)
+            if not self.model.scan_blocks:
+                variables = unstack_blocks(variables)
+            return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
+
+        init = jax.jit(create, out_shardings=parallel.replicated(self.mesh))
+        return init(jax.random.key(self._seed))
+
+    def evaluate(self, state: TrainState) -> dict[str, float | int]:
+        """Examples, loss, top1 and top5 of the evaluation split."""
+        variables = state.eval_variables
+        if self._recalibration is not None:
+            variables = self._recalibration(variables)
+        return self._evaluator(variables)
+
+    @cached_property
+    def _evaluator(self) -> Evaluator:
+        batch_size = self._config.eval.batch_size
+        return Evaluator(self.model.apply, self.eval_data, batch_size, self.mesh)
+
+    @cached_property
+    def _recalibration(self) -> Recalibration | None:
+        steps = self._config.eval.recalibration_steps
+        if not steps:
+            return None
+        norm = self.model.make_norm and partial(self.model.make_norm, momentum=0.0)
+        model = self.model.clone(make_norm=norm, dropout=0.0, survival=1.0)
+        return Recalibration(
+            model.apply, self.train_data, self._seed, self.batch_size, steps, self.mesh
+        )
+
+    def run(self) -> Run:
+        config = self._config
+        return Run(
+            mesh=self.mesh,
+            data=self.train_data,
+            create_state=self.create_state,
+            train_step=self.train_step,
+            evaluate=self.evaluate,
+            seed=self._seed,
+            batch_size=self.batch_size,
+            steps=self.steps,
+            steps_per_call=config.train.steps_per_call or (1 if _on_cpu() else 16),
+            report_every=config.report.every_steps,
+            evaluate_every=self._in_steps(config.eval.every_epochs),
+            save_every=self._in_steps(config.checkpoint.every_epochs),
+        )
+
+    def checkpoints(self, workdir: Path) -> Checkpoints:
+        """The run's checkpoints, always in the unrolled layout."""
+        config, scanned = self._config.checkpoint, self.model.scan_blocks
+        return Checkpoints(
+            workdir / "checkpoints",
+            keep=config.keep,
+            keep_best=config.keep_best,
+            to_stored=unstack_blocks if scanned else None,
+            from_stored=stack_blocks if scanned else None,
+        )
+
+    def reports(self, workdir: Path) -> Reports:
+        config = self._config.report
+        sinks: list[Sink] = [MetricsFile(workdir / "metrics.jsonl"), Console(self.steps)]
+        if config.tensorboard:
+            sinks.append(TensorBoard(workdir / "tensorboard"))
+        if config.wandb:
+            sinks.append(WandB(workdir, config.project, self._config.to_dict()))
+        return Reports(sinks)
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"

@@ -1,0 +1,76 @@
+"""What every verb does around its work: flags, one JSON line at the end, one sentence on a mistake."""
+
+import json
+import logging as python_logging
+import os
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags, logging
+
+from resnet_jax.tables import UserError
+
+
+def launch(verb: Callable[[], dict[str, Any]]) -> None:
+    """Parses the flags, runs the verb and prints what it returns as the last line of output.
+
+    A UserError ends the program with status 2 and its sentence on standard error.
+    """
+
+    def main(arguments: list[str]) -> None:
+        if arguments[1:]:
+            raise UserError(f"unexpected argument '{arguments[1]}': flags are written --NAME=VALUE")
+        _prepare()
+        print(json.dumps(verb()), flush=True)
+
+    try:
+        app.run(main, flags_parser=_parse_flags)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _prepare() -> None:
+    # Orbax and JAX tell at length what goes well.
+    logging.set_verbosity(logging.ERROR)
+    python_logging.getLogger("jax").setLevel(python_logging.ERROR)
+
+    import jax
+
+    if jax.config.jax_compilation_cache_dir is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        folder = Path(cache).expanduser() / "resnet_jax" / "compilation"
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    _check_configuration(arguments)
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        raise UserError(f"{error} (--help lists the flags)") from None
+
+
+def _check_configuration(arguments: list[str]) -> None:
+    """Reports what is wrong with --config=FILE and its overrides better than their parser does."""
+    from resnet_jax.configuration import check_key
+
+    names = {}
+    for argument in arguments[1:]:
+        name, _, value = argument.lstrip("-").partition("=")
+        names[name] = value
+    if not names.get("config"):
+        return
+    path, _, text = names["config"].partition(":")
+    if not Path(path).is_file():
+        raise UserError(
+            f"there is no configuration file {path}: give --config one of those in configs/"
+        )
+    get_config = runpy.run_path(path)["get_config"]
+    config = get_config(text) if text else get_config()
+    for name in names:
+        if name.startswith("config."):
+            check_key(config, name.removeprefix("config."))

@@ -1,0 +1,143 @@
+"""Reading, overriding, saving and comparing configurations."""
+
+import ast
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from resnet_jax.tables import UserError, nearest
+
+# Keys that do not change what a run computes, so a run may continue with other values.
+FREE_KEYS = (
+    "report.",
+    "checkpoint.",
+    "data.dir",
+    "eval.batch_size",
+    "train.steps_per_call",
+    "model.scan_blocks",
+)
+
+
+def override(config: ConfigDict, text: str) -> ConfigDict:
+    """Applies what stands behind the colon of --config=FILE:depth=110,shortcut=C.
+
+    A key without a dot belongs to `config.model`; others are written in full.
+
+    Raises:
+      UserError: not of that form, an unknown key, or a value of another type.
+    """
+    # Commas inside parentheses belong to a tuple.
+    for item in filter(None, re.split(r",(?![^(]*\))", text)):
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UserError(
+                f"'{item}' behind the configuration's colon is not KEY=VALUE: write for example"
+                " :depth=110,shortcut=C"
+            )
+        key = key if "." in key or key in config else f"model.{key}"
+        check_key(config, key)
+        set_value(config, key, value)
+    return config
+
+
+def set_value(config: ConfigDict, key: str, text: str) -> None:
+    """Sets a key to a value written as in Python; what is no Python literal is a string."""
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    try:
+        config.update_from_flattened_dict({key: value})
+    except (TypeError, ValueError):
+        expected = type(flatten(config.to_dict())[key]).__name__
+        raise UserError(
+            f"config.{key}={text} has the wrong type: give a value of type {expected}"
+        ) from None
+
+
+def check_key(config: ConfigDict, key: str) -> None:
+    """Raises UserError where the configuration has no such key."""
+    keys = flatten(config.to_dict())
+    if key in keys:
+        return
+    section, _, _ = key.rpartition(".")
+    siblings = [other for other in keys if other.rpartition(".")[0] == section] or list(keys)
+    sections = {other.partition(".")[0]: None for other in keys if "." in other}
+    near = nearest(key, siblings) or nearest(key, keys)
+    raise UserError(
+        f"unknown configuration key '{key}'{near}; valid in '{section or 'config'}':"
+        f" {', '.join(other.rpartition('.')[2] for other in siblings)}"
+        if siblings != list(keys)
+        else f"unknown configuration key '{key}'{near}; sections: {', '.join(sections)}"
+    )
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """{"a": {"b": 1}} -> {"a.b": 1}."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def load(workdir: Path) -> ConfigDict:
+    """Returns the configuration of the run in `workdir`.
+
+    Raises:
+      UserError: there is no run.
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        raise UserError(
+            f"{workdir} holds no run (no {path.name}): give --workdir the folder that"
+            " `python -m resnet_jax.main` wrote"
+        )
+    return ConfigDict(_with_tuples(json.loads(path.read_text()))).lock()
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
+def claim(workdir: Path, config: ConfigDict) -> None:
+    """Writes config.json into a new workdir, or checks that the run there is of the same one.
+
+    Raises:
+      UserError: the workdir holds a run of another configuration, or can't be written.
+    """
+    path = workdir / "config.json"
+    text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
+    if path.exists():
+        _check_same(workdir, old=json.loads(path.read_text()), new=json.loads(text))
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".tmp")
+        draft.write_text(text)
+        os.replace(draft, path)
+    except OSError as error:
+        raise UserError(
+            f"can't write into {workdir} ({error.strerror}): give another --workdir"
+        ) from None
+
+
+def _check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    old, new = flatten(old), flatten(new)
+    changed = [
+        f"{key} was {old.get(key)} and is {new.get(key)}"
+        for key in sorted({*old, *new})
+        if old.get(key) != new.get(key) and not key.startswith(FREE_KEYS)
+    ]
+    if changed:
+        raise UserError(
+            f"{workdir} holds a run of another configuration ({'; '.join(changed)}): give another"
+            " --workdir, or start with the old values to continue that run"
+        )

@@ -1,0 +1,133 @@
+"""Where examples come from: each source knows its images' shape and reads a split into memory."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from resnet_jax.tables import UserError
+
+
+class ImageSet(NamedTuple):
+    """Images in memory and the class of each."""
+
+    images: UInt8[np.ndarray, "examples height width channels"]
+    labels: Int32[np.ndarray, "examples"]
+
+
+class Source(NamedTuple):
+    """A labelled image set.
+
+    Attributes:
+      image_shape: height, width, channels; known without reading an image.
+      class_names: of labels 0, 1, ...
+      load: reads a split by its name; raises UserError where that can't be had.
+    """
+
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    load: Callable[[str], ImageSet]
+
+
+def digits() -> Source:
+    """The 1,797 handwritten 8x8 digits that scikit-learn carries, one channel of 0-255.
+
+    UCI ML hand-written digits (Alpaydin & Kaynak 1998), its test part. A fixed stratified draw of
+    20% of each class is the split 'test', the rest is 'train'.
+    """
+    return Source((8, 8, 1), tuple("0123456789"), _load_digits)
+
+
+def _load_digits(split: str) -> ImageSet:
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    data = load_digits()
+    # The set's own scale is 0 to 16.
+    images = (data.images * (255 / 16)).round().astype(np.uint8)[..., None]
+    train, test = train_test_split(
+        np.arange(len(images)), test_size=0.2, random_state=0, stratify=data.target
+    )
+    chosen = {"train": train, "test": test}
+    if split not in chosen:
+        raise UserError(f"the digits have no split '{split}'; valid: train, test")
+    indices = np.sort(chosen[split])
+    return ImageSet(images[indices], data.target[indices].astype(np.int32))
+
+
+def synthetic(image_size: int = 32, classes: int = 10, examples: int = 1_024) -> Source:
+    """Made-up RGB images that can be learnt: each class is a colour pattern under noise."""
+
+    def load(split: str) -> ImageSet:
+        shape = (image_size, image_size, 3)
+        patterns = np.random.default_rng(0).uniform(0, 255, (classes, *shape))
+        draw = np.random.default_rng([1, *split.encode()])
+        labels = np.arange(examples, dtype=np.int32) % classes
+        images = 0.3 * patterns[labels] + 0.7 * draw.uniform(0, 255, (examples, *shape))
+        return ImageSet(images.astype(np.uint8), labels)
+
+    names = tuple(f"class {number}" for number in range(classes))
+    return Source((image_size, image_size, 3), names, load)
+
+
+def tfds(name: str = "cifar10", dir: str = "") -> Source:
+    """A TensorFlow Datasets image classification set, read without TensorFlow.
+
+    Args:
+      name: of the data set, for example 'cifar10' or 'cifar10:3.0.2'.
+      dir: folder that holds prepared sets; '' is TFDS_DATA_DIR, else ~/tensorflow_datasets.
+
+    Raises:
+      UserError: no such set. `load` raises it where the set is not prepared as ArrayRecord.
+    """
+    import tensorflow_datasets
+
+    folder = dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    folder = os.path.expanduser(folder)
+    try:
+        builder = tensorflow_datasets.builder(name, data_dir=folder)
+    except tensorflow_datasets.core.registered.DatasetNotFoundError:
+        raise UserError(
+            f"TensorFlow Datasets knows no data set '{name}', and {folder} holds none of that name:"
+            " set data.name to one of those that `tfds list` prints"
+        ) from None
+    features = builder.info.features
+    return Source(
+        features["image"].shape, tuple(features["label"].names), partial(_load_tfds, builder)
+    )
+
+
+def _load_tfds(builder: Any, split: str) -> ImageSet:
+    name, folder = builder.info.full_name, builder.data_path.parent.parent
+    prepared = builder.data_path.exists()
+    if not prepared or builder.info.file_format.value != "array_record":
+        state = "stored as TFRecord" if prepared else "not prepared"
+        raise UserError(
+            f"data set {name} is {state} in {folder}, and ArrayRecord is what can be read: prepare"
+            f" it with `pip install tensorflow && tfds build {name} --data_dir={folder}"
+            f" --file_format=array_record`, which fetches {builder.info.download_size} from the"
+            " set's publisher, or point --config.data.dir or TFDS_DATA_DIR at a folder that has it"
+        )
+    if split.split("[")[0] not in builder.info.splits:
+        raise UserError(
+            f"data set {name} has no split '{split}'; valid: {', '.join(builder.info.splits)}"
+        )
+    records = builder.as_data_source(split)
+    # Decoding an image releases the interpreter's lock.
+    with ThreadPoolExecutor() as pool:
+        examples = list(pool.map(records.__getitem__, range(len(records))))
+    return ImageSet(
+        np.stack([example["image"] for example in examples]),
+        np.array([example["label"] for example in examples], np.int32),
+    )
+
+
+SOURCES: dict[str, Callable[..., Source]] = {
+    "digits": digits,
+    "synthetic": synthetic,
+    "tfds": tfds,
+}

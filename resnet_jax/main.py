@@ -1,0 +1,43 @@
+"""Trains a network: python -m resnet_jax.main --config=configs/cifar10.py --workdir=runs/cifar10."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from resnet_jax.command import launch
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Configuration file, for example configs/cifar10.py:depth=110,shortcut=C."
+)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run; by default a folder in runs/ named after the configuration."
+)
+flags.mark_flag_as_required("config")
+
+
+def main() -> dict[str, Any]:
+    from resnet_jax.run import train
+
+    workdir = Path(_WORKDIR.value or default_workdir(sys.argv[1:]))
+    print(f"the run lies in {workdir}", flush=True)
+    return train(_CONFIG.value, workdir)
+
+
+def default_workdir(arguments: list[str]) -> str:
+    """runs/, then the configuration's name and what it was changed by."""
+    flags_given = [argument.lstrip("-").partition("=") for argument in arguments]
+    file, _, changes = next(value for name, _, value in flags_given if name == "config").partition(":")
+    overrides = [
+        f"{name.removeprefix('config.')}={value}"
+        for name, _, value in flags_given
+        if name.startswith("config.")
+    ]
+    parts = [Path(file).stem, *filter(None, [changes]), *overrides]
+    return "runs/" + ",".join(parts).replace("/", "-")
+
+
+if __name__ == "__main__":
+    launch(main)

@@ -1,0 +1,84 @@
+"""The branch F of y = shortcut(x) + F(x), as rows of data."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from resnet_jax.tables import UserError
+
+
+class Convolution(NamedTuple):
+    """One convolution of a branch.
+
+    Attributes:
+      kernel: rows and columns.
+      multiplier: features of its output, as a multiple of the stage's width.
+      strided: whether it carries the stride of a stage-opening block.
+    """
+
+    kernel: int
+    multiplier: int = 1
+    strided: bool = False
+
+
+class Branch(NamedTuple):
+    """A branch: its convolutions, and how many such residual pairs one outer shortcut spans."""
+
+    convolutions: tuple[Convolution, ...]
+    repeats: int = 1
+
+    @property
+    def expansion(self) -> int:
+        """Features of the output, as a multiple of the stage's width."""
+        return self.convolutions[-1].multiplier
+
+    @property
+    def layers(self) -> int:
+        """Convolutions on the longest path through one block."""
+        return len(self.convolutions) * self.repeats
+
+
+def basic() -> Branch:
+    """Two 3x3 convolutions (He et al., arXiv 1512.03385, Figure 5 left)."""
+    return Branch((Convolution(3, strided=True), Convolution(3)))
+
+
+def bottleneck() -> Branch:
+    """1x1, 3x3, 1x1 with four-fold output, the stride in the 3x3 ('v1.5': fb.resnet.torch)."""
+    return Branch((Convolution(1), Convolution(3, strided=True), Convolution(1, multiplier=4)))
+
+
+def bottleneck_v1() -> Branch:
+    """The bottleneck as published, the stride in the first 1x1 (arXiv 1512.03385, Figure 5 right)."""
+    return Branch((Convolution(1, strided=True), Convolution(3), Convolution(1, multiplier=4)))
+
+
+def wide(kernels: Sequence[int] = (3, 3)) -> Branch:
+    """B(M): one convolution of full width for each kernel size of M, the stride in the first.
+
+    Zagoruyko & Komodakis, arXiv 1605.07146, section 2.1.
+    """
+    if not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
+        raise UserError(
+            f"model.kernels={tuple(kernels)} is not a list of odd kernel sizes: give for example"
+            " (3, 1, 3)"
+        )
+    return Branch(tuple(Convolution(k, strided=i == 0) for i, k in enumerate(kernels)))
+
+
+def deep(pairs: int = 2) -> Branch:
+    """`pairs` basic residual blocks, shortcuts around each and one around the whole.
+
+    Zhang et al., 'Residual Networks of Residual Networks', arXiv 1608.02908, section 3.
+    """
+    if pairs < 1:
+        raise UserError(f"model.pairs={pairs} must be at least 1")
+    return Branch(basic().convolutions, repeats=pairs)
+
+
+BRANCHES: dict[str, Callable[..., Branch]] = {
+    "basic": basic,
+    "bottleneck": bottleneck,
+    "bottleneck_v1": bottleneck_v1,
+    "wide": wide,
+    "deep": deep,
+}

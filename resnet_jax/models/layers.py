@@ -1,0 +1,67 @@
+"""The layers that a network is made of, chosen once and handed down to its blocks."""
+
+from typing import Any, NamedTuple, Protocol
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from resnet_jax.models.convolution import convolution
+
+# He et al., arXiv 1502.01852, in the fan-out form of fb.resnet.torch and torchvision.
+HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+
+
+class NormFactory(Protocol):
+    """Makes one normalisation layer: (train, name, dtypes, scale_init) -> (x -> x)."""
+
+    def __call__(self, **options: Any) -> Any: ...
+
+
+class Layers(NamedTuple):
+    """How this network makes a convolution, a norm, an activation and a dropout.
+
+    Attributes:
+      train: batch statistics, dropout and stochastic depth are on.
+      make_norm: None where the network has no normalisation; convolutions then carry a bias.
+      projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
+      dtype: of activations; parameters are float32, or float64 where this is.
+    """
+
+    train: bool
+    make_norm: NormFactory | None
+    projection_norm: bool
+    dtype: Any = jnp.float32
+
+    @property
+    def param_dtype(self) -> Any:
+        return jnp.promote_types(self.dtype, jnp.float32)
+
+    def conv(self, features: int, kernel: int, stride: int = 1, **options: Any) -> nn.Conv:
+        """A convolution that pads (k - 1) / 2 on both sides, as torchvision does.
+
+        It has a bias where no norm follows to make one pointless, or where a `bias_init` is given.
+        """
+        return nn.Conv(
+            features,
+            (kernel, kernel),
+            (stride, stride),
+            padding=[(kernel // 2, kernel // 2)] * 2,
+            use_bias=self.make_norm is None or "bias_init" in options,
+            dtype=self.dtype,
+            param_dtype=self.param_dtype,
+            conv_general_dilated=convolution,
+            **{"kernel_init": HE_NORMAL, **options},
+        )
+
+    def norm(self, **options: Any) -> Any:
+        assert self.make_norm is not None
+        return self.make_norm(
+            train=self.train, dtype=self.dtype, param_dtype=self.param_dtype, **options
+        )
+
+    def activation(self, x: Array) -> Array:
+        return nn.relu(x)
+
+    def dropout(self, rate: float, **options: Any) -> nn.Dropout:
+        return nn.Dropout(rate, deterministic=not self.train, **options)

@@ -1,0 +1,119 @@
+"""Normalisation layers. Statistics are computed in at least float32 whatever the compute type."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from resnet_jax.tables import UserError
+
+Dtype = Any
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation with an explicit statistics group (Ioffe & Szegedy, arXiv 1502.03167).
+
+    In training every `group_size` consecutive examples are normalised by their own mean and
+    (biased) variance, so a result depends on this number and not on how many devices share the
+    batch. The running averages move once a step towards the mean over the groups.
+
+    Attributes:
+      train: use the batch's statistics and update the running ones, else use the running ones.
+      group_size: examples that share statistics; None is the whole batch.
+      momentum: weight of the old running average.
+      epsilon: added to the variance.
+      dtype: of the output.
+    """
+
+    train: bool
+    group_size: int | None = None
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    dtype: Dtype = jnp.float32
+    param_dtype: Dtype = jnp.float32
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch *space channels"]) -> Array:
+        channels = x.shape[-1]
+        shape = (channels,)
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, self.param_dtype)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape, self.param_dtype)
+        scale = self.param("scale", self.scale_init, shape, self.param_dtype)
+        bias = self.param("bias", nn.initializers.zeros, shape, self.param_dtype)
+
+        if not self.train:
+            multiplier = scale * lax.rsqrt(running_var.value + self.epsilon)
+            return (x * multiplier + (bias - running_mean.value * multiplier)).astype(self.dtype)
+
+        grouped = _grouped(x, self.group_size)
+        mean, var = _moments(grouped.astype(self.param_dtype))
+        if not self.is_initializing():
+            for running, batch in ((running_mean, mean), (running_var, var)):
+                batch = batch.reshape(-1, channels).mean(axis=0)
+                running.value = self.momentum * running.value + (1 - self.momentum) * batch
+        multiplier = scale * lax.rsqrt(var + self.epsilon)
+        y = grouped * multiplier + (bias - mean * multiplier)
+        return y.reshape(x.shape).astype(self.dtype)
+
+
+def _grouped(x: Array, group_size: int | None) -> Array:
+    """[batch, ...] -> [groups, group size, ...]; a batch no larger than a group is one group."""
+    batch = x.shape[0]
+    if group_size is None or batch <= group_size:
+        return x[None]
+    if batch % group_size:
+        raise UserError(
+            f"a batch of {batch} can't be split into statistics groups of {group_size}: choose a"
+            " norm.group_size that divides the examples of one forward pass"
+        )
+    return x.reshape(batch // group_size, group_size, *x.shape[1:])
+
+
+def _moments(x: Array) -> tuple[Array, Array]:
+    """Mean and biased variance of each group and channel, as [groups, 1..., channels].
+
+    Both sums read x once; the difference of squares can fall below zero by rounding.
+    """
+    axes = tuple(range(1, x.ndim - 1))
+    mean = x.mean(axes, keepdims=True)
+    mean_square = (x * x).mean(axes, keepdims=True)
+    return mean, jnp.maximum(mean_square - mean * mean, 0)
+
+
+def batch_norm(group_size: int | None = None, momentum: float = 0.9, epsilon: float = 1e-5):
+    """Batch normalisation; `group_size` examples share statistics, None is the whole batch."""
+    return partial(BatchNorm, group_size=group_size, momentum=momentum, epsilon=epsilon)
+
+
+def group_norm(channel_groups: int = 32, epsilon: float = 1e-6):
+    """Group normalisation (Wu & He, arXiv 1803.08494): sees one example, so train does not matter.
+
+    Fewer channels than groups are one channel a group.
+    """
+
+    def layer(*, train: bool, name: str, dtype: Dtype, param_dtype: Dtype, **options: Any):
+        def normalise(x: Array) -> Array:
+            groups = min(channel_groups, x.shape[-1])
+            norm = nn.GroupNorm(groups, epsilon=epsilon, name=name, dtype=dtype,
+                                param_dtype=param_dtype, **options)  # fmt: skip
+            return norm(x)
+
+        return normalise
+
+    return layer
+
+
+def no_norm() -> None:
+    """No normalisation: the letter n falls out of every arrangement and convolutions get a bias."""
+
+
+NORMS: dict[str, Callable[..., Any]] = {
+    "batch": batch_norm,
+    "group": group_norm,
+    "none": no_norm,
+}

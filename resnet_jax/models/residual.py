@@ -1,0 +1,155 @@
+"""The residual block: y = after(shortcut(x) + F(x)), with its arrangement as a row of data."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+from jaxtyping import Array, Float
+
+from resnet_jax.models.branches import Branch
+from resnet_jax.models.layers import Layers
+
+Image = Float[Array, "batch height width channels"]
+
+
+class Arrangement(NamedTuple):
+    """The order of convolution (c), normalisation (n) and activation (a) in a block.
+
+    A network is one long sequence: what stands before the convolutions of a block (its lead) is
+    missing after the stem's convolution and follows the last block. So stem, projection and the
+    layers before the pool all derive from these three strings.
+
+    Attributes:
+      each: around every convolution of the branch but the last.
+      last: around the last convolution of the branch.
+      after: after the addition.
+    """
+
+    each: str
+    last: str
+    after: str
+
+    @property
+    def lead(self) -> str:
+        """What precedes a convolution: pre-activation; '' in the post-activated kinds."""
+        return self.each.split("c")[0]
+
+    @property
+    def stem(self) -> str:
+        return "c" + self.each.split("c")[1]
+
+    @property
+    def projection_norm(self) -> bool:
+        """A projection ends in a norm where the branch does."""
+        return "n" in self.last.split("c")[1]
+
+    def without_norm(self) -> "Arrangement":
+        return Arrangement(*(letters.replace("n", "") for letters in self))
+
+
+# 'Identity Mappings in Deep Residual Networks', arXiv 1603.05027, Table 2 and Figure 4.
+ARRANGEMENTS = {
+    "original": Arrangement("cna", "cn", "a"),
+    "bn_after_addition": Arrangement("cna", "c", "na"),
+    "relu_before_addition": Arrangement("cna", "cna", ""),
+    "relu_only_preactivation": Arrangement("acn", "acn", ""),
+    "full_preactivation": Arrangement("nac", "nac", ""),
+}
+
+
+def run(letters: str, x: Array, layers: Layers, conv: Any = None, **norm_options: Any) -> Array:
+    """Applies convolution, norm and activation in the order that `letters` gives."""
+    for letter in letters:
+        if letter == "c":
+            x = conv(x)
+        elif letter == "n":
+            x = layers.norm(**norm_options)(x)
+        else:
+            x = layers.activation(x)
+    return x
+
+
+class ResidualBlock(nn.Module):
+    """y = after(shortcut(x) + F(x)).
+
+    Attributes:
+      branch: F; one that repeats holds residual blocks of its own inside the outer shortcut.
+      shortcut: a row of SHORTCUTS, options set.
+      width: the stage's width; the output has `width * branch.expansion` features.
+      stride: of the block as a whole.
+      activated: x has been through the arrangement's lead already, which shortcut and branch of a
+        stage-opening block share ('Identity Mappings', appendix; fb.resnet.torch).
+      zero_init_branch: F starts as zero, so that the block starts as its shortcut.
+      dropout: rate before every convolution of the branch but the first (Wide ResNet, section 2.4).
+      stochastic_depth: drop F of an example with probability 1 - survival.
+    """
+
+    branch: Branch
+    arrangement: Arrangement
+    shortcut: Callable[..., Any]
+    layers: Layers
+    width: int
+    stride: int = 1
+    activated: bool = False
+    zero_init_branch: bool = False
+    dropout: float = 0.0
+    stochastic_depth: bool = False
+
+    @nn.compact
+    def __call__(self, x: Image, survival: Any = 1.0) -> Image:
+        features = self.width * self.branch.expansion
+        shortcut, scale = self.shortcut(x, features, self.stride, self.layers)
+        y = self._convolutions(x) if self.branch.repeats == 1 else self._inner_blocks(x)
+        y = scale * y
+        if self.stochastic_depth and self.layers.train:
+            y = self._drop(y, survival)
+        return run(self.arrangement.after, shortcut + y, self.layers, name="norm_after")
+
+    def _convolutions(self, x: Image) -> Image:
+        last = len(self.branch.convolutions)
+        for number, spec in enumerate(self.branch.convolutions, start=1):
+            letters = self.arrangement.last if number == last else self.arrangement.each
+            if self.activated and number == 1:
+                letters = letters.removeprefix(self.arrangement.lead)
+            zero = self.zero_init_branch and number == last
+            if number > 1 and self.dropout:
+                x = self.layers.dropout(self.dropout, name=f"dropout{number}")(x)
+            conv = self.layers.conv(
+                self.width * spec.multiplier,
+                spec.kernel,
+                self.stride if spec.strided else 1,
+                name=f"conv{number}",
+                **({"kernel_init": nn.initializers.zeros} if zero and "cn" not in letters else {}),
+            )
+            zero_scale = {"scale_init": nn.initializers.zeros} if zero and "cn" in letters else {}
+            x = run(letters, x, self.layers, conv, name=f"norm{number}", **zero_scale)
+        return x
+
+    def _inner_blocks(self, x: Image) -> Image:
+        """Residual blocks in a row; the activation after the last addition waits for the outer one."""
+        for number in range(1, self.branch.repeats + 1):
+            is_last = number == self.branch.repeats
+            block = ResidualBlock(
+                branch=self.branch._replace(repeats=1),
+                arrangement=self.arrangement._replace(after="") if is_last else self.arrangement,
+                shortcut=self.shortcut,
+                layers=self.layers,
+                width=self.width,
+                stride=self.stride if number == 1 else 1,
+                activated=self.activated and number == 1,
+                zero_init_branch=self.zero_init_branch,
+                dropout=self.dropout,
+                name=f"pair{number}",
+            )
+            x = block(x)
+        return x
+
+    def _drop(self, y: Image, survival: Any) -> Image:
+        """Stochastic depth (Huang et al., arXiv 1603.09382) per example.
+
+        Kept branches are scaled by 1 / survival, so that evaluation needs no factor.
+        """
+        key = self.make_rng("dropout")
+        keep = jax.random.bernoulli(key, survival, (y.shape[0], 1, 1, 1))
+        return y * keep / survival

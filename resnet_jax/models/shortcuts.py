@@ -1,0 +1,137 @@
+"""The shortcut of y = shortcut(x) + F(x), one function a kind.
+
+A shortcut takes (x, features, stride, layers) and returns the shortcut's output and the factor that
+scales F: 1, except where a scale or a gate acts on the branch as well. It is called while the block's
+module is being built, so the layers that it makes belong to that block.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from resnet_jax.models.layers import Layers
+from resnet_jax.tables import UserError
+
+Image = Float[Array, "batch height width channels"]
+Paths = tuple[Array, Array | float]
+
+
+def _changes_shape(x: Image, features: int, stride: int) -> bool:
+    return x.shape[-1] != features or stride > 1
+
+
+def _subsample_and_pad(x: Image, features: int, stride: int, layout: str = "after") -> Image:
+    missing = features - x.shape[-1]
+    if missing < 0:
+        raise UserError(
+            f"a shortcut that pads with zeros can't go from {x.shape[-1]} to {features} features:"
+            " choose widths that do not shrink, or a shortcut that projects (B, C, D)"
+        )
+    before = missing // 2 if layout == "both_sides" else 0
+    x = x[:, ::stride, ::stride]
+    return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (before, missing - before)))
+
+
+def _projection(x: Image, features: int, stride: int, layers: Layers) -> Image:
+    x = layers.conv(features, 1, stride, name="projection")(x)
+    return layers.norm(name="projection_norm")(x) if layers.projection_norm else x
+
+
+def option_a(x: Image, features: int, stride: int, layers: Layers, layout: str = "after") -> Paths:
+    """Option A: identity; where shapes differ, subsampled and padded with zero channels.
+
+    He et al., arXiv 1512.03385, section 3.3. The new channels stand after the old ones
+    (fb.resnet.torch), or half on both sides (akamaster/pytorch_resnet_cifar10).
+    """
+    if layout not in ("after", "both_sides"):
+        raise UserError(f"unknown model.layout '{layout}'; valid: after, both_sides")
+    return _subsample_and_pad(x, features, stride, layout), 1.0
+
+
+def option_b(x: Image, features: int, stride: int, layers: Layers) -> Paths:
+    """Option B: identity; where shapes differ, a projection (arXiv 1512.03385, section 3.3)."""
+    if not _changes_shape(x, features, stride):
+        return x, 1.0
+    return _projection(x, features, stride, layers), 1.0
+
+
+def option_c(x: Image, features: int, stride: int, layers: Layers) -> Paths:
+    """Option C: y = Wx + F(x) in every block (arXiv 1512.03385, section 4.1)."""
+    return _projection(x, features, stride, layers), 1.0
+
+
+def option_d(x: Image, features: int, stride: int, layers: Layers) -> Paths:
+    """Option D: where shapes differ, average-pool and then project (He et al., arXiv 1812.01187)."""
+    if not _changes_shape(x, features, stride):
+        return x, 1.0
+    if stride > 1:
+        window = (stride, stride)
+        x = nn.avg_pool(x, window, window, padding="SAME", count_include_pad=False)
+    return _projection(x, features, 1, layers), 1.0
+
+
+def none(x: Image, features: int, stride: int, layers: Layers) -> Paths:
+    """No shortcut: the plain twin, y = F(x)."""
+    return jnp.zeros((), x.dtype), 1.0
+
+
+def constant_scaling(
+    x: Image,
+    features: int,
+    stride: int,
+    layers: Layers,
+    shortcut_scale: float = 0.5,
+    branch_scale: float = 0.5,
+) -> Paths:
+    """y = a x + b F(x) ('Identity Mappings', arXiv 1603.05027, section 3.1)."""
+    return shortcut_scale * _subsample_and_pad(x, features, stride), branch_scale
+
+
+def _gate(x: Image, features: int, stride: int, layers: Layers, gate_bias: float) -> Array:
+    bias = nn.initializers.constant(gate_bias)
+    return nn.sigmoid(layers.conv(features, 1, stride, name="gate", bias_init=bias)(x))
+
+
+def exclusive_gating(
+    x: Image, features: int, stride: int, layers: Layers, gate_bias: float = -6.0
+) -> Paths:
+    """y = (1 - g) x + g F(x), g = sigmoid(Wx + b), b starting at `gate_bias` (section 3.1)."""
+    gate = _gate(x, features, stride, layers, gate_bias)
+    return (1 - gate) * _subsample_and_pad(x, features, stride), gate
+
+
+def shortcut_only_gating(
+    x: Image, features: int, stride: int, layers: Layers, gate_bias: float = -6.0
+) -> Paths:
+    """y = (1 - g) x + F(x): the gate acts on the shortcut alone (section 3.1)."""
+    gate = _gate(x, features, stride, layers, gate_bias)
+    return (1 - gate) * _subsample_and_pad(x, features, stride), 1.0
+
+
+def convolution_1x1(x: Image, features: int, stride: int, layers: Layers) -> Paths:
+    """A bare 1x1 convolution in every block (section 3.1); option C is one with a norm."""
+    return layers.conv(features, 1, stride, name="projection")(x), 1.0
+
+
+def dropout(
+    x: Image, features: int, stride: int, layers: Layers, shortcut_dropout: float = 0.5
+) -> Paths:
+    """Dropout on the shortcut's output (section 3.1)."""
+    x = _subsample_and_pad(x, features, stride)
+    return layers.dropout(shortcut_dropout, name="shortcut_dropout")(x), 1.0
+
+
+SHORTCUTS: dict[str, Callable[..., Paths]] = {
+    "A": option_a,
+    "B": option_b,
+    "C": option_c,
+    "D": option_d,
+    "none": none,
+    "constant_scaling": constant_scaling,
+    "exclusive_gating": exclusive_gating,
+    "shortcut_only_gating": shortcut_only_gating,
+    "convolution_1x1": convolution_1x1,
+    "dropout": dropout,
+}

@@ -1,0 +1,62 @@
+"""What a person watches: a progress bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+
+class Console:
+    """Shows loss, accuracy, images a second and the time left.
+
+    Args:
+      steps: of the whole run.
+    """
+
+    def __init__(self, steps: int):
+        self._steps = steps
+        self._bar: tqdm | None = None
+        self._start = 0, 0.0
+
+    def rewind(self, step: int) -> None:
+        if step:
+            print(f"continuing from the checkpoint of step {step}", flush=True)
+        self._start = step, time.perf_counter()
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=self._steps, initial=step, unit="step", dynamic_ncols=True)
+
+    def write(self, step: int, metrics: dict[str, Any]) -> None:
+        has_evaluation = "eval/top1" in metrics
+        line = f"step {step}/{self._steps}  {describe(metrics)}"
+        if self._bar is None:
+            print(f"{line}  {self._time_left(step)} left", flush=True)
+            return
+        self._bar.update(step - self._bar.n)
+        self._bar.set_postfix_str(
+            f"loss {metrics['train/loss']:.4f}, {metrics['images_per_second']:,.0f} images/s"
+        )
+        if has_evaluation:
+            self._bar.write(line)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _time_left(self, step: int) -> str:
+        first, start = self._start
+        seconds = (time.perf_counter() - start) / (step - first) * (self._steps - step)
+        return tqdm.format_interval(seconds)
+
+
+def describe(metrics: dict[str, Any]) -> str:
+    """One line of the figures that matter."""
+    words = [
+        f"loss {metrics['train/loss']:.4f}",
+        f"top1 {metrics['train/top1']:.4f}",
+        f"lr {metrics['lr']:.4g}",
+        f"{metrics['images_per_second']:,.0f} images/s",
+    ]
+    if "eval/top1" in metrics:
+        words.append(f"| test loss {metrics['eval/loss']:.4f} top1 {metrics['eval/top1']:.4f}")
+    return "  ".join(words)

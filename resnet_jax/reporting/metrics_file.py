@@ -1,0 +1,36 @@
+"""metrics.jsonl: one JSON object a line, each step once, also after a resume."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+
+class MetricsFile:
+    """Appends lines, each on disk when `write` returns to the extent that a killed process loses none."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._file = path.open("a")
+
+    def rewind(self, step: int) -> None:
+        """Drops lines after `step`, and what a killed process left half written."""
+        self._file.close()
+        kept = [line for line in read_lines(self._path) if line["step"] <= step]
+        draft = self._path.with_suffix(".tmp")
+        draft.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        os.replace(draft, self._path)
+        self._file = self._path.open("a")
+
+    def write(self, step: int, metrics: dict[str, Any]) -> None:
+        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Returns the objects of a metrics file; an unfinished last line is left out."""
+    text = path.read_text()
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]

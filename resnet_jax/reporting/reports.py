@@ -1,0 +1,36 @@
+"""All the places that a run's metrics go to, as one."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol, Self
+
+
+class Sink(Protocol):
+    """One place that metrics go to."""
+
+    def rewind(self, step: int) -> None:
+        """Called once before anything is written: the run goes on from this step."""
+
+    def write(self, step: int, metrics: dict[str, Any]) -> None: ...
+    def close(self) -> None: ...
+
+
+class Reports:
+    """Hands everything to each of its sinks; close it, or use it as a context."""
+
+    def __init__(self, sinks: Sequence[Sink]):
+        self._sinks = sinks
+
+    def rewind(self, step: int) -> None:
+        for sink in self._sinks:
+            sink.rewind(step)
+
+    def write(self, step: int, metrics: dict[str, Any]) -> None:
+        for sink in self._sinks:
+            sink.write(step, metrics)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        for sink in self._sinks:
+            sink.close()

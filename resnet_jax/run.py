@@ -1,0 +1,24 @@
+"""A training run from its configuration, for the verbs and for anyone who imports this package."""
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from resnet_jax import configuration
+from resnet_jax.assembly import Assembly
+from resnet_jax.training.loop import train as train_loop
+
+
+def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+    """Starts the run of `config` in `workdir`, or continues the one that is there.
+
+    Returns:
+      The figures of the final evaluation, the step and the workdir.
+    """
+    assembly = Assembly(config)
+    run = assembly.run()
+    configuration.claim(workdir, config)
+    with assembly.checkpoints(workdir) as checkpoints, assembly.reports(workdir) as reports:
+        result = train_loop(run, checkpoints, reports)
+    return {**result, "workdir": str(workdir)}

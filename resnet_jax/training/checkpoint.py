@@ -1,0 +1,164 @@
+"""Saving and restoring a run's state with Orbax, so that damage is noticed and never spreads."""
+
+import zlib
+from collections.abc import Callable
+from typing import Any, Self
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from absl import logging
+from etils import epath
+from orbax.checkpoint import checkpoint_managers
+
+from resnet_jax.tables import UserError
+from resnet_jax.training.state import TrainState
+
+Tree = Any
+
+
+class Checkpoints:
+    """The checkpoints of one run, newest `keep` and best.
+
+    Saving is asynchronous: it returns once the arrays are copied to the host. Each checkpoint carries
+    a checksum of its arrays, since a flipped byte in their files would otherwise go unnoticed.
+
+    Args:
+      directory: holds one folder a checkpoint, named by its step.
+      keep: newest checkpoints to keep.
+      keep_best: best ones by evaluation top-1 to keep beside them.
+      to_stored, from_stored: between the layout of a run's state and that of the files, where they
+        differ.
+    """
+
+    def __init__(
+        self,
+        directory: epath.PathLike,
+        *,
+        keep: int = 1,
+        keep_best: int = 0,
+        to_stored: Callable[[Tree], Tree] | None = None,
+        from_stored: Callable[[Tree], Tree] | None = None,
+    ):
+        policies: list[Any] = [checkpoint_managers.LatestN(keep)]
+        if keep_best:
+            policies.append(
+                checkpoint_managers.BestN(
+                    get_metric_fn=lambda metrics: metrics["top1"], n=keep_best
+                )
+            )
+        self._directory = epath.Path(directory).absolute()
+        self._options = ocp.CheckpointManagerOptions(
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
+            cleanup_tmp_directories=True,
+        )
+        self._to_stored = to_stored or (lambda tree: tree)
+        self._from_stored = from_stored or (lambda tree: tree)
+        self._manager = self._open()
+
+    def _open(self) -> ocp.CheckpointManager:
+        return ocp.CheckpointManager(self._directory, options=self._options)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._manager.close()
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps of the finished checkpoints, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    @property
+    def best_step(self) -> int | None:
+        """The step with the highest evaluation top-1 among those kept."""
+        scored = {}
+        for step in self.steps:
+            metrics = self._manager.metrics(step)
+            if metrics and "top1" in metrics:
+                scored[step] = metrics["top1"]
+        return max(scored, key=scored.__getitem__) if scored else None
+
+    def save(self, state: TrainState, metrics: dict[str, float] | None = None) -> None:
+        """Saves the state under its step; does nothing where that step is saved already."""
+        step = int(state.step)
+        if step in self._manager.all_steps():
+            return
+        stored = self._to_stored(state)
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(stored),
+                checksum=ocp.args.JsonSave({"crc32": checksum(stored)}),
+            ),
+            metrics=metrics,
+        )
+
+    def restore(self, like: TrainState, step: int | None = None) -> TrainState | None:
+        """Returns the newest whole checkpoint, or that of `step`; None where there is none.
+
+        A damaged checkpoint is moved to the folder 'damaged' beside the others and the one before
+        is tried.
+
+        Args:
+          like: a state of the same run, for structure, types and placement.
+
+        Raises:
+          UserError: no checkpoint of that step, or all are damaged.
+        """
+        steps = self.steps
+        if step is not None:
+            if step not in steps:
+                raise UserError(f"no checkpoint of step {step} in {self._directory}; there are: {steps}")
+            steps = [step]
+        for candidate in reversed(steps):
+            try:
+                return self._restore(like, candidate)
+            except Exception as error:  # whatever a damaged file makes the reader raise
+                reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+                logging.error("checkpoint %d is damaged (%s)", candidate, reason)
+                if step is None:
+                    self._set_aside(candidate)
+        if steps:
+            raise UserError(
+                f"no checkpoint in {self._directory} can be read ({steps} are damaged): restore the"
+                " folder from a copy, or start again in a new workdir"
+            )
+        return None
+
+    def _restore(self, like: TrainState, step: int) -> TrainState:
+        stored_like = jax.eval_shape(self._to_stored, like)
+        placement = jax.tree.leaves(like)[0].sharding
+        abstract = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placement),
+            stored_like,
+        )
+        restored = self._manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(abstract), checksum=ocp.args.JsonRestore()
+            ),
+        )
+        if checksum(restored["state"]) != restored["checksum"]["crc32"]:
+            raise ValueError("its arrays do not match their checksum")
+        return self._from_stored(restored["state"])
+
+    def _set_aside(self, step: int) -> None:
+        damaged = self._directory / "damaged"
+        damaged.mkdir(exist_ok=True)
+        (self._directory / str(step)).rename(damaged / str(step))
+        self._manager.close()
+        self._manager = self._open()
+
+    def wait(self) -> None:
+        """Returns once everything saved lies on disk."""
+        self._manager.wait_until_finished()
+
+
+def checksum(tree: Tree) -> int:
+    """CRC-32 over the bytes of all arrays, in the order of the tree."""
+    value = 0
+    for leaf in jax.tree.leaves(tree):
+        value = zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).reshape(-1), value)
+    return value

@@ -1,0 +1,71 @@
+"""Compiles one or several training steps into one call, and sends the call its examples."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from resnet_jax.training import parallel
+from resnet_jax.training.evaluation import TrainData
+from resnet_jax.training.state import TrainState
+from resnet_jax.training.steps import TrainStep, step_keys
+
+Tree = Any
+
+
+class Dispatch:
+    """Makes `count` updates in one compiled call; the state that goes in is donated.
+
+    The examples and the random choices of step k depend on (seed, k) alone.
+
+    Args:
+      on_compiled: called after each compilation, before the first step that it made possible.
+    """
+
+    def __init__(
+        self,
+        train_step: TrainStep,
+        data: TrainData,
+        *,
+        seed: int,
+        batch_size: int,
+        mesh: Mesh,
+        on_compiled: Callable[[], None],
+    ):
+        self._train_step, self._data = train_step, data
+        self._seed, self._batch_size, self._mesh = seed, batch_size, mesh
+        self._on_compiled = on_compiled
+        self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
+        self._compiled: dict[int, Any] = {}
+
+    def __call__(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Tree]:
+        """Returns the new state and the reports of the steps, stacked."""
+        picks = [
+            self._data.train_picks(self._seed, number, self._batch_size)
+            for number in range(step, step + count)
+        ]
+        stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *picks)
+        placed = parallel.place(stacked, parallel.batch_sharded(self._mesh, axis=1))
+        if count not in self._compiled:
+            self._compiled[count] = self._compile(state, placed)
+            self._on_compiled()
+        return self._compiled[count](state, self._arrays, placed)
+
+    def _compile(self, state: TrainState, picks: Tree) -> Any:
+        replicated = parallel.replicated(self._mesh)
+        jitted = jax.jit(self._steps, donate_argnums=0, out_shardings=(replicated, replicated))
+        return jitted.lower(state, self._arrays, picks).compile()
+
+    def _steps(self, state: TrainState, arrays: Tree, picks: Tree) -> tuple[TrainState, Tree]:
+        def one(state: TrainState, picks: Tree) -> tuple[TrainState, Tree]:
+            data_key, network_key = step_keys(self._seed, state.step)
+            batch = self._data.train_batch(arrays, picks, data_key)
+            batch = jax.lax.with_sharding_constraint(batch, parallel.batch_sharded(self._mesh))
+            return self._train_step(state, batch, network_key)
+
+        if len(jax.tree.leaves(picks)[0]) > 1:
+            return jax.lax.scan(one, state, picks)
+        state, report = one(state, jax.tree.map(lambda leaf: leaf[0], picks))
+        return state, jax.tree.map(lambda leaf: leaf[None], report)

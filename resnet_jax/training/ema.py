@@ -1,0 +1,20 @@
+"""Exponential moving average of parameters and batch statistics."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+Tree = Any
+
+
+def update(average: Tree, values: Tree, step: Array, decay: float) -> Tree:
+    """Moves the average towards the values; early steps weigh more.
+
+    The decay of step k is min(decay, (1 + k) / (10 + k)), so that the start is soon forgotten.
+    """
+    decay_now = jnp.minimum(decay, (1 + step) / (10 + step))
+    return jax.tree.map(
+        lambda old, new: (old + (1 - decay_now) * (new - old)).astype(old.dtype), average, values
+    )

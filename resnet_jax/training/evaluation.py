@@ -1,0 +1,93 @@
+"""Evaluation of a whole split, and batch statistics of the training set."""
+
+from functools import partial
+from typing import Any, Protocol
+
+import jax
+from jax.sharding import Mesh
+
+from resnet_jax.training import batch_stats, metrics, parallel
+from resnet_jax.training.steps import Apply, Batch, eval_step, step_keys
+
+Tree = Any
+
+
+class EvalData(Protocol):
+    """A split as evaluation reads it; see data.resident."""
+
+    arrays: Tree
+
+    def eval_picks(self, batch_size: int, multiple: int) -> Any: ...
+    def eval_batch(self, arrays: Tree, picks: Any) -> Batch: ...
+
+
+class TrainData(Protocol):
+    """A split as training reads it; see data.resident."""
+
+    examples: int
+    arrays: Tree
+
+    def train_picks(self, seed: int, step: int, batch_size: int) -> Any: ...
+    def train_batch(self, arrays: Tree, picks: Any, key: jax.Array) -> Batch: ...
+
+
+class Evaluator:
+    """Sums metrics over every example of a split, each once, and divides by their number."""
+
+    def __init__(self, apply: Apply, data: EvalData, batch_size: int, mesh: Mesh):
+        self._data, self._batch_size, self._mesh = data, batch_size, mesh
+        self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
+        sharding = parallel.batch_sharded(mesh)
+
+        @partial(jax.jit, out_shardings=parallel.replicated(mesh))
+        def step(variables: Tree, arrays: Tree, picks: Any) -> metrics.Sums:
+            batch = data.eval_batch(arrays, picks)
+            batch = jax.lax.with_sharding_constraint(batch, sharding)
+            return eval_step(apply, variables, batch)
+
+        self._step = step
+
+    def __call__(self, variables: Tree) -> dict[str, float | int]:
+        """Returns {"examples", "loss", "top1", "top5"}; accuracies are fractions."""
+        sharding = parallel.batch_sharded(self._mesh)
+        picks = self._data.eval_picks(self._batch_size, self._mesh.size)
+        sums = [
+            self._step(variables, self._arrays, parallel.place(pick, sharding)) for pick in picks
+        ]
+        return metrics.means(jax.device_get(sums))
+
+
+class Recalibration:
+    """Replaces running averages by statistics of training batches, for fixed parameters.
+
+    Args:
+      apply: of the network with norm momentum 0 and without dropout.
+      steps: training batches to read, as augmented in the first steps of a run.
+    """
+
+    def __init__(
+        self, apply: Apply, data: TrainData, seed: int, batch_size: int, steps: int, mesh: Mesh
+    ):
+        self._data, self._seed, self._batch_size, self._steps = data, seed, batch_size, steps
+        self._mesh = mesh
+        self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
+        sharding = parallel.batch_sharded(mesh)
+
+        @partial(jax.jit, out_shardings=parallel.replicated(mesh))
+        def step(variables: Tree, arrays: Tree, picks: Any, number: jax.Array) -> Tree:
+            batch = data.train_batch(arrays, picks, step_keys(seed, number)[0])
+            batch = jax.lax.with_sharding_constraint(batch, sharding)
+            return batch_stats.of_batch(apply, variables["params"], variables["batch_stats"], batch)
+
+        self._step = step
+
+    def __call__(self, variables: Tree) -> Tree:
+        """Returns the variables with batch statistics of the training set."""
+        sharding = parallel.batch_sharded(self._mesh)
+
+        def statistics(step: int) -> Tree:
+            picks = self._data.train_picks(self._seed, step, self._batch_size)
+            return self._step(variables, self._arrays, parallel.place(picks, sharding), step)
+
+        pooled = batch_stats.pool(statistics(step) for step in range(self._steps))
+        return {**variables, "batch_stats": pooled}

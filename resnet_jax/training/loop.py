@@ -1,0 +1,100 @@
+"""The training loop: restore, then for each step train, report, evaluate and save."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from jax.sharding import Mesh
+
+from resnet_jax.training.checkpoint import Checkpoints
+from resnet_jax.training.dispatch import Dispatch
+from resnet_jax.training.evaluation import TrainData
+from resnet_jax.training.interruption import Interruption
+from resnet_jax.training.meter import Meter, Reporter
+from resnet_jax.training.state import TrainState
+from resnet_jax.training.steps import TrainStep
+
+Metrics = dict[str, Any]
+
+
+class Run(NamedTuple):
+    """A run, assembled: everything that the loop needs.
+
+    Attributes:
+      create_state: a new state, placed on the mesh.
+      evaluate: examples, loss, top1 and top5 of the evaluation split.
+      seed: of the data order and of every random choice in a step.
+      steps: updates in all.
+      steps_per_call: updates that one compiled call makes.
+      report_every, evaluate_every, save_every: steps between two; 0 is at the end only.
+    """
+
+    mesh: Mesh
+    data: TrainData
+    create_state: Callable[[], TrainState]
+    train_step: TrainStep
+    evaluate: Callable[[TrainState], Metrics]
+    seed: int
+    batch_size: int
+    steps: int
+    steps_per_call: int
+    report_every: int
+    evaluate_every: int
+    save_every: int
+
+
+def train(run: Run, checkpoints: Checkpoints, reporter: Reporter) -> Metrics:
+    """Trains from the newest checkpoint to the last step.
+
+    Returns:
+      The step and the final evaluation, or the step and the signal that stopped the run.
+
+    Raises:
+      UserError: the loss is no longer finite.
+    """
+    fresh = run.create_state()
+    state = checkpoints.restore(fresh) or fresh
+    step = int(state.step)
+    reporter.rewind(step)
+    meter = Meter(reporter, run.batch_size, run.report_every)
+    dispatch = Dispatch(
+        run.train_step,
+        run.data,
+        seed=run.seed,
+        batch_size=run.batch_size,
+        mesh=run.mesh,
+        on_compiled=meter.restart,
+    )
+    evaluation = None
+
+    with Interruption() as interruption:
+        for count in call_lengths(run, step):
+            state, report = dispatch(state, step, count)
+            step += count
+            meter.push(step, report)
+            evaluation = None
+            if due(step, run.evaluate_every, run.steps):
+                meter.settle()
+                evaluation = run.evaluate(state)
+                meter.add({f"eval/{name}": value for name, value in evaluation.items()})
+            if due(step, run.save_every, run.steps) or interruption.signal:
+                meter.flush()
+                checkpoints.save(state, evaluation)
+                meter.restart()
+            if interruption.signal and step < run.steps:
+                return {"step": step, "stopped": interruption.signal}
+    return {"step": step, **(evaluation or run.evaluate(state))}
+
+
+def due(step: int, every: int, steps: int) -> bool:
+    """Whether something that happens every so many steps, and at the end, happens now."""
+    return step == steps or (every > 0 and step % every == 0)
+
+
+def call_lengths(run: Run, step: int) -> Iterator[int]:
+    """Yields how many steps each call makes, so that none passes an evaluation or a save."""
+    events = [every for every in (run.evaluate_every, run.save_every) if every]
+    while step < run.steps:
+        ends = [run.steps, step + run.steps_per_call]
+        ends += [(step // every + 1) * every for every in events]
+        yield min(ends) - step
+        step = min(ends)

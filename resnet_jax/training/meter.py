@@ -1,0 +1,93 @@
+"""Turns the reports of training steps into lines of metrics, one step late."""
+
+import math
+import time
+from typing import Any, Protocol
+
+import jax
+
+from resnet_jax.tables import UserError
+
+Metrics = dict[str, Any]
+
+
+class Reporter(Protocol):
+    """Where a run's metrics go; see reporting."""
+
+    def rewind(self, step: int) -> None: ...
+    def write(self, step: int, metrics: Metrics) -> None: ...
+
+
+class Meter:
+    """Fetches a step's report while the next step computes, checks it, and writes it if it is due.
+
+    Args:
+      every: steps between two lines; 0 writes only steps that something is added to.
+    """
+
+    def __init__(self, reporter: Reporter, batch_size: int, every: int):
+        self._reporter, self._batch_size, self._every = reporter, batch_size, every
+        self._pending: tuple[int, Any] | None = None
+        self._records: list[tuple[int, Metrics]] = []
+        self.restart()
+
+    def restart(self) -> None:
+        """Starts measuring images a second anew, after something that is not a training step."""
+        self._images, self._clock = 0, time.perf_counter()
+
+    def push(self, step: int, report: Any) -> None:
+        """Takes the stacked reports of the steps that end at `step`; writes the ones before."""
+        self.flush()
+        self._pending = step, report
+
+    def settle(self) -> None:
+        """Waits for the last pushed steps and checks them.
+
+        Raises:
+          UserError: a loss or a gradient is not finite.
+        """
+        if self._pending is None:
+            return
+        last, report = self._pending
+        self._pending = None
+        report = jax.device_get(report)
+        count = len(report["learning_rate"])
+        self._images += count * self._batch_size
+        rate = self._images / (time.perf_counter() - self._clock)
+        for index, step in enumerate(range(last - count + 1, last + 1)):
+            sums = {name: float(value[index]) for name, value in report["sums"].items()}
+            metrics = {
+                "train/loss": sums["loss"] / sums["examples"],
+                "train/top1": sums["top1"] / sums["examples"],
+                "train/gradient_norm": float(report["gradient_norm"][index]),
+                "lr": float(report["learning_rate"][index]),
+                "images_per_second": rate,
+            }
+            check_finite(step, metrics)
+            self._records.append((step, metrics))
+
+    def add(self, metrics: Metrics) -> None:
+        """Adds metrics to the line of the last pushed step, which is then written in any case."""
+        self.settle()
+        self._records[-1][1].update(metrics)
+
+    def flush(self) -> None:
+        """Writes every line that is due."""
+        self.settle()
+        for step, metrics in self._records:
+            if (self._every and step % self._every == 0) or "eval/loss" in metrics:
+                self._reporter.write(step, metrics)
+                self.restart()
+        self._records.clear()
+
+
+def check_finite(step: int, metrics: Metrics) -> None:
+    """Raises UserError where the loss or the gradient is not finite."""
+    for name in ("train/loss", "train/gradient_norm"):
+        if not math.isfinite(metrics[name]):
+            raise UserError(
+                f"{name} became {metrics[name]} at step {step} with learning rate"
+                f" {metrics['lr']:.3g}: lower optim.rate, lengthen schedule.warmup_epochs or set"
+                " optim.clip_norm; the checkpoints before it are kept, and only a changed"
+                " configuration, in a new workdir, will go differently"
+            )

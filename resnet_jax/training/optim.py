@@ -1,0 +1,142 @@
+"""Optimizers as rows of data, and the rule that says which parameters decay."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from resnet_jax.tables import UserError, choose
+
+Params = Any
+
+
+class Update(NamedTuple):
+    """What every optimizer is handed beside its own options."""
+
+    learning_rate: optax.Schedule
+    weight_decay: float
+    decays: Callable[[Params], Params]
+
+    def l2(self) -> optax.GradientTransformation:
+        """Weight decay as the gradient of an L2 penalty, as PyTorch's SGD and Adam have it."""
+        return optax.add_decayed_weights(self.weight_decay, self.decays)
+
+
+def sgd(update: Update, momentum: float = 0.9) -> optax.GradientTransformation:
+    """Momentum SGD, v = momentum v + g, with an L2 penalty."""
+    return optax.chain(update.l2(), optax.sgd(update.learning_rate, momentum))
+
+
+def nesterov(update: Update, momentum: float = 0.9) -> optax.GradientTransformation:
+    """SGD with Nesterov's momentum and an L2 penalty."""
+    return optax.chain(update.l2(), optax.sgd(update.learning_rate, momentum, nesterov=True))
+
+
+def adam(
+    update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
+    """Adam (Kingma & Ba, arXiv 1412.6980) with an L2 penalty."""
+    return optax.chain(update.l2(), optax.adam(update.learning_rate, b1, b2, eps))
+
+
+def adamw(
+    update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+) -> optax.GradientTransformation:
+    """Adam with decoupled decay, rate * decay * w a step (Loshchilov & Hutter, arXiv 1711.05101)."""
+    return optax.adamw(
+        update.learning_rate, b1, b2, eps, weight_decay=update.weight_decay, mask=update.decays
+    )
+
+
+def lars(
+    update: Update, momentum: float = 0.9, trust: float = 0.001
+) -> optax.GradientTransformation:
+    """LARS (You et al., arXiv 1708.03888); parameters that don't decay get a trust ratio of 1."""
+    return optax.lars(
+        update.learning_rate,
+        update.weight_decay,
+        weight_decay_mask=update.decays,
+        trust_coefficient=trust,
+        trust_ratio_mask=update.decays,
+        momentum=momentum,
+    )
+
+
+def lamb(
+    update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-6
+) -> optax.GradientTransformation:
+    """LAMB (You et al., arXiv 1904.00962)."""
+    return optax.lamb(
+        update.learning_rate,
+        b1,
+        b2,
+        eps,
+        weight_decay=update.weight_decay,
+        mask=update.decays,
+    )
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
+    "sgd": sgd,
+    "nesterov": nesterov,
+    "adam": adam,
+    "adamw": adamw,
+    "lars": lars,
+    "lamb": lamb,
+}
+
+# Each rule maps a parameter's path to yes or no; the first pattern that matches the end of the path
+# decides, and a path that none matches is an error.
+DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
+    # Every parameter, norms and biases too: 'Deep Residual Learning' and fb.resnet.torch.
+    "all": ((r".*", True),),
+    # Kernels alone: He et al., 'Bag of Tricks', arXiv 1812.01187, section 3.1.
+    "kernels": ((r"kernel", True), (r"bias", False), (r"scale", False)),
+}
+
+
+def decay_mask(rule: Sequence[tuple[str, bool]], params: Params) -> Params:
+    """Returns a tree of booleans: which parameters decay.
+
+    Raises:
+      UserError: the rule says nothing about a parameter.
+    """
+
+    def decays(path: Any, _: Any) -> bool:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        for pattern, answer in rule:
+            if re.search(f"(^|/){pattern}$", name):
+                return answer
+        raise UserError(
+            f"the weight decay rule says nothing about parameter '{name}': add a pattern for it to"
+            " DECAY_RULES"
+        )
+
+    return jax.tree_util.tree_map_with_path(decays, params)
+
+
+def optimizer(
+    row: Callable[..., optax.GradientTransformation],
+    *,
+    learning_rate: optax.Schedule,
+    weight_decay: float = 0.0,
+    decay_rule: str = "all",
+    clip_norm: float | None = None,
+) -> optax.GradientTransformation:
+    """Returns the gradient transformation of a run.
+
+    Args:
+      row: of OPTIMIZERS, its options set.
+      learning_rate: of update k.
+      weight_decay: coefficient of the penalty or of the decoupled decay.
+      decay_rule: a row of DECAY_RULES.
+      clip_norm: gradients with a larger global norm are scaled down to it, before everything else.
+    """
+    rule = choose(DECAY_RULES, decay_rule, "optim.decay_rule")
+    update = Update(learning_rate, weight_decay, lambda params: decay_mask(rule, params))
+    transformation = row(update)
+    if clip_norm is not None:
+        transformation = optax.chain(optax.clip_by_global_norm(clip_norm), transformation)
+    return transformation

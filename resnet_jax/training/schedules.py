@@ -1,0 +1,102 @@
+"""Learning-rate schedules: a warm-up, then one of these shapes over the steps that remain."""
+
+from collections.abc import Callable, Sequence
+
+import optax
+
+from resnet_jax.tables import UserError, choose
+
+# A shape takes the number of steps it lasts and of those before it, and gives a schedule of factors
+# of the peak rate over its own steps.
+Shape = Callable[..., optax.Schedule]
+
+
+def constant(steps: int, before: int) -> optax.Schedule:
+    """The peak rate throughout."""
+    return optax.constant_schedule(1.0)
+
+
+def step(
+    steps: int, before: int, decay_at: Sequence[float] = (0.5, 0.75), decay_factor: float = 0.1
+) -> optax.Schedule:
+    """Multiplied by `decay_factor` at each fraction of the whole run in `decay_at`."""
+    if list(decay_at) != sorted(set(decay_at)) or not all(0 < at < 1 for at in decay_at):
+        raise UserError(
+            f"schedule.decay_at={tuple(decay_at)} must be rising fractions of the training between"
+            " 0 and 1"
+        )
+    return optax.piecewise_constant_schedule(
+        1.0, {round(at * (before + steps)) - before: decay_factor for at in decay_at}
+    )
+
+
+def cosine(steps: int, before: int, final: float = 0.0) -> optax.Schedule:
+    """Half a cosine from 1 to `final` (Loshchilov & Hutter, arXiv 1608.03983, without restarts)."""
+    return optax.cosine_decay_schedule(1.0, steps, alpha=final)
+
+
+def one_cycle(
+    steps: int, before: int, rise: float = 0.3, start: float = 1 / 25, final: float = 1e-4
+) -> optax.Schedule:
+    """Up from `start` to 1 over the fraction `rise`, then down to `start * final`, both in cosines.
+
+    Smith & Topin, arXiv 1708.07120, in the form that fast.ai and PyTorch give it.
+    """
+    return optax.cosine_onecycle_schedule(steps, 1.0, rise, 1 / start, 1 / final)
+
+
+def polynomial(steps: int, before: int, power: float = 1.0, final: float = 0.0) -> optax.Schedule:
+    """From 1 to `final` as (1 - t)^power; power 1 is a straight line."""
+    return optax.polynomial_schedule(1.0, final, power, steps)
+
+
+SHAPES: dict[str, Shape] = {
+    "constant": constant,
+    "step": step,
+    "cosine": cosine,
+    "one_cycle": one_cycle,
+    "polynomial": polynomial,
+}
+
+
+def _gradual(start: float, steps: int) -> optax.Schedule:
+    return optax.linear_schedule(start, 1.0, steps)
+
+
+def _constant_warmup(start: float, steps: int) -> optax.Schedule:
+    return optax.constant_schedule(start)
+
+
+# Goyal et al., arXiv 1706.02677, section 2.2.
+WARMUPS = {"gradual": _gradual, "constant": _constant_warmup}
+
+
+def schedule(
+    shape: Shape,
+    *,
+    peak: float,
+    steps: int,
+    warmup_steps: int = 0,
+    warmup: str = "gradual",
+    warmup_start: float = 0.0,
+) -> optax.Schedule:
+    """Returns the learning rate of update k = 0, 1, ... as a function of k.
+
+    Args:
+      shape: a row of SHAPES, its options set.
+      peak: the rate that the factors multiply.
+      steps: updates in the whole run.
+      warmup_steps: those of them before the shape begins.
+      warmup: 'gradual' rises in a straight line to the peak, 'constant' stays at the start.
+      warmup_start: factor of the peak at step 0.
+    """
+    rise = choose(WARMUPS, warmup, "schedule.warmup")
+    if warmup_steps >= steps:
+        raise UserError(
+            f"a warm-up of {warmup_steps} steps leaves none of the run's {steps}: shorten"
+            " schedule.warmup_epochs or train longer"
+        )
+    factors = shape(steps - warmup_steps, warmup_steps)
+    if warmup_steps:
+        factors = optax.join_schedules([rise(warmup_start, warmup_steps), factors], [warmup_steps])
+    return lambda count: peak * factors(count)

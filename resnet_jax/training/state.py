@@ -1,0 +1,56 @@
+"""Everything that a run carries from one step to the next, as one pytree."""
+
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int32
+
+Tree = Any
+
+
+class TrainState(flax.struct.PyTreeNode):
+    """The state of a run.
+
+    Attributes:
+      step: number of updates made.
+      params: what the optimizer changes.
+      batch_stats: running averages of the norms.
+      opt_state: the optimizer's memory.
+      ema: averages of {"params", "batch_stats"}, or None where the run keeps none.
+    """
+
+    step: Int32[Array, ""]
+    params: Tree
+    batch_stats: Tree
+    opt_state: optax.OptState
+    ema: Tree
+
+    @classmethod
+    def create(
+        cls, variables: Tree, optimizer: optax.GradientTransformation, *, ema: bool
+    ) -> "TrainState":
+        params, batch_stats = variables["params"], variables.get("batch_stats", {})
+        return cls(
+            step=jnp.int32(0),
+            params=params,
+            batch_stats=batch_stats,
+            opt_state=optimizer.init(params),
+            # A donated state must not hold one buffer twice.
+            ema=jax.tree.map(jnp.copy, {"params": params, "batch_stats": batch_stats})
+            if ema
+            else None,
+        )
+
+    @property
+    def variables(self) -> Tree:
+        """What the network computes with in training."""
+        return {"params": self.params, "batch_stats": self.batch_stats}
+
+    @property
+    def eval_variables(self) -> Tree:
+        """What the network computes with in evaluation: the averages where there are any."""
+        return self.variables if self.ema is None else self.ema
+

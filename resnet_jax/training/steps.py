@@ -1,0 +1,117 @@
+"""One step of training and one of evaluation, as pure functions."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int32
+
+from resnet_jax.training import ema, metrics
+from resnet_jax.training.losses import cross_entropy
+from resnet_jax.training.state import TrainState, Tree
+
+Apply = Callable[..., Any]
+
+
+class Batch(Protocol):
+    """Images, the class of each, and which of them count."""
+
+    @property
+    def images(self) -> Float[Array, "batch height width channels"]: ...
+    @property
+    def labels(self) -> Int32[Array, "batch"]: ...
+    @property
+    def mask(self) -> Bool[Array, "batch"]: ...
+
+
+def step_keys(seed: int, step: Array | int) -> tuple[Array, Array]:
+    """Returns the keys of the data and of the network's random choices in this step."""
+    data_key, network_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), step))
+    return data_key, network_key
+
+
+class TrainStep(NamedTuple):
+    """The training step of a run: call it with (state, batch, key).
+
+    Attributes:
+      apply: (variables, images, train, ...) -> logits, and the changed collections if asked for.
+      optimizer: turns gradients into updates.
+      learning_rate: for the report.
+      label_smoothing: see losses.
+      ema_decay: see ema; None keeps no average.
+      accumulate: parts that a batch is computed in, one after another, before one update. Each part
+        has its own batch statistics.
+      unroll: write the parts out instead of looping (XLA's CPU loops slow convolutions tenfold).
+    """
+
+    apply: Apply
+    optimizer: optax.GradientTransformation
+    learning_rate: optax.Schedule
+    label_smoothing: float = 0.0
+    ema_decay: float | None = None
+    accumulate: int = 1
+    unroll: bool = False
+
+    def __call__(self, state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, dict]:
+        gradients, (batch_stats, sums) = self._gradients(state, batch, key)
+        updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        average = state.ema
+        if self.ema_decay is not None:
+            values = {"params": params, "batch_stats": batch_stats}
+            average = ema.update(average, values, state.step, self.ema_decay)
+        report = {
+            "sums": sums,
+            "gradient_norm": optax.global_norm(gradients),
+            "learning_rate": self.learning_rate(state.step),
+        }
+        new_state = TrainState(state.step + 1, params, batch_stats, opt_state, average)
+        return new_state, report
+
+    def _loss(self, params: Tree, batch_stats: Tree, batch: Batch, key: Array) -> tuple[Array, Any]:
+        logits, changed = self.apply(
+            {"params": params, "batch_stats": batch_stats},
+            batch.images,
+            train=True,
+            mutable=["batch_stats"],
+            rngs={"dropout": key},
+        )
+        loss = cross_entropy(logits, batch.labels, self.label_smoothing).mean()
+        sums = metrics.sums(logits, batch.labels, batch.mask)
+        return loss, (changed.get("batch_stats", batch_stats), sums)
+
+    def _gradients(self, state: TrainState, batch: Batch, key: Array) -> tuple[Tree, Any]:
+        """Mean gradient and batch statistics over the parts, and the sums of their metrics."""
+        gradient = jax.grad(self._loss, has_aux=True)
+        if self.accumulate == 1:
+            return gradient(state.params, state.batch_stats, batch, key)
+
+        def add_part(total: Any, part: tuple[Any, Array]) -> tuple[Any, None]:
+            values = gradient(state.params, state.batch_stats, *part)
+            return jax.tree.map(jnp.add, total, values), None
+
+        parts = jax.tree.map(self._split, batch), jax.random.split(key, self.accumulate)
+        first = jax.tree.map(lambda leaf: leaf[0], parts)
+        zeros = jax.tree.map(
+            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
+            jax.eval_shape(gradient, state.params, state.batch_stats, *first),
+        )
+        total, _ = jax.lax.scan(add_part, zeros, parts, unroll=self.unroll)
+        gradients, (batch_stats, sums) = total
+        mean = partial(jax.tree.map, lambda leaf: leaf / self.accumulate)
+        return mean(gradients), (mean(batch_stats), sums)
+
+    def _split(self, leaf: Array) -> Array:
+        """[batch, ...] -> [parts, batch / parts, ...]; part p has examples p, p + parts, ...
+
+        So every device keeps its own examples.
+        """
+        return leaf.reshape(-1, self.accumulate, *leaf.shape[1:]).swapaxes(0, 1)
+
+
+def eval_step(apply: Apply, variables: Tree, batch: Batch) -> metrics.Sums:
+    """Returns the sums of the metrics over a batch, with running statistics and no dropout."""
+    return metrics.sums(apply(variables, batch.images, train=False), batch.labels, batch.mask)
