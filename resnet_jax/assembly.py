@@ -204,7 +204,11 @@ class Assembly:
                 variables = unstack_blocks(variables)
             return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
 
-        init = jax.jit(create, out_shardings=parallel.replicated(self.mesh))
+        # XLA's CPU compiler spends ten seconds optimising random numbers that are drawn once.
+        options = {"xla_backend_optimization_level": 0} if _on_cpu() else None
+        init = jax.jit(
+            create, out_shardings=parallel.replicated(self.mesh), compiler_options=options
+        )
         return init(jax.random.key(self._seed))
 
     def evaluate(self, state: TrainState) -> dict[str, float | int]:

@@ -1,0 +1,39 @@
+# PYTHON=... names the Python of .venv; without it .ci/setup finds the newest that works.
+# ARGS=... is passed on, as in: make test ARGS='-k shortcut'
+
+python := .venv/bin/python
+ARGS :=
+
+.PHONY: help setup runtime train test test-slow lint format clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*##/\1 /p' Makefile | while read -r target words; do \
+		printf 'make %-10s %s\n' "$$target" "$$words"; done
+
+setup:  ## make .venv with everything that development needs
+	@.ci/setup requirements-dev.txt
+
+runtime:
+	@.ci/setup requirements.txt
+
+train: runtime  ## train on the handwritten digits and print the test accuracy
+	$(python) -m resnet_jax.main --config=configs/digits.py --workdir=runs/digits $(ARGS)
+
+test: setup  ## run the tests, but for the slow ones and those that need other frameworks
+	$(python) -m pytest $(ARGS)
+
+test-slow: setup  ## run the slow tests
+	$(python) -m pytest -m 'slow and not peers' $(ARGS)
+
+lint: setup  ## check style, formatting and types
+	$(python) -m ruff check
+	$(python) -m ruff format --check
+	$(python) -m mypy
+
+format: setup  ## put the code into its form
+	$(python) -m ruff check --fix
+	$(python) -m ruff format
+
+clean:  ## remove .venv, caches and build products; runs/ stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
