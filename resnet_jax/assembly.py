@@ -39,6 +39,10 @@ class Assembly:
 
     def __init__(self, config: ConfigDict):
         self._config = config
+        self._dtype = config.model.dtype
+        if self._dtype == "float64":
+            # JAX has no other way to 64 bits; this holds for the whole process.
+            jax.config.update("jax_enable_x64", True)
 
     @cached_property
     def source(self) -> Source:
@@ -105,7 +109,7 @@ class Assembly:
             dropout=model.dropout,
             survival=model.survival,
             scan_blocks=not _on_cpu() if model.scan_blocks is None else model.scan_blocks,
-            dtype=model.dtype,
+            dtype=self._dtype,
         )
 
     @cached_property
@@ -188,28 +192,29 @@ class Assembly:
         )
 
     def create_state(self) -> TrainState:
-        """A new state on all devices.
+        """A new state on all devices."""
+        # XLA's CPU compiler spends ten seconds optimising random numbers that are drawn once.
+        options = {"xla_backend_optimization_level": 0} if _on_cpu() else None
+        create = jax.jit(
+            self.initial_state,
+            out_shardings=parallel.replicated(self.mesh),
+            compiler_options=options,
+        )
+        return create(jax.random.key(self._seed))
+
+    def initial_state(self, key: jax.Array) -> TrainState:
+        """The state before the first update.
 
         Parameters are drawn in the scanned layout, whose compile time does not grow with depth, so
         that both layouts start from the same numbers.
         """
-        # The structure of the state does not depend on what the rate is.
-        optimizer = self.optimizer(optax.constant_schedule(0.0))
-        scanned = self.model.clone(scan_blocks=True)
         image = jnp.zeros((1, *self.source.image_shape))
-
-        def create(key: jax.Array) -> TrainState:
-            variables = scanned.init(key, image, train=False)
-            if not self.model.scan_blocks:
-                variables = unstack_blocks(variables)
-            return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
-
-        # XLA's CPU compiler spends ten seconds optimising random numbers that are drawn once.
-        options = {"xla_backend_optimization_level": 0} if _on_cpu() else None
-        init = jax.jit(
-            create, out_shardings=parallel.replicated(self.mesh), compiler_options=options
-        )
-        return init(jax.random.key(self._seed))
+        variables = self.model.clone(scan_blocks=True).init(key, image, train=False)
+        if not self.model.scan_blocks:
+            variables = unstack_blocks(variables)
+        # The structure of the optimizer's state does not depend on what the rate is.
+        optimizer = self.optimizer(optax.constant_schedule(0.0))
+        return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
 
     def evaluate(self, state: TrainState) -> dict[str, float | int]:
         """Examples, loss, top1 and top5 of the evaluation split."""

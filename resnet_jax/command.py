@@ -62,8 +62,10 @@ def _check_configuration(arguments: list[str]) -> None:
     for argument in arguments[1:]:
         name, _, value = argument.lstrip("-").partition("=")
         names[name] = value
-    if not names.get("config"):
+    if "config" not in flags.FLAGS or "help" in names:
         return
+    if not names.get("config"):
+        raise UserError("no configuration: give --config=FILE, for example configs/cifar10.py")
     path, _, text = names["config"].partition(":")
     if not Path(path).is_file():
         raise UserError(

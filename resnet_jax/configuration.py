@@ -64,15 +64,14 @@ def check_key(config: ConfigDict, key: str) -> None:
     keys = flatten(config.to_dict())
     if key in keys:
         return
-    section, _, _ = key.rpartition(".")
-    siblings = [other for other in keys if other.rpartition(".")[0] == section] or list(keys)
-    sections = {other.partition(".")[0]: None for other in keys if "." in other}
-    near = nearest(key, siblings) or nearest(key, keys)
+    section = key.rpartition(".")[0]
+    siblings = [other for other in keys if other.rpartition(".")[0] == section]
+    if section and siblings:
+        valid = f"valid in {section}: {', '.join(other.rpartition('.')[2] for other in siblings)}"
+    else:
+        valid = f"valid sections: {', '.join(sorted({other.partition('.')[0] for other in keys}))}"
     raise UserError(
-        f"unknown configuration key '{key}'{near}; valid in '{section or 'config'}':"
-        f" {', '.join(other.rpartition('.')[2] for other in siblings)}"
-        if siblings != list(keys)
-        else f"unknown configuration key '{key}'{near}; sections: {', '.join(sections)}"
+        f"unknown configuration key '{key}'{nearest(key, siblings) or nearest(key, keys)}; {valid}"
     )
 
 

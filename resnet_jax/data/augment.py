@@ -45,7 +45,8 @@ def normalise(
     dtype: Any = jnp.float32,
 ) -> Images:
     """Subtracts the mean and divides by the standard deviation, both on the scale of [0, 1]."""
-    return (images.astype(dtype) / 255 - jnp.array(mean, dtype)) / jnp.array(std, dtype)
+    mean, std = (jnp.array(moment, dtype).reshape(1, 1, 1, -1) for moment in (mean, std))
+    return (images.astype(dtype) / 255 - mean) / std
 
 
 def random_crop(key: Array, images: Images, pad: int) -> Images:
@@ -69,7 +70,7 @@ def random_flip(key: Array, images: Images) -> Images:
 def random_cutout(key: Array, images: Images, size: int) -> Images:
     """Fills a square around a random pixel with zeros; it may reach over the edge."""
     batch, height, width, _ = images.shape
-    centres = jax.random.randint(key, (batch, 2), 0, jnp.array([height, width]), jnp.int32)
+    centres = jax.random.randint(key, (batch, 2), 0, jnp.array([[height, width]]), jnp.int32)
     start = centres - size // 2
     rows = jnp.arange(height)[None] - start[:, :1]
     columns = jnp.arange(width)[None] - start[:, 1:]

@@ -60,15 +60,16 @@ def _load_digits(split: str) -> ImageSet:
 
 
 def synthetic(image_size: int = 32, classes: int = 10, examples: int = 1_024) -> Source:
-    """Made-up RGB images that can be learnt: each class is a colour pattern under noise."""
+    """Made-up RGB images that can be learnt: each class is a pattern of 4x4 patches under noise."""
 
     def load(split: str) -> ImageSet:
-        shape = (image_size, image_size, 3)
-        patterns = np.random.default_rng(0).uniform(0, 255, (classes, *shape))
-        draw = np.random.default_rng([1, *split.encode()])
+        patches = np.random.default_rng(0).uniform(0, 255, (classes, 4, 4, 3))
+        where = np.arange(image_size) * 4 // image_size
+        patterns = patches[:, where][:, :, where]
         labels = np.arange(examples, dtype=np.int32) % classes
-        images = 0.3 * patterns[labels] + 0.7 * draw.uniform(0, 255, (examples, *shape))
-        return ImageSet(images.astype(np.uint8), labels)
+        draw = np.random.default_rng([1, *split.encode()])
+        noise = draw.uniform(0, 255, (examples, image_size, image_size, 3))
+        return ImageSet((0.4 * patterns[labels] + 0.6 * noise).astype(np.uint8), labels)
 
     names = tuple(f"class {number}" for number in range(classes))
     return Source((image_size, image_size, 3), names, load)
@@ -95,7 +96,17 @@ def tfds(name: str = "cifar10", dir: str = "") -> Source:
             f"TensorFlow Datasets knows no data set '{name}', and {folder} holds none of that name:"
             " set data.name to one of those that `tfds list` prints"
         ) from None
+    except (ValueError, AssertionError):
+        raise UserError(
+            f"TensorFlow Datasets has no such version or configuration of a data set: '{name}';"
+            " leave out in data.name what follows the set's own name"
+        ) from None
     features = builder.info.features
+    if not {"image", "label"} <= set(features):
+        raise UserError(
+            f"the examples of data set '{name}' hold {', '.join(features)}, and 'image' and 'label'"
+            " are needed: set data.name to a set for image classification"
+        )
     return Source(
         features["image"].shape, tuple(features["label"].names), partial(_load_tfds, builder)
     )
@@ -106,17 +117,28 @@ def _load_tfds(builder: Any, split: str) -> ImageSet:
     prepared = builder.data_path.exists()
     if not prepared or builder.info.file_format.value != "array_record":
         state = "stored as TFRecord" if prepared else "not prepared"
+        sizes = [info.size for info in getattr(builder, "url_infos", {}).values()]
+        download = f"{sum(sizes) / 2**20:,.0f} MiB" if sizes else "it"
         raise UserError(
             f"data set {name} is {state} in {folder}, and ArrayRecord is what can be read: prepare"
             f" it with `pip install tensorflow && tfds build {name} --data_dir={folder}"
-            f" --file_format=array_record`, which fetches {builder.info.download_size} from the"
+            f" --file_format=array_record`, which fetches {download} from the"
             " set's publisher, or point --config.data.dir or TFDS_DATA_DIR at a folder that has it"
         )
     if split.split("[")[0] not in builder.info.splits:
         raise UserError(
             f"data set {name} has no split '{split}'; valid: {', '.join(builder.info.splits)}"
         )
-    records = builder.as_data_source(split)
+    try:
+        records = builder.as_data_source(split)
+    except ValueError:
+        lengths = ", ".join(
+            f"{part} has {info.num_examples}" for part, info in builder.info.splits.items()
+        )
+        raise UserError(
+            f"data set {name} has no examples '{split}' ({lengths}): slice a split as in"
+            " 'train[:1000]' or 'train[80%:]'"
+        ) from None
     # Decoding an image releases the interpreter's lock.
     with ThreadPoolExecutor() as pool:
         examples = list(pool.map(records.__getitem__, range(len(records))))

@@ -56,8 +56,7 @@ def _lax_convolution(x: Array, kernel: Array, strides: Pair, padding: Padding, g
     )
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolution(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
+def _value(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
     convolve = partial(_lax_convolution, strides=strides, padding=padding)
     if kernel.shape[:2] != (1, 1):
         return convolve(x, kernel)
@@ -65,8 +64,12 @@ def _convolution(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Ar
     return lax.platform_dependent(x, kernel, cpu=pointwise, default=convolve)
 
 
+_convolution = jax.custom_vjp(_value, nondiff_argnums=(2, 3))
+
+
 def _forward(x: Array, kernel: Array, strides: Pair, padding: Padding):
-    return _convolution(x, kernel, strides, padding), (x, kernel)
+    # Not `_convolution`: `jvp` of `grad` passes through here.
+    return _value(x, kernel, strides, padding), (x, kernel)
 
 
 def _backward(strides: Pair, padding: Padding, saved: tuple[Array, Array], gradient: Array):
@@ -123,16 +126,20 @@ def _kernel_gradient(
     def add_group(total: Array, group: tuple[Array, Array]):
         x, gradient = group
         product = lax.dot_general(
-            gradient.reshape(-1, features), patches(x), (((0,), (0,)), ((), ()))
+            gradient.reshape(-1, features),
+            patches(x),
+            (((0,), (0,)), ((), ())),
+            preferred_element_type=total.dtype,
         )
         return total + product, None
 
     def grouped(array: Array) -> Array:
         return array.reshape(groups, batch // groups, *array.shape[1:])
 
-    start = jnp.zeros((features, rows * columns * channels), x.dtype)
+    sum_type = jnp.promote_types(x.dtype, jnp.float32)
+    start = jnp.zeros((features, rows * columns * channels), sum_type)
     if groups == 1:
         total, _ = add_group(start, (x, gradient))
     else:
         total, _ = lax.scan(add_group, start, (grouped(x), grouped(gradient)))
-    return total.T.reshape(kernel_shape)
+    return total.T.reshape(kernel_shape).astype(x.dtype)

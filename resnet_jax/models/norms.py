@@ -46,18 +46,20 @@ class BatchNorm(nn.Module):
         scale = self.param("scale", self.scale_init, shape, self.param_dtype)
         bias = self.param("bias", nn.initializers.zeros, shape, self.param_dtype)
 
-        if not self.train:
-            multiplier = scale * lax.rsqrt(running_var.value + self.epsilon)
-            return (x * multiplier + (bias - running_mean.value * multiplier)).astype(self.dtype)
+        if self.train:
+            grouped = _grouped(x, self.group_size)
+            mean, var = _moments(grouped.astype(self.param_dtype))
+            if not self.is_initializing():
+                for running, batch in ((running_mean, mean), (running_var, var)):
+                    change = (1 - self.momentum) * batch.mean(axis=0)
+                    running.value = self.momentum * running.value + change
+        else:
+            grouped, mean, var = x[None], running_mean.value[None], running_var.value[None]
 
-        grouped = _grouped(x, self.group_size)
-        mean, var = _moments(grouped.astype(self.param_dtype))
-        if not self.is_initializing():
-            for running, batch in ((running_mean, mean), (running_var, var)):
-                batch = batch.reshape(-1, channels).mean(axis=0)
-                running.value = self.momentum * running.value + (1 - self.momentum) * batch
-        multiplier = scale * lax.rsqrt(var + self.epsilon)
-        y = grouped * multiplier + (bias - mean * multiplier)
+        multiplier = scale[None] * lax.rsqrt(var + self.epsilon)
+        offset = bias[None] - mean * multiplier
+        spread = partial(jnp.expand_dims, axis=tuple(range(1, x.ndim)))
+        y = grouped * spread(multiplier) + spread(offset)
         return y.reshape(x.shape).astype(self.dtype)
 
 
@@ -75,13 +77,13 @@ def _grouped(x: Array, group_size: int | None) -> Array:
 
 
 def _moments(x: Array) -> tuple[Array, Array]:
-    """Mean and biased variance of each group and channel, as [groups, 1..., channels].
+    """Mean and biased variance of each group and channel, as [groups, channels].
 
     Both sums read x once; the difference of squares can fall below zero by rounding.
     """
     axes = tuple(range(1, x.ndim - 1))
-    mean = x.mean(axes, keepdims=True)
-    mean_square = (x * x).mean(axes, keepdims=True)
+    mean = x.mean(axes)
+    mean_square = (x * x).mean(axes)
     return mean, jnp.maximum(mean_square - mean * mean, 0)
 
 

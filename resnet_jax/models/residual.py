@@ -152,4 +152,4 @@ class ResidualBlock(nn.Module):
         """
         key = self.make_rng("dropout")
         keep = jax.random.bernoulli(key, survival, (y.shape[0], 1, 1, 1))
-        return y * keep / survival
+        return y * (keep / survival).astype(y.dtype)

@@ -44,9 +44,13 @@ def pool(statistics: Iterable[Tree]) -> Tree:
     if count == 0:
         raise UserError("recalibration needs at least one batch: set eval.recalibration_steps")
     means = jax.tree.map(lambda total: total / count, totals)
-    return _map_norms(
-        lambda norm: {"mean": norm["mean"], "var": norm["square"] - norm["mean"] ** 2}, means
-    )
+
+    def central(norm: Tree) -> Tree:
+        # The difference of squares can fall below zero by rounding.
+        var = jnp.maximum(norm["square"] - norm["mean"] ** 2, 0)
+        return {"mean": norm["mean"], "var": var}
+
+    return _map_norms(central, means)
 
 
 def _map_norms(function: Any, tree: Tree) -> Tree:

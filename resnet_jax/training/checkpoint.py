@@ -1,7 +1,11 @@
 """Saving and restoring a run's state with Orbax, so that damage is noticed and never spreads."""
 
+import json
+import logging as python_logging
+import sys
 import zlib
 from collections.abc import Callable
+from itertools import count
 from typing import Any, Self
 
 import jax
@@ -44,20 +48,31 @@ class Checkpoints:
         if keep_best:
             policies.append(
                 checkpoint_managers.BestN(
-                    get_metric_fn=lambda metrics: metrics["top1"], n=keep_best
+                    get_metric_fn=_top1, n=keep_best, keep_checkpoints_without_metrics=False
                 )
             )
         self._directory = epath.Path(directory).absolute()
         self._options = ocp.CheckpointManagerOptions(
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
-            cleanup_tmp_directories=True,
+            best_fn=_top1,  # without it the metrics are not saved
         )
         self._to_stored = to_stored or (lambda tree: tree)
         self._from_stored = from_stored or (lambda tree: tree)
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
+        # Orbax reads all metrics as it opens, and stops at the first that it can't read.
+        for path in self._directory.glob("*/metrics/metrics"):
+            try:
+                _top1(json.loads(path.read_text()))
+            except (ValueError, KeyError, TypeError):
+                logging.error("the metrics in %s are damaged", path)
+                path.rename(f"{path}.damaged")
         return ocp.CheckpointManager(self._directory, options=self._options)
+
+    def _reopen(self) -> None:
+        self._manager.close()
+        self._manager = self._open()
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +100,11 @@ class Checkpoints:
         step = int(state.step)
         if step in self._manager.all_steps():
             return
+        if not self._options.cleanup_tmp_directories:
+            # What a killed process left half written goes now, and not where one only reads: that
+            # could be beside a process that is writing.
+            self._options.cleanup_tmp_directories = True
+            self._reopen()
         stored = self._to_stored(state)
         self._manager.save(
             step,
@@ -98,8 +118,8 @@ class Checkpoints:
     def restore(self, like: TrainState, step: int | None = None) -> TrainState | None:
         """Returns the newest whole checkpoint, or that of `step`; None where there is none.
 
-        A damaged checkpoint is moved to the folder 'damaged' beside the others and the one before
-        is tried.
+        Where a checkpoint is damaged the one before is tried; once one is found, those that are
+        newer are moved to the folder 'damaged' beside the others.
 
         Args:
           like: a state of the same run, for structure, types and placement.
@@ -112,14 +132,18 @@ class Checkpoints:
             if step not in steps:
                 raise UserError(f"no checkpoint of step {step} in {self._directory}; there are: {steps}")
             steps = [step]
+        damaged: list[int] = []
         for candidate in reversed(steps):
             try:
-                return self._restore(like, candidate)
+                state = self._restore(like, candidate)
             except Exception as error:  # whatever a damaged file makes the reader raise
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
                 logging.error("checkpoint %d is damaged (%s)", candidate, reason)
-                if step is None:
-                    self._set_aside(candidate)
+                _hush_late_readers()
+                damaged.append(candidate)
+            else:
+                self._set_aside(damaged)
+                return state
         if steps:
             raise UserError(
                 f"no checkpoint in {self._directory} can be read ({steps} are damaged): restore the"
@@ -144,16 +168,40 @@ class Checkpoints:
             raise ValueError("its arrays do not match their checksum")
         return self._from_stored(restored["state"])
 
-    def _set_aside(self, step: int) -> None:
-        damaged = self._directory / "damaged"
-        damaged.mkdir(exist_ok=True)
-        (self._directory / str(step)).rename(damaged / str(step))
-        self._manager.close()
-        self._manager = self._open()
+    def _set_aside(self, steps: list[int]) -> None:
+        for step in steps:
+            folder = self._directory / "damaged"
+            folder.mkdir(exist_ok=True)
+            taken = [path.name for path in folder.iterdir()]
+            names = (f"{step}-{number}" if number else f"{step}" for number in count())
+            name = next(name for name in names if name not in taken)
+            (self._directory / str(step)).rename(folder / name)
+        if steps:
+            self._reopen()
 
     def wait(self) -> None:
         """Returns once everything saved lies on disk."""
         self._manager.wait_until_finished()
+
+
+def _hush_late_readers() -> None:
+    """Silences the readers of other arrays that a failed restore leaves behind.
+
+    Each of them would print a traceback over the one line that says what happened.
+    """
+    python_logging.getLogger("asyncio").setLevel(python_logging.CRITICAL)
+    hook = sys.unraisablehook
+
+    def quiet(unraisable: Any) -> None:
+        message = str(unraisable.exc_value)
+        if "Event loop is closed" not in message and "TensorStore" not in message:
+            hook(unraisable)
+
+    sys.unraisablehook = quiet
+
+
+def _top1(metrics: dict[str, float]) -> float:
+    return metrics["top1"]
 
 
 def checksum(tree: Tree) -> int:

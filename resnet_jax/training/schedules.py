@@ -25,9 +25,12 @@ def step(
             f"schedule.decay_at={tuple(decay_at)} must be rising fractions of the training between"
             " 0 and 1"
         )
-    return optax.piecewise_constant_schedule(
-        1.0, {round(at * (before + steps)) - before: decay_factor for at in decay_at}
-    )
+    boundaries: dict[int, float] = {}
+    for at in decay_at:
+        boundary = round(at * (before + steps)) - before
+        # In a short run two fractions can be one step.
+        boundaries[boundary] = boundaries.get(boundary, 1.0) * decay_factor
+    return optax.piecewise_constant_schedule(1.0, boundaries)
 
 
 def cosine(steps: int, before: int, final: float = 0.0) -> optax.Schedule:
@@ -42,6 +45,11 @@ def one_cycle(
 
     Smith & Topin, arXiv 1708.07120, in the form that fast.ai and PyTorch give it.
     """
+    if not (0 < rise < 1 and 0 < start <= 1 and 0 < final <= 1):
+        raise UserError(
+            f"schedule.rise={rise} must lie between 0 and 1, schedule.start={start} and"
+            f" schedule.final={final} above 0 and not above 1"
+        )
     return optax.cosine_onecycle_schedule(steps, 1.0, rise, 1 / start, 1 / final)
 
 

@@ -65,7 +65,7 @@ class TrainStep(NamedTuple):
             average = ema.update(average, values, state.step, self.ema_decay)
         report = {
             "sums": sums,
-            "gradient_norm": optax.global_norm(gradients),
+            "gradient_norm": optax.tree.norm(gradients),
             "learning_rate": self.learning_rate(state.step),
         }
         new_state = TrainState(state.step + 1, params, batch_stats, opt_state, average)

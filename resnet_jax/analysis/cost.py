@@ -1,0 +1,76 @@
+"""What a network costs: parameters, arithmetic and activations of every layer."""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from resnet_jax.models.norms import BatchNorm
+from resnet_jax.models.resnet import ResNet
+
+COUNTED = (nn.Conv, nn.Dense, BatchNorm, nn.GroupNorm)
+
+
+class Layer(NamedTuple):
+    """A layer and what one image costs in it.
+
+    Attributes:
+      name: path in the parameters.
+      kind: class of the layer.
+      output_shape: without the batch.
+      parameters: number of trained values.
+      flops: additions and multiplications of the forward pass, of convolutions and the head; a
+        multiply-add counts as two. Norms, activations and additions count as none, as is usual.
+      output_bytes: of the output, which training keeps until the backward pass.
+    """
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    flops: int
+    output_bytes: int
+
+
+def layers(model: ResNet, image_shape: tuple[int, int, int]) -> list[Layer]:
+    """Returns the layers in the order in which they compute; nothing is computed or allocated."""
+    found: list[Layer] = []
+
+    def record(next_function: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext):
+        output = next_function(*args, **kwargs)
+        module = context.module
+        if isinstance(module, COUNTED) and context.method_name == "__call__":
+            found.append(_layer(module, output))
+        return output
+
+    unrolled = model.clone(scan_blocks=False)
+    image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+    with nn.intercept_methods(record):
+        jax.eval_shape(
+            lambda image: unrolled.init(jax.random.key(0), image, train=False), image
+        )
+    return found
+
+
+def _layer(module: nn.Module, output: Any) -> Layer:
+    params = module.variables["params"]
+    shape = output.shape[1:]
+    macs = 0
+    if "kernel" in params:
+        # Every output value is a product over the kernel's axes but the last, its features.
+        macs = int(np.prod(shape)) * int(np.prod(params["kernel"].shape[:-1]))
+    return Layer(
+        name="/".join(module.path),
+        kind=type(module).__name__,
+        output_shape=shape,
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(params)),
+        flops=2 * macs,
+        output_bytes=output.size * output.dtype.itemsize,
+    )
+
+
+def tree_bytes(tree: Any) -> int:
+    """Bytes of all arrays of a tree, abstract or not."""
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))

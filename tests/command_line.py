@@ -1,0 +1,46 @@
+"""Running the verbs as a user does, in a process of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from conftest import CACHE
+
+ROOT = Path(__file__).parents[1]
+
+
+def environment(devices: int = 1) -> dict[str, str]:
+    """The caller's environment, with so many emulated devices and the tests' compilation cache."""
+    return {
+        **os.environ,
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "JAX_COMPILATION_CACHE_DIR": str(CACHE),
+    }
+
+
+def command(verb: str, *flags: str) -> list[str]:
+    return [sys.executable, "-m", f"resnet_jax.{verb}", *flags]
+
+
+def run(verb: str, *flags: str, devices: int = 1) -> dict[str, Any]:
+    """Runs a verb that must succeed and returns the JSON object on its last line."""
+    done = subprocess.run(
+        command(verb, *flags), cwd=ROOT, env=environment(devices), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def error(verb: str, *flags: str, devices: int = 1) -> str:
+    """Runs a verb that must end with one sentence on a user's mistake, and returns the sentence."""
+    done = subprocess.run(
+        command(verb, *flags), cwd=ROOT, env=environment(devices), capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    return lines[0].removeprefix("error: ")

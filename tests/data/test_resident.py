@@ -1,0 +1,91 @@
+import jax
+import numpy as np
+import pytest
+
+from resnet_jax.data.augment import Augmentation
+from resnet_jax.data.resident import ResidentData, stream
+from resnet_jax.data.sources import ImageSet
+
+
+def resident(examples, **options):
+    """Images whose one pixel is the example's number, with twice that as the label."""
+    numbers = np.arange(examples)
+    images = (numbers % 256).astype(np.uint8).reshape(-1, 1, 1, 1)
+    image_set = ImageSet(images, (2 * numbers).astype(np.int32))
+    return ResidentData(image_set, mean=(0.0,), std=(1 / 255,), **options)
+
+
+def epochs(seed, examples, count):
+    return stream(seed, 0, examples * count, examples).reshape(count, examples)
+
+
+class TestStream:
+    def test_each_epoch_holds_every_example_once(self):
+        for epoch in epochs(seed=3, examples=17, count=4):
+            np.testing.assert_array_equal(np.sort(epoch), np.arange(17))
+
+    def test_epochs_and_seeds_have_orders_of_their_own(self):
+        orders = [*epochs(0, 17, 3), *epochs(1, 17, 3)]
+        assert len({order.tobytes() for order in orders}) == 6
+        assert np.arange(17).tobytes() not in {order.tobytes() for order in orders}
+
+    @pytest.mark.parametrize("batch_size", [1, 5, 17, 40])
+    def test_batches_cut_one_sequence_wherever_one_begins(self, batch_size):
+        data = resident(17)
+        whole = stream(3, 0, 8 * batch_size, 17).reshape(8, batch_size)
+        for step in (5, 0, 7, 1, 1, 6):
+            np.testing.assert_array_equal(
+                data.train_picks(3, step, batch_size).indices, whole[step]
+            )
+
+    def test_far_ahead_needs_nothing_before(self):
+        epoch = 10**6
+        order = stream(0, epoch * 50_000, 50_000, 50_000)
+        assert len(np.unique(order)) == 50_000
+
+    def test_every_training_example_counts(self):
+        assert resident(17).train_picks(0, 3, 5).mask.tolist() == [True] * 5
+
+
+@pytest.mark.parametrize("examples", [1, 100, 10_000])
+@pytest.mark.parametrize("batch_size", [1_000, 999, 7])
+@pytest.mark.parametrize("multiple", [1, 2, 8])
+def test_evaluation_meets_each_example_once(examples, batch_size, multiple):
+    picks = list(resident(examples).eval_picks(batch_size, multiple))
+
+    seen = np.concatenate([pick.indices[pick.mask] for pick in picks])
+    np.testing.assert_array_equal(np.sort(seen), np.arange(examples))
+    assert sum(pick.mask.sum() for pick in picks) == examples
+
+    sizes = {len(array) for pick in picks for array in pick}
+    assert len(sizes) == 1  # so that it compiles once
+    (size,) = sizes
+    assert size % multiple == 0
+    assert size < min(batch_size, examples) + multiple  # no larger than need be
+    assert all(pick.indices.min() >= 0 and pick.indices.max() < examples for pick in picks)
+
+
+class TestBatches:
+    def test_picked_examples_come_normalised_with_their_labels(self):
+        data = resident(20)
+        picks = next(data.eval_picks(6, multiple=4))
+        batch = data.eval_batch(data.arrays, picks)
+        np.testing.assert_allclose(batch.images[:6, 0, 0, 0], np.arange(6), rtol=1e-6)
+        np.testing.assert_array_equal(batch.labels[:6], 2 * np.arange(6))
+        np.testing.assert_array_equal(batch.mask, [True] * 6 + [False] * 2)
+
+    def test_only_training_augments(self):
+        data = resident(20, augmentation=Augmentation(pad=1))
+        picks = data.train_picks(0, 0, 20)
+        plain = data.eval_batch(data.arrays, picks)
+        augmented = data.train_batch(data.arrays, picks, jax.random.key(0))
+        np.testing.assert_allclose(plain.images[:, 0, 0, 0], picks.indices, rtol=1e-6)
+        shifted = np.asarray(augmented.images != plain.images).ravel()
+        assert shifted.any()
+        np.testing.assert_array_equal(np.asarray(augmented.images).ravel()[shifted], 0)
+        np.testing.assert_array_equal(augmented.labels, plain.labels)
+
+    def test_images_have_the_dtype_asked_for(self):
+        data = resident(4, dtype=np.float16)
+        batch = data.eval_batch(data.arrays, data.train_picks(0, 0, 4))
+        assert batch.images.dtype == np.float16

@@ -1,0 +1,175 @@
+"""Writes what small residual networks compute in PyTorch: `python write_pytorch.py [folder]`.
+
+Needs torch and numpy. The networks are written out in plain torch, after the codes that people
+trained with: torchvision (v1.5), Caffe's release (v1), akamaster/pytorch_resnet_cifar10 (option A)
+and KaimingHe/resnet-1k-layers (full pre-activation).
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tensors import BATCH, CLASSES, LEARNING_RATE, draw
+from torch import nn
+
+
+def conv(channels, features, kernel, stride=1):
+    return nn.Conv2d(channels, features, kernel, stride, padding=kernel // 2, bias=False)
+
+
+class Block(nn.Module):
+    """Post-activated: basic, or bottleneck with the stride in its first or second convolution."""
+
+    def __init__(self, channels, width, stride, kind, option):
+        super().__init__()
+        self.layers = 2 if kind == "basic" else 3
+        features = width if kind == "basic" else 4 * width
+        if kind == "basic":
+            self.conv1 = conv(channels, width, 3, stride)
+            self.conv2 = conv(width, features, 3)
+        else:
+            first, second = (stride, 1) if kind == "bottleneck_v1" else (1, stride)
+            self.conv1 = conv(channels, width, 1, first)
+            self.conv2 = conv(width, width, 3, second)
+            self.conv3 = conv(width, features, 1)
+        for number in range(1, self.layers + 1):
+            outputs = getattr(self, f"conv{number}").out_channels
+            setattr(self, f"bn{number}", nn.BatchNorm2d(outputs))
+        self.stride, self.missing, self.option = stride, features - channels, option
+        self.changes_shape = stride > 1 or channels != features
+        if self.changes_shape and option == "B":
+            self.downsample = nn.Sequential(
+                conv(channels, features, 1, stride), nn.BatchNorm2d(features)
+            )
+
+    def shortcut(self, x):
+        if not self.changes_shape:
+            return x
+        if self.option == "B":
+            return self.downsample(x)
+        before = {"A, after": 0, "A, both sides": self.missing // 2}[self.option]
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, before, self.missing - before))
+
+    def forward(self, x):
+        y = x
+        for number in range(1, self.layers + 1):
+            y = getattr(self, f"bn{number}")(getattr(self, f"conv{number}")(y))
+            y = F.relu(y) if number < self.layers else y
+        return F.relu(self.shortcut(x) + y)
+
+
+class PreactivatedBlock(nn.Module):
+    """Full pre-activation, basic; what opens a stage shares bn1 with its shortcut."""
+
+    def __init__(self, channels, width, stride, opening):
+        super().__init__()
+        self.opening = opening
+        self.bn1, self.conv1 = nn.BatchNorm2d(channels), conv(channels, width, 3, stride)
+        self.bn2, self.conv2 = nn.BatchNorm2d(width), conv(width, width, 3)
+        if stride > 1 or channels != width:
+            self.downsample = conv(channels, width, 1, stride)
+
+    def forward(self, x):
+        activated = F.relu(self.bn1(x))
+        shortcut = activated if self.opening else x
+        if hasattr(self, "downsample"):
+            shortcut = self.downsample(shortcut)
+        return shortcut + self.conv2(F.relu(self.bn2(self.conv1(activated))))
+
+
+class ResNet(nn.Module):
+    def __init__(self, depths, widths, *, kind="basic", option="B", imagenet=False):
+        super().__init__()
+        self.imagenet, self.preactivated = imagenet, kind == "preactivated"
+        channels = widths[0]
+        self.conv1 = conv(3, channels, 7, 2) if imagenet else conv(3, channels, 3)
+        if not self.preactivated:
+            self.bn1 = nn.BatchNorm2d(channels)
+        self.stages = len(depths)
+        for number, (depth, width) in enumerate(zip(depths, widths, strict=True), start=1):
+            blocks = []
+            for index in range(depth):
+                stride = 2 if number > 1 and index == 0 else 1
+                if self.preactivated:
+                    block = PreactivatedBlock(channels, width, stride, opening=index == 0)
+                else:
+                    block = Block(channels, width, stride, kind, option)
+                blocks.append(block)
+                channels = 4 * width if kind.startswith("bottleneck") else width
+            setattr(self, f"layer{number}", nn.Sequential(*blocks))
+        if self.preactivated:
+            self.bn_last = nn.BatchNorm2d(channels)
+        self.fc = nn.Linear(channels, CLASSES)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        if not self.preactivated:
+            x = F.relu(self.bn1(x))
+        if self.imagenet:
+            x = F.max_pool2d(x, 3, 2, padding=1)
+        for number in range(1, self.stages + 1):
+            x = getattr(self, f"layer{number}")(x)
+        if self.preactivated:
+            x = F.relu(self.bn_last(x))
+        return self.fc(x.mean((2, 3)))
+
+
+SIZES = {False: (12, 11), True: (40, 37)}
+SMALL = ((2, 1, 1), (4, 8, 16))
+NETS = {
+    "option_a_after": (SMALL, {"option": "A, after"}),
+    "option_a_both_sides": (SMALL, {"option": "A, both sides"}),
+    "option_b": (SMALL, {}),
+    "full_preactivation": (SMALL, {"kind": "preactivated"}),
+    "bottleneck": (((2, 1, 1), (2, 4, 6)), {"kind": "bottleneck"}),
+    "bottleneck_v1": (((2, 1, 1), (2, 4, 6)), {"kind": "bottleneck_v1"}),
+    "imagenet": (((1, 2, 1, 1), (2, 3, 4, 5)), {"kind": "bottleneck", "imagenet": True}),
+}
+
+
+def golden(net: ResNet, sizes: tuple[int, int]) -> dict[str, np.ndarray]:
+    """Logits in evaluation at each size, and the state after a step of SGD at the first."""
+    state = {
+        name: torch.from_numpy(draw(name, tuple(tensor.shape)))
+        for name, tensor in net.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    net.double().load_state_dict(state, strict=False)
+    images = [torch.from_numpy(draw(f"images{size}", (BATCH, 3, size, size))) for size in sizes]
+
+    net.eval()
+    with torch.no_grad():
+        result = {f"logits{size}": net(x) for size, x in zip(sizes, images, strict=True)}
+
+    counts = {}
+    for name, module in net.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+
+            def count(module, inputs, output, name=name):
+                counts[f"count/{name}"] = torch.tensor(output.numel() // output.shape[1])
+
+            module.register_forward_hook(count)
+    net.train()
+    labels = torch.arange(BATCH) % CLASSES
+    loss = F.cross_entropy(net(images[0]), labels)
+    optimizer = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
+    loss.backward()
+    optimizer.step()
+    updated = {f"updated/{name}": net.state_dict()[name] for name in state}
+    result |= {"loss": loss.detach(), **counts, **updated}
+    return {
+        name: tensor.numpy().astype(np.int32 if name in counts else np.float32)
+        for name, tensor in result.items()
+    }
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    for name, (sizes_of_stages, options) in NETS.items():
+        net = ResNet(*sizes_of_stages, **options)
+        arrays = golden(net, SIZES[options.get("imagenet", False)])
+        np.savez_compressed(folder / f"{name}.npz", **arrays)
+        print(f"{name}: {sum(array.size for array in arrays.values()):,} numbers")

@@ -1,0 +1,164 @@
+"""The rewritten convolution against `lax.conv_general_dilated`, in float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from resnet_jax.models import convolution as module
+from resnet_jax.models.convolution import convolution
+
+CHANNELS, FEATURES = 4, 6
+
+
+@pytest.fixture(autouse=True)
+def one_device(monkeypatch):
+    """Nothing is rewritten where there are more."""
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+
+
+def setting(kernel, stride, groups=1):
+    return (stride, stride), [(kernel // 2, kernel // 2)] * 2, groups
+
+
+def ours(kernel, stride, groups=1):
+    strides, padding, groups = setting(kernel, stride, groups)
+    return lambda x, w: convolution(x, w, strides, padding, feature_group_count=groups)
+
+
+def reference(kernel, stride, groups=1):
+    strides, padding, groups = setting(kernel, stride, groups)
+    dimensions = ("NHWC", "HWIO", "NHWC")
+    return lambda x, w: lax.conv_general_dilated(
+        x, w, strides, padding, dimension_numbers=dimensions, feature_group_count=groups
+    )
+
+
+def draw(rng, kernel, size, groups=1, batch=2):
+    x = rng.normal(size=(batch, *size, CHANNELS))
+    return x, rng.normal(size=(kernel, kernel, CHANNELS // groups, FEATURES))
+
+
+def assert_same_value_and_gradients(rng, f, g, x, w):
+    (value, backward), (expected, expected_backward) = jax.vjp(f, x, w), jax.vjp(g, x, w)
+    assert value.dtype == jnp.float64
+    np.testing.assert_allclose(value, expected, rtol=1e-11, atol=1e-11)
+    cotangent = jnp.asarray(rng.normal(size=value.shape))
+    gradients, expected = backward(cotangent), expected_backward(cotangent)
+    for name, a, b in zip(("inputs", "kernel"), gradients, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11, err_msg=name)
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 5)], ids=["even", "odd"])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel", [1, 3, 5, 7])
+def test_value_and_gradients(float64, rng, kernel, stride, size):
+    x, w = draw(rng, kernel, size)
+    assert_same_value_and_gradients(rng, ours(kernel, stride), reference(kernel, stride), x, w)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (3, 1), (3, 2)])
+def test_groups_of_channels(float64, rng, kernel, stride):
+    x, w = draw(rng, kernel, (5, 6), groups=2)
+    f, g = ours(kernel, stride, groups=2), reference(kernel, stride, groups=2)
+    assert_same_value_and_gradients(rng, f, g, x, w)
+
+
+@pytest.mark.parametrize(
+    ("batch", "images_that_fit", "products"),
+    [
+        (6, 6, 1),
+        (6, 3, 2),
+        (6, 2.5, 3),
+        (8, 3, 4),  # 3 products would leave images over
+        (7, 7, 1),
+        (7, 3, 7),  # a prime batch splits into single images
+        (5, 0.1, 5),  # an image alone is over the limit
+    ],
+)
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (1, 1)])
+def test_groups_of_images(
+    float64, rng, monkeypatch, kernel, stride, batch, images_that_fit, products
+):
+    x, w = draw(rng, kernel, (5, 4), batch=batch)
+    rows, columns = reference(kernel, stride)(x, w).shape[1:3]
+    image_bytes = rows * columns * kernel**2 * CHANNELS * x.itemsize
+    monkeypatch.setattr(module, "PATCH_BYTES", int(images_that_fit * image_bytes))
+
+    f, g = ours(kernel, stride), reference(kernel, stride)
+    assert_same_value_and_gradients(rng, f, g, x, w)
+    program = jax.jit(jax.grad(lambda w: f(x, w).sum())).lower(w).as_text()
+    assert ("stablehlo.while" in program) == (products > 1)
+    if products > 1:
+        assert f"tensor<{products}x{batch // products}x5x4x{CHANNELS}xf64>" in program
+
+
+def test_kernel_gradient_of_many_groups_sums_in_float32(monkeypatch, rng):
+    monkeypatch.setattr(module, "PATCH_BYTES", 1)
+    x, w = (jnp.asarray(a, jnp.bfloat16) for a in draw(rng, 3, (6, 6), batch=64))
+    cotangent = jnp.asarray(rng.normal(size=(64, 6, 6, FEATURES)), jnp.bfloat16)
+    gradient = jax.vjp(ours(3, 1), x, w)[1](cotangent)[1]
+    exact = jax.vjp(reference(3, 1), *(a.astype(jnp.float32) for a in (x, w)))[1](
+        cotangent.astype(jnp.float32)
+    )[1]
+    assert gradient.dtype == jnp.bfloat16
+    # One rounding to eight bits is half of 2^-7 at most.
+    np.testing.assert_allclose(gradient.astype(jnp.float32), exact, rtol=2**-8, atol=1e-3)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (3, 1), (3, 2)])
+def test_derivatives_of_derivatives(float64, rng, monkeypatch, kernel, stride):
+    monkeypatch.setattr(module, "PATCH_BYTES", 1_000)
+    x, w = draw(rng, kernel, (5, 4), batch=4)
+    direction = draw(rng, kernel, (5, 4), batch=4)
+
+    def second_orders(convolve):
+        gradient = jax.grad(lambda arrays: jnp.sin(convolve(*arrays)).sum())
+
+        def slope(arrays):
+            products = jax.tree.map(lambda a, b: (a * b).sum(), gradient(arrays), direction)
+            return sum(products)
+
+        forward = jax.jvp(gradient, ((x, w),), (direction,))[1]
+        return forward, jax.grad(slope)((x, w))
+
+    expected, _ = jax.jit(lambda: second_orders(reference(kernel, stride)))()
+    forward, reverse = jax.jit(lambda: second_orders(ours(kernel, stride)))()
+    for got in (forward, reverse):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), got, expected)
+
+
+def test_jvp_alone_is_refused(rng):
+    x, w = draw(rng, 3, (4, 4))
+    with pytest.raises(TypeError, match="custom_vjp"):
+        jax.jvp(ours(3, 1), (x, w), (x, w))
+
+
+def lowered_gradient(platform, kernel, groups=1):
+    x, w = jnp.ones((4, 6, 6, CHANNELS)), jnp.ones((kernel, kernel, CHANNELS // groups, FEATURES))
+    f = jax.jit(jax.value_and_grad(lambda x, w: ours(kernel, 2, groups)(x, w).sum(), (0, 1)))
+    return f.trace(x, w).lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("platform", ["tpu", "cuda"])
+def test_accelerators_run_plain_convolutions(monkeypatch, platform, kernel):
+    monkeypatch.setattr(module, "PATCH_BYTES", 1)
+    program = lowered_gradient(platform, kernel)
+    assert program.count("stablehlo.convolution") == 3
+    assert "dot_general" not in program
+    assert "while" not in program
+
+
+def test_one_cpu_multiplies_matrices():
+    assert lowered_gradient("cpu", 1).count("stablehlo.convolution") == 0
+    assert lowered_gradient("cpu", 3).count("stablehlo.convolution") == 2
+    assert "dot_general" in lowered_gradient("cpu", 3)
+
+
+def test_several_devices_run_plain_convolutions(monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    program = lowered_gradient("cpu", 1)
+    assert program.count("stablehlo.convolution") == 3
+    assert "dot_general" not in program

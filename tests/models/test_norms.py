@@ -1,0 +1,152 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from resnet_jax.models.norms import BatchNorm, group_norm
+from resnet_jax.models.zoo import resnet
+from resnet_jax.tables import UserError
+
+MOMENTUM, EPSILON = 0.8, 1e-3
+
+
+def batch_norm(train, **options):
+    return BatchNorm(train=train, momentum=MOMENTUM, epsilon=EPSILON, **options)
+
+
+def images(rng, batch=6):
+    """Each channel with a mean and a spread of its own, each example too."""
+    x = rng.normal(size=(batch, 3, 2, 4)) * [1, 2, 0.5, 3] + [0, 1, -2, 5]
+    return (x + np.arange(batch).reshape(-1, 1, 1, 1)).astype(np.float32)
+
+
+def normalised(x, mean, var, params, epsilon=EPSILON):
+    return (x - mean) / np.sqrt(var + epsilon) * params["scale"] + params["bias"]
+
+
+@pytest.mark.parametrize(
+    ("group_size", "groups"),
+    [
+        (None, [slice(0, 6)]),
+        (2, [slice(0, 2), slice(2, 4), slice(4, 6)]),
+        (3, [slice(0, 3), slice(3, 6)]),
+        (6, [slice(0, 6)]),
+        (8, [slice(0, 6)]),
+    ],
+)
+def test_training_normalises_each_group_of_consecutive_examples(drawn, rng, group_size, groups):
+    x = images(rng)
+    norm = batch_norm(True, group_size=group_size)
+    variables = drawn(norm, x)
+    y, updated = norm.apply(variables, x, mutable=["batch_stats"])
+
+    means, variances = [], []
+    for group in groups:
+        means.append(x[group].mean((0, 1, 2)))
+        variances.append(x[group].var((0, 1, 2)))
+        expected = normalised(x[group], means[-1], variances[-1], variables["params"])
+        np.testing.assert_allclose(y[group], expected, rtol=1e-4, atol=1e-4)
+
+    old, new = variables["batch_stats"], updated["batch_stats"]
+    for name, batch in (("mean", means), ("var", variances)):
+        expected = MOMENTUM * old[name] + (1 - MOMENTUM) * np.mean(batch, axis=0)
+        np.testing.assert_allclose(new[name], expected, rtol=1e-4, err_msg=name)
+
+
+def test_evaluation_uses_the_running_statistics(drawn, rng):
+    x = images(rng)
+    norm = batch_norm(False, group_size=4)
+    variables = drawn(norm, x)
+    y = norm.apply(variables, x)
+    stats = variables["batch_stats"]
+    expected = normalised(x, stats["mean"], stats["var"], variables["params"])
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_new_norm_has_moved_no_statistic(rng):
+    stats = batch_norm(True).init(jax.random.key(0), images(rng))["batch_stats"]
+    np.testing.assert_array_equal(stats["mean"], np.zeros(4))
+    np.testing.assert_array_equal(stats["var"], np.ones(4))
+
+
+def test_a_group_size_that_does_not_divide_the_batch(drawn, rng):
+    with pytest.raises(UserError, match=r"batch of 6 .* groups of 4: .* norm\.group_size"):
+        drawn(batch_norm(True, group_size=4), images(rng))
+
+
+def test_statistics_of_bfloat16_are_float32(drawn, rng):
+    x = jnp.asarray(images(rng), jnp.bfloat16)
+    norm = batch_norm(True, dtype=jnp.bfloat16)
+    variables = drawn(norm, x)
+    y, updated = norm.apply(variables, x, mutable=["batch_stats"])
+
+    exact = np.asarray(x, np.float32)
+    mean, var = exact.mean((0, 1, 2)), exact.var((0, 1, 2))
+    old, new = variables["batch_stats"], updated["batch_stats"]
+    for name, batch in (("mean", mean), ("var", var)):
+        assert new[name].dtype == jnp.float32
+        expected = MOMENTUM * old[name] + (1 - MOMENTUM) * batch
+        np.testing.assert_allclose(new[name], expected, rtol=1e-5, err_msg=name)
+
+    assert y.dtype == jnp.bfloat16
+    expected = normalised(exact, mean, var, variables["params"])
+    np.testing.assert_allclose(np.asarray(y, np.float32), expected, rtol=2**-8, atol=1e-3)
+
+
+def test_constant_images_stay_finite(drawn):
+    """Their variance is zero, and can come out below it."""
+    x = jnp.full((4, 3, 3, 4), 1234.567)
+    norm = batch_norm(True)
+    variables = drawn(norm, x)
+    y = norm.apply(variables, x, mutable=["batch_stats"])[0]
+    np.testing.assert_allclose(y, np.broadcast_to(variables["params"]["bias"], y.shape), atol=0.1)
+
+
+class GroupNorm(nn.Module):
+    channel_groups: int
+    train: bool
+
+    @nn.compact
+    def __call__(self, x):
+        make = group_norm(self.channel_groups, epsilon=EPSILON)
+        return make(train=self.train, name="norm", dtype=x.dtype, param_dtype=x.dtype)(x)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize(("channel_groups", "used"), [(1, 1), (2, 2), (32, 4)])
+def test_group_norm_sees_one_example(drawn, rng, channel_groups, used, train):
+    x = images(rng)
+    norm = GroupNorm(channel_groups, train)
+    variables = drawn(norm, x)
+    assert set(variables) == {"params"}
+
+    grouped = x.reshape(*x.shape[:3], used, -1)
+    mean, var = (f((1, 2, 4), keepdims=True) for f in (grouped.mean, grouped.var))
+    expected = ((grouped - mean) / np.sqrt(var + EPSILON)).reshape(x.shape)
+    expected = normalised(expected, 0, 1, variables["params"]["norm"], epsilon=0)
+    np.testing.assert_allclose(norm.apply(variables, x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("arrangement", ["original", "bn_after_addition", "full_preactivation"])
+def test_without_norm_every_convolution_has_a_bias(arrangement):
+    model = resnet(
+        family="cifar",
+        classes=2,
+        stage_depths=(2, 1, 1),
+        arrangement=arrangement,
+        shortcut="C",
+        norm="none",
+    )
+    x = jnp.ones((1, 8, 8, 3))
+    variables = jax.eval_shape(model.init, jax.random.key(0), x, train=True)
+    assert set(variables) == {"params"}
+    paths = {
+        tuple(key.key for key in path)
+        for path, _ in jax.tree_util.tree_leaves_with_path(variables["params"])
+    }
+    assert not any("norm" in name for path in paths for name in path)
+    layers = {path[:-1] for path in paths}
+    assert len(layers) == 1 + 4 * 3 + 1
+    for layer in layers:
+        assert {(*layer, "kernel"), (*layer, "bias")} <= paths

@@ -1,0 +1,68 @@
+"""Imports go one way, and the verbs answer quickly because heavy ones are left to when they serve."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "resnet_jax"
+VERBS = ("main", "evaluate", "summary")
+# What each room may import of the others.
+ALLOWED = {
+    "models": {"models", "tables"},
+    "data": {"data", "tables"},
+    "training": {"training", "tables"},
+    "reporting": {"reporting", "tables"},
+    "analysis": {"analysis", "models", "data", "training", "tables"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """The rooms and modules of this package that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+            if node.module == "resnet_jax":
+                names = [f"resnet_jax.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("resnet_jax.")}
+    return found
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_what_it_may(room):
+    files = list((PACKAGE / room).rglob("*.py"))
+    assert files
+    for path in files:
+        surplus = imported(path) - ALLOWED[room]
+        assert not surplus, f"{path} imports {surplus}"
+
+
+def test_nothing_imports_a_verb():
+    for path in PACKAGE.rglob("*.py"):
+        assert not imported(path) & set(VERBS), f"{path} imports a verb"
+
+
+def test_only_the_assembly_reads_configuration_keys():
+    """`config.section.key` stands in one module, so that everything below takes plain arguments."""
+    readers = {"assembly.py", "configuration.py", "run.py", "command.py", "main.py", "evaluate.py",
+               "summary.py"}  # fmt: skip
+    for path in PACKAGE.rglob("*.py"):
+        if path.name not in readers or path.parent != PACKAGE:
+            assert "ml_collections" not in path.read_text(), f"{path} knows of configurations"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_imports_no_framework_before_its_flags_are_read(verb):
+    tree = ast.parse((PACKAGE / f"{verb}.py").read_text())
+    top = {
+        name.split(".")[0]
+        for node in tree.body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+    }
+    assert not top & {"jax", "flax", "optax", "orbax"}

@@ -1,0 +1,216 @@
+"""Every optimizer's first updates against arithmetic in NumPy, from the papers' formulas."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from resnet_jax.models.zoo import resnet
+from resnet_jax.tables import UserError, configure
+from resnet_jax.training.optim import (
+    DECAY_RULES,
+    OPTIMIZERS,
+    adam,
+    adamw,
+    decay_mask,
+    lamb,
+    lars,
+    nesterov,
+    optimizer,
+    sgd,
+)
+
+RATES = (0.1, 0.05, 0.2)
+DECAY = 0.01
+START = {
+    "kernel": np.array([[1.0, -2.0], [0.5, 4.0]]),
+    "scale": np.array([1.0, 2.0]),
+    "bias": np.array([-3.0, 0.25]),
+}
+GRADIENTS = [
+    {
+        "kernel": np.array([[0.3, 0.1], [-0.2, 1.0]]),
+        "scale": np.array([0.5, -0.5]),
+        "bias": np.array([2.0, -1.0]),
+    },
+    {
+        "kernel": np.array([[-0.1, 0.4], [0.6, -0.3]]),
+        "scale": np.array([0.1, 0.7]),
+        "bias": np.array([-0.4, 0.2]),
+    },
+    {
+        "kernel": np.array([[0.2, 0.2], [-0.5, 0.9]]),
+        "scale": np.array([-0.3, 0.2]),
+        "bias": np.array([0.8, 0.6]),
+    },
+]
+
+
+def after_updates(row, **options):
+    """The parameters after each update with the gradients above."""
+    rates = jnp.array(RATES)
+    options = {"weight_decay": DECAY, "decay_rule": "kernels", **options}
+    transformation = optimizer(row, learning_rate=lambda count: rates[count], **options)
+    params = jax.tree.map(jnp.array, START)
+    memory, found = transformation.init(params), []
+    for gradients in GRADIENTS:
+        updates, memory = transformation.update(jax.tree.map(jnp.array, gradients), memory, params)
+        params = optax.apply_updates(params, updates)
+        found.append(params)
+    return found
+
+
+def by_hand(rule, decayed=("kernel",)):
+    """The same with `rule(w, g, memory, rate, decay, k)`, which returns the new w."""
+    values, memory, found = dict(START), {name: {} for name in START}, []
+    for number, (rate, gradients) in enumerate(zip(RATES, GRADIENTS, strict=True), start=1):
+        values = {
+            name: rule(
+                value,
+                gradients[name],
+                memory[name],
+                rate,
+                DECAY if name in decayed else 0.0,
+                number,
+            )
+            for name, value in values.items()
+        }
+        found.append(values)
+    return found
+
+
+def assert_same(found, expected):
+    for step, (one, other) in enumerate(zip(found, expected, strict=True)):
+        for name in START:
+            message = f"{name} after update {step}"
+            np.testing.assert_allclose(one[name], other[name], rtol=2e-5, err_msg=message)
+
+
+def heavy_ball(w, g, memory, rate, decay, k):
+    memory["v"] = 0.8 * memory.get("v", 0) + g + decay * w
+    return w - rate * memory["v"]
+
+
+def pytorch_nesterov(w, g, memory, rate, decay, k):
+    """torch.optim.SGD(nesterov=True): g + momentum v, with v as it is after this gradient."""
+    g = g + decay * w
+    memory["v"] = 0.8 * memory.get("v", 0) + g
+    return w - rate * (g + 0.8 * memory["v"])
+
+
+def adam_direction(g, memory, k, eps):
+    memory["m"] = 0.8 * memory.get("m", 0) + 0.2 * g
+    memory["v"] = 0.9 * memory.get("v", 0) + 0.1 * g**2
+    return memory["m"] / (1 - 0.8**k) / (np.sqrt(memory["v"] / (1 - 0.9**k)) + eps)
+
+
+def adam_with_l2(w, g, memory, rate, decay, k):
+    return w - rate * adam_direction(g + decay * w, memory, k, 0.1)
+
+
+def adam_with_decoupled_decay(w, g, memory, rate, decay, k):
+    return w - rate * (adam_direction(g, memory, k, 0.1) + decay * w)
+
+
+def layerwise_sgd(w, g, memory, rate, decay, k):
+    """LARS, algorithm 1; parameters that do not decay keep the plain rate."""
+    g = g + decay * w
+    trust = 0.02 * np.linalg.norm(w) / np.linalg.norm(g) if decay else 1.0
+    memory["v"] = 0.8 * memory.get("v", 0) + rate * trust * g
+    return w - memory["v"]
+
+
+def layerwise_adam(w, g, memory, rate, decay, k):
+    """LAMB, algorithm 2, with the identity as phi."""
+    r = adam_direction(g, memory, k, 0.1) + decay * w
+    return w - rate * np.linalg.norm(w) / np.linalg.norm(r) * r
+
+
+MOMENTS = {"b1": 0.8, "b2": 0.9, "eps": 0.1}
+FORMULAS = {
+    "sgd": (partial(sgd, momentum=0.8), heavy_ball),
+    "nesterov": (partial(nesterov, momentum=0.8), pytorch_nesterov),
+    "adam": (partial(adam, **MOMENTS), adam_with_l2),
+    "adamw": (partial(adamw, **MOMENTS), adam_with_decoupled_decay),
+    "lars": (partial(lars, momentum=0.8, trust=0.02), layerwise_sgd),
+    "lamb": (partial(lamb, **MOMENTS), layerwise_adam),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_updates_are_those_of_the_formula(name):
+    row, rule = FORMULAS[name]
+    assert_same(after_updates(row), by_hand(rule))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_rule_all_decays_norms_and_biases_too(name):
+    row, rule = FORMULAS[name]
+    assert_same(after_updates(row, decay_rule="all"), by_hand(rule, decayed=tuple(START)))
+
+
+@pytest.mark.parametrize("largest", [0.5, 100.0])
+def test_clipping_scales_the_gradient_before_everything_else(largest):
+    def clipped(rule):
+        def clip(w, g, memory, rate, decay, k):
+            whole = np.sqrt(sum((leaf**2).sum() for leaf in GRADIENTS[k - 1].values()))
+            return rule(w, g * min(1, largest / whole), memory, rate, decay, k)
+
+        return clip
+
+    row, rule = FORMULAS["sgd"]
+    assert_same(after_updates(row, clip_norm=largest), by_hand(clipped(rule)))
+
+
+@pytest.fixture(scope="module", params=["batch", "group", "none"])
+def params(request):
+    """Shapes of the parameters of a network with this norm."""
+    network = resnet(
+        family="cifar",
+        classes=3,
+        stage_depths=(1, 1, 1),
+        widths=(4, 8, 8),
+        stem_width=4,
+        norm=request.param,
+    )
+    init = partial(network.init, train=False)
+    return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))["params"]
+
+
+class TestDecayRules:
+    @pytest.mark.parametrize("rule", DECAY_RULES)
+    def test_every_parameter_of_a_network_is_covered(self, params, rule):
+        mask = decay_mask(DECAY_RULES[rule], params)
+        assert jax.tree.structure(mask) == jax.tree.structure(params)
+        assert any(jax.tree.leaves(mask))
+
+    def test_kernels_leaves_out_vectors(self, params):
+        """Norm scales and shifts and biases are the vectors of a residual network."""
+        mask = decay_mask(DECAY_RULES["kernels"], params)
+        assert mask == jax.tree.map(lambda leaf: leaf.ndim > 1, params)
+
+    def test_all_leaves_nothing_out(self, params):
+        assert all(jax.tree.leaves(decay_mask(DECAY_RULES["all"], params)))
+
+    def test_parameter_that_no_pattern_matches(self):
+        params = {"head": {"kernel": 1.0, "temperature": 2.0}}
+        with pytest.raises(UserError, match="nothing about parameter 'head/temperature'"):
+            decay_mask(DECAY_RULES["kernels"], params)
+
+    def test_pattern_matches_whole_words(self):
+        with pytest.raises(UserError, match="'superkernel'"):
+            decay_mask(DECAY_RULES["kernels"], {"superkernel": 1.0})
+
+    def test_unknown_rule(self):
+        with pytest.raises(UserError, match=r"'kernel' \(did you mean 'kernels'\?\); valid: all"):
+            optimizer(sgd, learning_rate=optax.constant_schedule(0.1), decay_rule="kernel")
+
+
+def test_unknown_names():
+    with pytest.raises(UserError, match=r"'adamv' \(did you mean .*valid: sgd, nesterov, adam"):
+        configure(OPTIMIZERS, "adamv", "optimizer", {})
+    with pytest.raises(UserError, match=r"'adam' takes no momentum.*: sgd, nesterov, lars"):
+        configure(OPTIMIZERS, "adam", "optimizer", {"momentum": 0.9})

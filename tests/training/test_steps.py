@@ -1,0 +1,181 @@
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import linear
+import numpy as np
+import optax
+import pytest
+
+from resnet_jax.models.norms import BatchNorm
+from resnet_jax.training.state import TrainState
+from resnet_jax.training.steps import TrainStep, eval_step, step_keys
+
+KEY = jax.random.key(0)
+
+
+def train_step(apply=linear.apply, rate=0.1, momentum=0.9, **options):
+    return TrainStep(
+        apply=apply,
+        optimizer=optax.sgd(rate, momentum),
+        learning_rate=optax.linear_schedule(1.0, 0.0, 10),
+        **options,
+    )
+
+
+def new_state(step, variables=None, ema=False):
+    return TrainState.create(variables or linear.variables(), step.optimizer, ema=ema)
+
+
+class Normalised(nn.Module):
+    """A batch norm between two linear layers."""
+
+    group_size: int | None = None
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.Dense(5)(x.reshape(len(x), -1))
+        x = BatchNorm(train=train, group_size=self.group_size, momentum=0.5)(x)
+        return nn.Dense(linear.CLASSES)(jnp.tanh(x))
+
+
+class TestLinearModel:
+    @pytest.mark.parametrize("smoothing", [0.0, 0.3])
+    def test_two_steps_equal_numpy(self, smoothing):
+        step = train_step(label_smoothing=smoothing)
+        state, params, velocity = new_state(step), linear.PARAMS, {"kernel": 0.0, "bias": 0.0}
+        for number in range(2):
+            batch = linear.batch(8, seed=number)
+            state, _ = step(state, batch, KEY)
+            _, gradient = linear.loss_and_gradient(params, batch, smoothing)
+            velocity = {name: 0.9 * velocity[name] + gradient[name] for name in params}
+            params = {name: params[name] - 0.1 * velocity[name] for name in params}
+        assert int(state.step) == 2
+        for name, expected in params.items():
+            np.testing.assert_allclose(state.params[name], expected, rtol=1e-4, atol=1e-6)
+
+    def test_report_tells_of_the_state_before_the_update(self):
+        step, batch = train_step(), linear.batch(8)
+        state = new_state(step).replace(step=jnp.int32(4))
+        _, report = step(state, batch, KEY)
+        loss, gradient = linear.loss_and_gradient(linear.PARAMS, batch)
+        norm = np.sqrt(sum((leaf**2).sum() for leaf in gradient.values()))
+        np.testing.assert_allclose(report["sums"]["loss"], 8 * loss, rtol=1e-5)
+        assert int(report["sums"]["examples"]) == 8
+        np.testing.assert_allclose(report["gradient_norm"], norm, rtol=1e-5)
+        np.testing.assert_allclose(report["learning_rate"], 0.6, rtol=1e-6)
+
+    def test_reported_loss_is_not_smoothed(self):
+        """So that it compares between recipes and with the evaluation."""
+        batch = linear.batch(8)
+        reports = []
+        for smoothing in (0.0, 0.5):
+            step = train_step(label_smoothing=smoothing)
+            reports.append(step(new_state(step), batch, KEY)[1])
+        assert float(reports[0]["sums"]["loss"]) == float(reports[1]["sums"]["loss"])
+        assert float(reports[0]["gradient_norm"]) != float(reports[1]["gradient_norm"])
+
+    @pytest.mark.parametrize("unroll", [False, True])
+    def test_accumulating_parts_equals_the_whole_batch(self, unroll):
+        batch = linear.batch(16)
+        whole, parts = train_step(), train_step(accumulate=4, unroll=unroll)
+        expected, expected_report = whole(new_state(whole), batch, KEY)
+        found, report = parts(new_state(parts), batch, KEY)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), found, expected)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), report, expected_report)
+        assert int(report["sums"]["examples"]) == 16
+
+    def test_average_follows_the_new_parameters(self):
+        step = train_step(ema_decay=0.5)
+        state, _ = step(new_state(step, ema=True), linear.batch(8), KEY)
+        # The decay of step 0 is 1/10.
+        for name, old in linear.PARAMS.items():
+            expected = 0.1 * old + 0.9 * state.params[name]
+            np.testing.assert_allclose(state.ema["params"][name], expected, rtol=1e-6)
+
+    def test_without_a_decay_there_is_no_average(self):
+        step = train_step()
+        state, _ = step(new_state(step), linear.batch(8), KEY)
+        assert state.ema is None
+
+
+class TestBatchNorm:
+    def run(self, batch, group_size=None, **options):
+        network = Normalised(group_size=group_size)
+        variables = network.init(jax.random.key(1), batch.images, train=False)
+        step = train_step(network.apply, **options)
+        return step(new_state(step, variables), batch, KEY)
+
+    def test_parts_are_groups_of_statistics(self):
+        """Part p holds examples p, p + 4, ..., so put those side by side for groups of 4."""
+        batch = linear.batch(16)
+        order = np.arange(16).reshape(4, 4).T.ravel()
+        grouped = linear.Batch(*(leaf[order] for leaf in batch))
+        found, report = self.run(batch, accumulate=4)
+        expected, expected_report = self.run(grouped, group_size=4)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), found, expected)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), report, expected_report)
+
+        whole, _ = self.run(batch)
+        difference = whole.params["Dense_0"]["kernel"] - found.params["Dense_0"]["kernel"]
+        assert abs(difference).max() > 1e-4
+
+    def test_new_statistics_go_into_state_and_average(self):
+        batch = linear.batch(8)
+        network = Normalised()
+        variables = network.init(jax.random.key(1), batch.images, train=False)
+        step = train_step(network.apply, ema_decay=0.5)
+        state, _ = step(new_state(step, variables, ema=True), batch, KEY)
+
+        dense = variables["params"]["Dense_0"]
+        before_norm = batch.images.reshape(8, -1) @ dense["kernel"] + dense["bias"][None]
+        mean = state.batch_stats["BatchNorm_0"]["mean"]
+        np.testing.assert_allclose(mean, 0.5 * before_norm.mean(0), rtol=1e-4, atol=1e-6)
+        average = state.ema["batch_stats"]["BatchNorm_0"]["mean"]
+        np.testing.assert_allclose(average, 0.9 * mean, rtol=1e-5)
+
+
+def test_each_part_draws_its_own_random_numbers():
+    def apply(variables, images, *, train, mutable, rngs):
+        logits, _ = linear.apply(variables, images, train=train, mutable=mutable)
+        return logits, {"batch_stats": {"draw": jax.random.uniform(rngs["dropout"])}}
+
+    step = train_step(apply, accumulate=2)
+    variables = {**linear.variables(), "batch_stats": {"draw": jnp.float32(0)}}
+    state, _ = step(new_state(step, variables), linear.batch(4), KEY)
+    draws = [float(jax.random.uniform(key)) for key in jax.random.split(KEY)]
+    assert draws[0] != draws[1]
+    np.testing.assert_allclose(state.batch_stats["draw"], sum(draws) / 2, rtol=1e-6)
+
+
+def test_keys_are_a_function_of_seed_and_step():
+    keys = [key for seed in (0, 1) for step in range(3) for key in step_keys(seed, step)]
+    data = {jax.random.key_data(key).tobytes() for key in jax.device_get(keys)}
+    assert len(data) == 12
+    again = step_keys(1, jnp.int32(2))[1]
+    np.testing.assert_array_equal(jax.random.key_data(again), jax.random.key_data(keys[-1]))
+
+
+def test_eval_step_sums_what_counts():
+    batch = linear.batch(8)
+    masked = batch._replace(mask=np.arange(8) < 5)
+    counted = linear.Batch(*(leaf[:5] for leaf in batch))
+    found = eval_step(linear.apply, linear.variables(), masked)
+    loss, _ = linear.loss_and_gradient(linear.PARAMS, counted)
+    logits = counted.images.reshape(5, -1) @ linear.PARAMS["kernel"] + linear.PARAMS["bias"]
+    assert int(found["examples"]) == 5
+    np.testing.assert_allclose(found["loss"], 5 * loss, rtol=1e-5)
+    assert int(found["top1"]) == (logits.argmax(1) == counted.labels).sum()
+
+
+def test_eval_step_uses_running_statistics():
+    """So an example's result does not depend on its batch."""
+    network, batch = Normalised(), linear.batch(8)
+    variables = network.init(jax.random.key(1), batch.images, train=False)
+    together = eval_step(network.apply, variables, batch)["loss"]
+    alone = [
+        eval_step(network.apply, variables, linear.Batch(*(leaf[i : i + 1] for leaf in batch)))
+        for i in range(8)
+    ]
+    np.testing.assert_allclose(together, sum(float(one["loss"]) for one in alone), rtol=1e-5)
