@@ -3,11 +3,11 @@
     python -m resnet_jax.main --config=configs/cifar10.py --workdir=runs/cifar10
     python -m resnet_jax.main --config=configs/cifar10.py:depth=110,shortcut=C
 
-64,000 updates of batch 128, rate 0.1 divided by 10 at 32,000 and 48,000, weight decay 1e-4 on every
-parameter, pad-4 crops and flips, option A. The paper subtracts the mean of each pixel; here the mean
-of each channel is subtracted and the result divided by its standard deviation.
+64,000 updates of batch 128, rate 0.1 divided by 10 at 32,000 and 48,000, weight decay 1e-4 on
+every parameter, pad-4 crops and flips, option A. The paper subtracts the mean of each pixel; here
+the mean of each channel is subtracted and the result divided by its standard deviation.
 
-Published test error (Table 6): ResNet-20 8.75%, -32 7.51%, -44 7.17%, -56 6.97%, -110 6.61% +/- 0.16
+Published test error (Table 6): ResNet-20 8.75%, -32 7.51%, -44 7.17%, -56 6.97%, -110 6.61% +- 0.16
 over five runs. Depth 110 starts at a rate of 0.01 for about 400 updates there:
 :depth=110,schedule.warmup=constant,schedule.warmup_start=0.1,schedule.warmup_epochs=1.024.
 """

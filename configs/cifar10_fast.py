@@ -9,7 +9,7 @@ from resnet_jax.configuration import override
 def get_config(changes: str = "") -> ConfigDict:
     config = cifar10.get_config()
     config.data.pad = 2
-    config.model.zero_init_branch = True
+    config.model.kernel_init = "pytorch"
 
     config.train.batch_size = 64
     config.train.steps = None

@@ -1,8 +1,8 @@
 """Every key of a run's configuration, with its unit; the other files change some of them.
 
 A key that is None leaves the choice to the row that it belongs to: `schedule.power=None` is what
-resnet_jax.training.schedules.polynomial has in its signature, and setting it with a schedule that has
-no power is an error.
+resnet_jax.training.schedules.polynomial has in its signature, and setting it with a schedule that
+has no power is an error.
 """
 
 from ml_collections import ConfigDict
@@ -30,6 +30,7 @@ def get_config() -> ConfigDict:
     model.branch_scale = placeholder(float)  # of shortcut constant_scaling
     model.gate_bias = placeholder(float)  # initial, of the gated shortcuts
     model.shortcut_dropout = placeholder(float)  # rate, of shortcut dropout
+    model.kernel_init = "he_fan_out"  # he_fan_out, he_fan_in, pytorch
     model.zero_init_branch = False  # blocks start as their shortcut
     model.dropout = 0.0  # rate, before every convolution of a branch but its first
     model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth

@@ -1,6 +1,6 @@
 """Made-up images and a small network: whether everything works, in seconds.
 
-    python -m resnet_jax.main --config=configs/smoke.py --workdir=runs/smoke
+python -m resnet_jax.main --config=configs/smoke.py --workdir=runs/smoke
 """
 
 from ml_collections import ConfigDict

@@ -30,6 +30,7 @@ from resnet_jax.training.schedules import SHAPES, schedule
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
 
+
 class Assembly:
     """The parts of the run that a configuration describes, each made when first asked for.
 
@@ -105,6 +106,7 @@ class Assembly:
                 "epsilon": norm.epsilon,
                 "channel_groups": norm.channel_groups,
             },
+            kernel_init=model.kernel_init,
             zero_init_branch=model.zero_init_branch,
             dropout=model.dropout,
             survival=model.survival,
@@ -241,6 +243,7 @@ class Assembly:
 
     def run(self) -> Run:
         config = self._config
+        _ = self._evaluator  # an evaluation split that can't be read stops the run before it starts
         return Run(
             mesh=self.mesh,
             data=self.train_data,

@@ -1,4 +1,4 @@
-"""What every verb does around its work: flags, one JSON line at the end, one sentence on a mistake."""
+"""What every verb does around its work: flags, a last line of JSON, one sentence on a mistake."""
 
 import json
 import logging as python_logging

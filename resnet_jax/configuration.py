@@ -110,12 +110,14 @@ def _with_tuples(value: Any) -> Any:
 def claim(workdir: Path, config: ConfigDict) -> None:
     """Writes config.json into a new workdir, or checks that the run there is of the same one.
 
+    A run that has no checkpoint yet has nothing to lose, and gives way.
+
     Raises:
       UserError: the workdir holds a run of another configuration, or can't be written.
     """
     path = workdir / "config.json"
     text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
-    if path.exists():
+    if path.exists() and any((workdir / "checkpoints").glob("[0-9]*")):
         _check_same(workdir, old=json.loads(path.read_text()), new=json.loads(text))
     try:
         workdir.mkdir(parents=True, exist_ok=True)

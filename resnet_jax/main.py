@@ -1,4 +1,4 @@
-"""Trains a network: python -m resnet_jax.main --config=configs/cifar10.py --workdir=runs/cifar10."""
+"""Trains: python -m resnet_jax.main --config=configs/cifar10.py --workdir=runs/cifar10."""
 
 import sys
 from pathlib import Path
@@ -13,12 +13,15 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for example configs/cifar10.py:depth=110,shortcut=C."
 )
 _WORKDIR = flags.DEFINE_string(
-    "workdir", None, "Folder of the run; by default a folder in runs/ named after the configuration."
+    "workdir",
+    None,
+    "Folder of the run; by default a folder in runs/ named after the configuration.",
 )
 flags.mark_flag_as_required("config")
 
 
 def main() -> dict[str, Any]:
+    """Trains, and returns the figures of the final evaluation."""
     from resnet_jax.run import train
 
     workdir = Path(_WORKDIR.value or default_workdir(sys.argv[1:]))
@@ -29,7 +32,9 @@ def main() -> dict[str, Any]:
 def default_workdir(arguments: list[str]) -> str:
     """runs/, then the configuration's name and what it was changed by."""
     flags_given = [argument.lstrip("-").partition("=") for argument in arguments]
-    file, _, changes = next(value for name, _, value in flags_given if name == "config").partition(":")
+    file, _, changes = next(value for name, _, value in flags_given if name == "config").partition(
+        ":"
+    )
     overrides = [
         f"{name.removeprefix('config.')}={value}"
         for name, _, value in flags_given

@@ -14,6 +14,7 @@ flags.mark_flag_as_required("config")
 
 
 def main() -> dict[str, Any]:
+    """Prints a line a layer, and returns the totals."""
     import jax
 
     from resnet_jax.analysis import cost

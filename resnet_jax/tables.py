@@ -1,8 +1,8 @@
 """Choosing a row of a table by name, and the errors that a user's mistake raises.
 
-Arrangements, branches, shortcuts, norms, optimizers, schedules and sources are rows of tables. Where
-a row is a function, its keyword parameters are its options: their defaults stand in its signature,
-and an option that the chosen row would ignore is an error.
+Arrangements, branches, shortcuts, norms, optimizers, schedules and sources are rows of tables.
+Where a row is a function, its keyword parameters are its options: their defaults stand in its
+signature, and an option that the chosen row would ignore is an error.
 """
 
 import difflib
@@ -31,9 +31,7 @@ def choose(table: Mapping[str, Row], name: str, what: str) -> Row:
       UserError: there is no such row; names the valid ones and the nearest.
     """
     if name not in table:
-        raise UserError(
-            f"unknown {what} '{name}'{nearest(name, table)}; valid: {', '.join(table)}"
-        )
+        raise UserError(f"unknown {what} '{name}'{nearest(name, table)}; valid: {', '.join(table)}")
     return table[name]
 
 

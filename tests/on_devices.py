@@ -37,10 +37,12 @@ def figures(dtype: str, steps: int, eval_batch_size: int) -> dict:
     config.eval.every_epochs = 0.0
     config.checkpoint.every_epochs = 0.0
     assembly, losses = Assembly(config), Losses()
-    with tempfile.TemporaryDirectory() as folder:
-        with assembly.checkpoints(Path(folder)) as checkpoints:
-            result = train(assembly.run(), checkpoints, losses)
-            state = checkpoints.restore(assembly.create_state())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        assembly.checkpoints(Path(folder)) as checkpoints,
+    ):
+        result = train(assembly.run(), checkpoints, losses)
+        state = checkpoints.restore(assembly.create_state())
     batch_stats = jax.tree.leaves(jax.device_get(state.batch_stats))
     assert all(leaf.dtype == dtype for leaf in batch_stats)
     statistics = np.concatenate([leaf.ravel() for leaf in batch_stats]).tolist()

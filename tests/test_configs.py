@@ -103,6 +103,7 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "model.branch_scale": (0.25, {"model.shortcut": "constant_scaling"}),
     "model.gate_bias": (-3.0, {"model.shortcut": "exclusive_gating"}),
     "model.shortcut_dropout": (0.25, {"model.shortcut": "dropout"}),
+    "model.kernel_init": ("pytorch", {}),
     "model.zero_init_branch": (True, {}),
     "model.dropout": (0.1, {}),
     "model.survival": (0.5, {}),
@@ -287,8 +288,16 @@ def test_a_saved_configuration_reads_back_the_same(tmp_path):
     assert configuration.load(tmp_path).to_dict() == config.to_dict()
 
 
+def test_a_run_without_a_checkpoint_gives_way(tmp_path):
+    configuration.claim(tmp_path, tiny())
+    configuration.claim(tmp_path, tiny(seed=5))
+    assert configuration.load(tmp_path).seed == 5
+
+
 def test_a_workdir_belongs_to_one_configuration(tmp_path):
     configuration.claim(tmp_path, tiny())
+    configuration.claim(tmp_path, tiny())
+    (tmp_path / "checkpoints" / "1").mkdir(parents=True)
     before = (tmp_path / "config.json").read_text()
     with pytest.raises(UserError, match=r"optim\.rate was 0\.05 and is 0\.3"):
         configuration.claim(tmp_path, tiny(**{"optim.rate": 0.3}))

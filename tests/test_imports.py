@@ -1,4 +1,4 @@
-"""Imports go one way, and the verbs answer quickly because heavy ones are left to when they serve."""
+"""Imports go one way, and the verbs leave heavy ones to when they serve."""
 
 import ast
 from pathlib import Path
@@ -63,6 +63,8 @@ def test_a_verb_imports_no_framework_before_its_flags_are_read(verb):
         name.split(".")[0]
         for node in tree.body
         if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in ([node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+        for name in (
+            [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+        )
     }
     assert not top & {"jax", "flax", "optax", "orbax"}

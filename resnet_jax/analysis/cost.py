@@ -48,9 +48,7 @@ def layers(model: ResNet, image_shape: tuple[int, int, int]) -> list[Layer]:
     unrolled = model.clone(scan_blocks=False)
     image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     with nn.intercept_methods(record):
-        jax.eval_shape(
-            lambda image: unrolled.init(jax.random.key(0), image, train=False), image
-        )
+        jax.eval_shape(lambda image: unrolled.init(jax.random.key(0), image, train=False), image)
     return found
 
 

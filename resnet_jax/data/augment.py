@@ -45,8 +45,8 @@ def normalise(
     dtype: Any = jnp.float32,
 ) -> Images:
     """Subtracts the mean and divides by the standard deviation, both on the scale of [0, 1]."""
-    mean, std = (jnp.array(moment, dtype).reshape(1, 1, 1, -1) for moment in (mean, std))
-    return (images.astype(dtype) / 255 - mean) / std
+    means, stds = (jnp.array(moments, dtype).reshape(1, 1, 1, -1) for moments in (mean, std))
+    return (images.astype(dtype) / 255 - means) / stds
 
 
 def random_crop(key: Array, images: Images, pad: int) -> Images:

@@ -48,7 +48,7 @@ def bottleneck() -> Branch:
 
 
 def bottleneck_v1() -> Branch:
-    """The bottleneck as published, the stride in the first 1x1 (arXiv 1512.03385, Figure 5 right)."""
+    """The bottleneck as published, the stride in its first 1x1 (arXiv 1512.03385, Figure 5)."""
     return Branch((Convolution(1, strided=True), Convolution(3), Convolution(1, multiplier=4)))
 
 

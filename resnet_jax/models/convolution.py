@@ -37,17 +37,17 @@ def convolution(
     feature_group_count: int = 1,
     **_: Any,
 ) -> Float[Array, "batch height_out width_out features"]:
-    """Two-dimensional convolution with the signature that `nn.Conv(conv_general_dilated=...)` calls.
+    """Two-dimensional convolution as `nn.Conv(conv_general_dilated=...)` calls it.
 
     Args:
       strides: of rows and columns.
       padding: zeros before and after, for rows and columns.
       feature_group_count: number of groups; each sees its share of the channels.
     """
-    static = (tuple(strides), tuple(map(tuple, padding)), feature_group_count)
+    (down, right), (rows, columns) = strides, padding
     if feature_group_count > 1 or jax.device_count() > 1:
-        return _lax_convolution(inputs, kernel, *static)
-    return _convolution(inputs, kernel, *static[:2])
+        return _lax_convolution(inputs, kernel, (down, right), (rows, columns), feature_group_count)
+    return _convolution(inputs, kernel, (down, right), (rows, columns))
 
 
 def _lax_convolution(x: Array, kernel: Array, strides: Pair, padding: Padding, groups: int = 1):

@@ -8,8 +8,15 @@ from jaxtyping import Array
 
 from resnet_jax.models.convolution import convolution
 
-# He et al., arXiv 1502.01852, in the fan-out form of fb.resnet.torch and torchvision.
-HE_NORMAL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+# How the kernels of convolutions start. Normalised networks compute the same at any scale of a
+# kernel, but a kernel that starts smaller turns faster at the same learning rate.
+KERNEL_INITS: dict[str, nn.initializers.Initializer] = {
+    # He et al., arXiv 1502.01852; fan-out is what fb.resnet.torch and torchvision use.
+    "he_fan_out": nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
+    "he_fan_in": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
+    # The default of PyTorch's layers: uniform, with a sixth of He's variance.
+    "pytorch": nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+}
 
 
 class NormFactory(Protocol):
@@ -25,12 +32,14 @@ class Layers(NamedTuple):
       train: batch statistics, dropout and stochastic depth are on.
       make_norm: None where the network has no normalisation; convolutions then carry a bias.
       projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
+      kernel_init: of convolutions; a row of KERNEL_INITS.
       dtype: of activations; parameters are float32, or float64 where this is.
     """
 
     train: bool
     make_norm: NormFactory | None
     projection_norm: bool
+    kernel_init: nn.initializers.Initializer = KERNEL_INITS["he_fan_out"]
     dtype: Any = jnp.float32
 
     @property
@@ -51,7 +60,7 @@ class Layers(NamedTuple):
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             conv_general_dilated=convolution,
-            **{"kernel_init": HE_NORMAL, **options},
+            **{"kernel_init": self.kernel_init, **options},
         )
 
     def norm(self, **options: Any) -> Any:

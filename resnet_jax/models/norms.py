@@ -101,6 +101,11 @@ def group_norm(channel_groups: int = 32, epsilon: float = 1e-6):
     def layer(*, train: bool, name: str, dtype: Dtype, param_dtype: Dtype, **options: Any):
         def normalise(x: Array) -> Array:
             groups = min(channel_groups, x.shape[-1])
+            if x.shape[-1] % groups:
+                raise UserError(
+                    f"{x.shape[-1]} channels can't be split into {groups} groups: choose a"
+                    " norm.channel_groups that divides the width of every stage"
+                )
             norm = nn.GroupNorm(groups, epsilon=epsilon, name=name, dtype=dtype,
                                 param_dtype=param_dtype, **options)  # fmt: skip
             return norm(x)

@@ -127,7 +127,7 @@ class ResidualBlock(nn.Module):
         return x
 
     def _inner_blocks(self, x: Image) -> Image:
-        """Residual blocks in a row; the activation after the last addition waits for the outer one."""
+        """Residual blocks in a row; what follows the last addition waits for the outer one."""
         for number in range(1, self.branch.repeats + 1):
             is_last = number == self.branch.repeats
             block = ResidualBlock(

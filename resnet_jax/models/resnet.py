@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from resnet_jax.models.branches import Branch
-from resnet_jax.models.layers import Layers, NormFactory
+from resnet_jax.models.layers import KERNEL_INITS, Layers, NormFactory
 from resnet_jax.models.residual import Arrangement, ResidualBlock, run
 
 Image = Float[Array, "batch height width channels"]
@@ -74,6 +74,7 @@ class ResNet(nn.Module):
       stage_widths: width of each stage, before the branch's expansion.
       stem_width: features of the stem.
       make_norm: a row of NORMS with its options, or None for no normalisation.
+      kernel_init: of convolutions; a row of KERNEL_INITS.
       survival: probability that the last block's branch is kept; falls linearly from 1 with depth.
       scan_blocks: run the equal blocks of a stage as one scan.
       dtype: of activations; statistics, head and logits are at least float32.
@@ -88,6 +89,7 @@ class ResNet(nn.Module):
     arrangement: Arrangement
     shortcut: Callable[..., Any]
     make_norm: NormFactory | None
+    kernel_init: nn.initializers.Initializer = KERNEL_INITS["he_fan_out"]
     zero_init_branch: bool = False
     dropout: float = 0.0
     survival: float = 1.0
@@ -99,7 +101,9 @@ class ResNet(nn.Module):
         arrangement = self.arrangement
         if self.make_norm is None:
             arrangement = arrangement.without_norm()
-        layers = Layers(train, self.make_norm, arrangement.projection_norm, self.dtype)
+        layers = Layers(
+            train, self.make_norm, arrangement.projection_norm, self.kernel_init, self.dtype
+        )
 
         stem_conv = layers.conv(
             self.stem_width, self.stem.kernel, self.stem.stride, name="stem_conv"

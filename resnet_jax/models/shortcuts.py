@@ -1,8 +1,8 @@
 """The shortcut of y = shortcut(x) + F(x), one function a kind.
 
 A shortcut takes (x, features, stride, layers) and returns the shortcut's output and the factor that
-scales F: 1, except where a scale or a gate acts on the branch as well. It is called while the block's
-module is being built, so the layers that it makes belong to that block.
+scales F: 1, except where a scale or a gate acts on the branch as well. It is called while the
+block's module is being built, so the layers that it makes belong to that block.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def option_c(x: Image, features: int, stride: int, layers: Layers) -> Paths:
 
 
 def option_d(x: Image, features: int, stride: int, layers: Layers) -> Paths:
-    """Option D: where shapes differ, average-pool and then project (He et al., arXiv 1812.01187)."""
+    """Option D: where shapes differ, average-pool, then project (He et al., arXiv 1812.01187)."""
     if not _changes_shape(x, features, stride):
         return x, 1.0
     if stride > 1:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from resnet_jax.models.branches import BRANCHES, Branch
+from resnet_jax.models.layers import KERNEL_INITS
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.residual import ARRANGEMENTS
 from resnet_jax.models.resnet import STEMS, ResNet
@@ -54,6 +55,7 @@ def resnet(
     shortcut_options: dict[str, Any] | None = None,
     norm: str = "batch",
     norm_options: dict[str, Any] | None = None,
+    kernel_init: str = "he_fan_out",
     zero_init_branch: bool = False,
     dropout: float = 0.0,
     survival: float = 1.0,
@@ -105,6 +107,7 @@ def resnet(
         arrangement=chosen_arrangement,
         shortcut=configure(SHORTCUTS, shortcut, "shortcut", shortcut_options or {}),
         make_norm=configure(NORMS, norm, "norm", norm_options or {})(),
+        kernel_init=choose(KERNEL_INITS, kernel_init, "model.kernel_init"),
         zero_init_branch=zero_init_branch,
         dropout=dropout,
         survival=survival,
@@ -113,9 +116,7 @@ def resnet(
     )
 
 
-def _stage_depths(
-    family: str, depth: int | None, name: str, branch: Branch
-) -> tuple[int, ...]:
+def _stage_depths(family: str, depth: int | None, name: str, branch: Branch) -> tuple[int, ...]:
     if depth is None:
         raise UserError("give the network a model.depth, or model.stage_depths")
     if family == "imagenet":

@@ -7,7 +7,7 @@ from typing import Any
 
 
 class MetricsFile:
-    """Appends lines, each on disk when `write` returns to the extent that a killed process loses none."""
+    """Appends lines; a process that is killed loses none that `write` has returned from."""
 
     def __init__(self, path: Path):
         self._path = path

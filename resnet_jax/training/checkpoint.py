@@ -24,8 +24,8 @@ Tree = Any
 class Checkpoints:
     """The checkpoints of one run, newest `keep` and best.
 
-    Saving is asynchronous: it returns once the arrays are copied to the host. Each checkpoint carries
-    a checksum of its arrays, since a flipped byte in their files would otherwise go unnoticed.
+    Saving is asynchronous: it returns once the arrays are copied to the host. Each checkpoint
+    carries a checksum of its arrays, since a flipped byte in their files would go unnoticed.
 
     Args:
       directory: holds one folder a checkpoint, named by its step.
@@ -115,14 +115,17 @@ class Checkpoints:
             metrics=metrics,
         )
 
-    def restore(self, like: TrainState, step: int | None = None) -> TrainState | None:
+    def restore(
+        self, like: TrainState, step: int | None = None, *, set_aside: bool = True
+    ) -> TrainState | None:
         """Returns the newest whole checkpoint, or that of `step`; None where there is none.
 
-        Where a checkpoint is damaged the one before is tried; once one is found, those that are
-        newer are moved to the folder 'damaged' beside the others.
+        Where a checkpoint is damaged the one before is tried.
 
         Args:
           like: a state of the same run, for structure, types and placement.
+          set_aside: once a whole one is found, move newer ones to the folder 'damaged' beside them,
+            so that a run that goes on can save its own in their place.
 
         Raises:
           UserError: no checkpoint of that step, or all are damaged.
@@ -130,8 +133,11 @@ class Checkpoints:
         steps = self.steps
         if step is not None:
             if step not in steps:
-                raise UserError(f"no checkpoint of step {step} in {self._directory}; there are: {steps}")
+                raise UserError(
+                    f"no checkpoint of step {step} in {self._directory}; there are: {steps}"
+                )
             steps = [step]
+        _hush_late_readers()
         damaged: list[int] = []
         for candidate in reversed(steps):
             try:
@@ -139,10 +145,10 @@ class Checkpoints:
             except Exception as error:  # whatever a damaged file makes the reader raise
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
                 logging.error("checkpoint %d is damaged (%s)", candidate, reason)
-                _hush_late_readers()
                 damaged.append(candidate)
             else:
-                self._set_aside(damaged)
+                if set_aside:
+                    self._set_aside(damaged)
                 return state
         if steps:
             raise UserError(
@@ -185,7 +191,7 @@ class Checkpoints:
 
 
 def _hush_late_readers() -> None:
-    """Silences the readers of other arrays that a failed restore leaves behind.
+    """Silences from now on the readers of other arrays that a failed restore leaves behind.
 
     Each of them would print a traceback over the one line that says what happened.
     """

@@ -44,7 +44,7 @@ def adam(
 def adamw(
     update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> optax.GradientTransformation:
-    """Adam with decoupled decay, rate * decay * w a step (Loshchilov & Hutter, arXiv 1711.05101)."""
+    """Adam with decoupled decay, rate * decay * w (Loshchilov & Hutter, arXiv 1711.05101)."""
     return optax.adamw(
         update.learning_rate, b1, b2, eps, weight_decay=update.weight_decay, mask=update.decays
     )

@@ -15,6 +15,7 @@ def data_mesh() -> Mesh:
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
+    """A copy of the whole array on every device."""
     return NamedSharding(mesh, PartitionSpec())
 
 

@@ -53,4 +53,3 @@ class TrainState(flax.struct.PyTreeNode):
     def eval_variables(self) -> Tree:
         """What the network computes with in evaluation: the averages where there are any."""
         return self.variables if self.ema is None else self.ema
-

@@ -117,7 +117,7 @@ class ResNet(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
-SIZES = {False: (12, 11), True: (40, 37)}
+SIZES = {False: (12, 11), True: (24, 19)}
 SMALL = ((2, 1, 1), (4, 8, 16))
 NETS = {
     "option_a_after": (SMALL, {"option": "A, after"}),
@@ -149,7 +149,7 @@ def golden(net: ResNet, sizes: tuple[int, int]) -> dict[str, np.ndarray]:
         if isinstance(module, nn.BatchNorm2d):
 
             def count(module, inputs, output, name=name):
-                counts[f"count/{name}"] = torch.tensor(output.numel() // output.shape[1])
+                counts[name] = output.numel() // output.shape[1]
 
             module.register_forward_hook(count)
     net.train()
@@ -158,11 +158,15 @@ def golden(net: ResNet, sizes: tuple[int, int]) -> dict[str, np.ndarray]:
     optimizer = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
     loss.backward()
     optimizer.step()
-    updated = {f"updated/{name}": net.state_dict()[name] for name in state}
-    result |= {"loss": loss.detach(), **counts, **updated}
+
+    names, updated = sorted(state), net.state_dict()
+    result["loss"] = loss.detach()
+    result["updated"] = torch.cat([updated[name].ravel() for name in names])
     return {
-        name: tensor.numpy().astype(np.int32 if name in counts else np.float32)
-        for name, tensor in result.items()
+        "names": np.array(names),
+        "norms": np.array(list(counts)),
+        "counts": np.array(list(counts.values())),
+        **{key: tensor.numpy().astype(np.float32) for key, tensor in result.items()},
     }
 
 
@@ -172,4 +176,4 @@ if __name__ == "__main__":
         net = ResNet(*sizes_of_stages, **options)
         arrays = golden(net, SIZES[options.get("imagenet", False)])
         np.savez_compressed(folder / f"{name}.npz", **arrays)
-        print(f"{name}: {sum(array.size for array in arrays.values()):,} numbers")
+        print(f"{name}: {len(arrays['updated']):,} updated numbers")

@@ -96,7 +96,7 @@ def test_statistics_of_bfloat16_are_float32(drawn, rng):
 
 def test_constant_images_stay_finite(drawn):
     """Their variance is zero, and can come out below it."""
-    x = jnp.full((4, 3, 3, 4), 1234.567)
+    x = np.broadcast_to(np.linspace(1_000, 2_000, 64, dtype=np.float32), (4, 3, 3, 64))
     norm = batch_norm(True)
     variables = drawn(norm, x)
     y = norm.apply(variables, x, mutable=["batch_stats"])[0]
@@ -126,6 +126,11 @@ def test_group_norm_sees_one_example(drawn, rng, channel_groups, used, train):
     expected = ((grouped - mean) / np.sqrt(var + EPSILON)).reshape(x.shape)
     expected = normalised(expected, 0, 1, variables["params"]["norm"], epsilon=0)
     np.testing.assert_allclose(norm.apply(variables, x), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_groups_that_do_not_divide_the_channels(drawn, rng):
+    with pytest.raises(UserError, match=r"4 channels .* 3 groups: .* norm\.channel_groups"):
+        drawn(GroupNorm(3, train=True), images(rng))
 
 
 @pytest.mark.parametrize("arrangement", ["original", "bn_after_addition", "full_preactivation"])

@@ -116,17 +116,18 @@ def test_a_preactivated_stage_shares_its_first_norm_with_the_shortcut(drawn, rng
 
 
 @pytest.mark.parametrize(
-    ("branch", "stride_in"), [("bottleneck", "conv2"), ("bottleneck_v1", "conv1")]
+    ("branch", "expected"), [("bottleneck", [8, 4, 4]), ("bottleneck_v1", [4, 4, 4])]
 )
-def test_the_convolution_that_carries_the_stride(drawn, rng, branch, stride_in):
+def test_the_convolution_that_carries_the_stride(drawn, rng, branch, expected):
     model = tiny(branch=branch)
     x = draw_images(rng, size=8)
     variables = drawn(model, x, train=False)
-    _, state = model.apply(variables, x, train=False, capture_intermediates=True)
+    state = jax.eval_shape(
+        lambda: model.apply(variables, x, train=False, capture_intermediates=True)
+    )[1]
     block = state["intermediates"]["stage2"]["block1"]
-    sizes = {name: block[name]["__call__"][0].shape[1] for name in ("conv1", "conv2", "conv3")}
-    assert sizes["conv3"] == 4
-    assert [name for name, size in sizes.items() if size == 4][0] == stride_in
+    sizes = [block[name]["__call__"][0].shape[1] for name in ("conv1", "conv2", "conv3")]
+    assert sizes == expected
 
 
 def test_survival_falls_linearly_to_that_of_the_last_block():
@@ -173,6 +174,11 @@ def test_bfloat16_rounds_activations_alone(drawn, rng):
         assert seen[stage]["__call__"][0].dtype == jnp.bfloat16
     assert logits.dtype == jnp.float32
     np.testing.assert_allclose(logits, expected, atol=0.05 * np.abs(expected).max())
+
+    # Pool and head compute in float32.
+    pooled = np.asarray(seen["stage3"]["__call__"][0], np.float32).mean((1, 2))
+    head = variables["params"]["head"]
+    np.testing.assert_allclose(logits, pooled @ head["kernel"] + head["bias"], rtol=1e-5)
 
     rounded_stats = jax.tree.leaves(state["batch_stats"])
     exact_stats = jax.tree.leaves(exact_state["batch_stats"])

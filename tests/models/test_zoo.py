@@ -157,7 +157,9 @@ def test_mistakes_are_answered_in_one_sentence(choices, message):
 
 def test_the_suggested_depths_are_valid():
     for depth in (20, 26):
-        assert resnet(family="cifar", classes=10, depth=depth).stage_depths == ((depth - 2) // 6,) * 3
+        assert (
+            resnet(family="cifar", classes=10, depth=depth).stage_depths == ((depth - 2) // 6,) * 3
+        )
 
 
 def test_options_left_at_none_keep_the_rows_defaults():

@@ -1,0 +1,260 @@
+"""The loop as a whole, on a network and a data set that are small enough to run it many times."""
+
+import os
+import signal
+from itertools import pairwise
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import default
+from resnet_jax.assembly import Assembly
+from resnet_jax.tables import UserError
+from resnet_jax.training import loop
+from resnet_jax.training.loop import call_lengths, train
+
+STEPS = 9
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+class Recorder:
+    """Lines of metrics as a file would keep them, and something to do at one step."""
+
+    def __init__(self, lines=(), step=None, action=None):
+        self.lines = dict(lines)
+        self.rewound_to = None
+        self._step, self._action = step, action
+
+    def rewind(self, step):
+        self.rewound_to = step
+        self.lines = {number: line for number, line in self.lines.items() if number <= step}
+
+    def write(self, step, metrics):
+        if step == self._step:
+            self._action()
+        assert step not in self.lines, "a step is written twice"
+        self.lines[step] = {**metrics, "images_per_second": None}
+
+
+def kill():
+    raise Killed
+
+
+def terminate():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def assembly():
+    """24 images, so 3 steps an epoch; everything that draws random numbers is on."""
+    config = default.get_config()
+    config.update_from_flattened_dict(
+        {
+            "data.source": "synthetic",
+            "data.image_size": 8,
+            "data.classes": 4,
+            "data.examples": 24,
+            "data.pad": 1,
+            "data.flip": True,
+            "model.stage_depths": (1,),
+            "model.widths": (4,),
+            "model.stem_width": 4,
+            "model.dropout": 0.1,
+            "train.batch_size": 8,
+            "train.steps": STEPS,
+            "train.ema_decay": 0.9,
+            "optim.name": "adamw",
+            "optim.rate": 0.01,
+            "schedule.warmup_epochs": 1.0,
+            "eval.batch_size": 10,
+            "eval.every_epochs": 1.0,
+            "checkpoint.every_epochs": 2 / 3,
+            "report.every_steps": 1,
+        }
+    )
+    return Assembly(config)
+
+
+@pytest.fixture(scope="module")
+def run(assembly):
+    return assembly.run()
+
+
+@pytest.fixture
+def carry_out(assembly, tmp_path):
+    """Carries out a run in the test's own workdir; returns what `train` does."""
+
+    def carry_out(run, reporter):
+        with assembly.checkpoints(tmp_path) as checkpoints:
+            return train(run, checkpoints, reporter)
+
+    return carry_out
+
+
+@pytest.fixture
+def saved_state(assembly, tmp_path):
+    def saved_state():
+        with assembly.checkpoints(tmp_path) as checkpoints:
+            return checkpoints.restore(assembly.create_state())
+
+    return saved_state
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(assembly, run, tmp_path_factory):
+    """The result, the state and the lines of a run that nothing stops."""
+    workdir, reporter = tmp_path_factory.mktemp("uninterrupted"), Recorder()
+    with assembly.checkpoints(workdir) as checkpoints:
+        result = train(run, checkpoints, reporter)
+        checkpoints.wait()
+        state = checkpoints.restore(assembly.create_state())
+    return SimpleNamespace(result=result, state=state, lines=reporter.lines)
+
+
+def assert_equal(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_run_reaches_its_end(uninterrupted, assembly):
+    assert uninterrupted.result["step"] == int(uninterrupted.state.step) == STEPS
+    assert list(uninterrupted.lines) == list(range(1, STEPS + 1))
+    evaluated = [step for step, line in uninterrupted.lines.items() if "eval/loss" in line]
+    assert evaluated == [3, 6, 9]
+    last = uninterrupted.lines[STEPS]
+    assert last["eval/examples"] == uninterrupted.result["examples"] == 24
+    assert last["eval/top1"] == uninterrupted.result["top1"]
+    rates = [line["lr"] for line in uninterrupted.lines.values()]
+    expected = [float(assembly.learning_rate(step)) for step in range(STEPS)]
+    np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_parameters_moved_and_the_average_followed(uninterrupted, assembly):
+    fresh, state = assembly.create_state(), uninterrupted.state
+    for old, new, average in zip(
+        jax.tree.leaves(fresh.params),
+        jax.tree.leaves(state.params),
+        jax.tree.leaves(state.ema["params"]),
+        strict=True,
+    ):
+        assert not np.array_equal(old, new)
+        assert not np.array_equal(new, average)
+
+
+@pytest.mark.parametrize("step", [1, 4, 8])
+def test_killed_run_continues_bit_for_bit(carry_out, saved_state, run, uninterrupted, step):
+    stopped = Recorder(step=step, action=kill)
+    with pytest.raises(Killed):
+        carry_out(run, stopped)
+    assert step not in stopped.lines
+
+    continued = Recorder(stopped.lines)
+    result = carry_out(run, continued)
+
+    # The newest checkpoint, of an even step or the last, that was written before the kill.
+    assert continued.rewound_to in {1: {0}, 4: {0, 2}, 8: {2, 4, 6}}[step]
+    assert result == uninterrupted.result
+    assert continued.lines == uninterrupted.lines
+    assert_equal(saved_state(), uninterrupted.state)
+
+
+def test_sigterm_saves_and_the_run_continues_bit_for_bit(
+    carry_out, saved_state, run, uninterrupted
+):
+    stopped = Recorder(step=3, action=terminate)
+    result = carry_out(run, stopped)
+    # The line of step 3 is written while step 4 computes.
+    assert result == {"step": 4, "stopped": "SIGTERM"}
+    assert int(saved_state().step) == 4
+    assert list(stopped.lines) == [1, 2, 3, 4]
+
+    continued = Recorder(stopped.lines)
+    assert carry_out(run, continued) == uninterrupted.result
+    assert continued.rewound_to == 4
+    assert continued.lines == uninterrupted.lines
+    assert_equal(saved_state(), uninterrupted.state)
+
+
+def test_several_steps_a_call_change_nothing_but_rounding(
+    carry_out, saved_state, run, uninterrupted
+):
+    reporter = Recorder()
+    carry_out(run._replace(steps_per_call=3, save_every=0), reporter)
+    assert list(reporter.lines) == list(uninterrupted.lines)
+    for step, line in reporter.lines.items():
+        expected = dict(uninterrupted.lines[step])
+        assert line.keys() == expected.keys()
+        assert line["train/loss"] == pytest.approx(expected["train/loss"], rel=1e-4)
+    jax.tree.map(
+        lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5),
+        saved_state(),
+        uninterrupted.state,
+    )
+
+
+def test_finished_run_is_evaluated_again_and_stays_as_it_is(
+    carry_out, saved_state, run, uninterrupted, tmp_path
+):
+    reporter = Recorder()
+    first = carry_out(run, reporter)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    lines = dict(reporter.lines)
+
+    again = Recorder(lines)
+    assert carry_out(run, again) == first == uninterrupted.result
+    assert again.lines == lines
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
+
+
+def test_loss_that_is_not_finite_keeps_the_checkpoints_before(
+    carry_out, saved_state, run, monkeypatch
+):
+    class Poisoned(loop.Dispatch):
+        def __call__(self, state, step, count):
+            if step == 5:
+                state = state.replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params))
+            return super().__call__(state, step, count)
+
+    monkeypatch.setattr(loop, "Dispatch", Poisoned)
+    reporter = Recorder()
+    with pytest.raises(UserError, match="train/loss became nan at step 6"):
+        carry_out(run, reporter)
+    assert list(reporter.lines) == [1, 2, 3, 4, 5]
+    state = saved_state()
+    assert int(state.step) == 4
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
+@pytest.mark.parametrize("steps_per_call", [1, 3, 16])
+@pytest.mark.parametrize("evaluate_every", [0, 4, 7])
+@pytest.mark.parametrize("save_every", [0, 3, 7])
+@pytest.mark.parametrize("start", [0, 5, 20])
+def test_no_call_passes_an_evaluation_or_a_save(steps_per_call, evaluate_every, save_every, start):
+    plan = SimpleNamespace(
+        steps=20,
+        steps_per_call=steps_per_call,
+        evaluate_every=evaluate_every,
+        save_every=save_every,
+    )
+    lengths = list(call_lengths(plan, start))
+    assert all(1 <= length <= steps_per_call for length in lengths)
+    ends = {start + int(end) for end in np.cumsum(lengths)}
+    assert max(ends | {start}) == 20
+    events = {
+        step
+        for every in (evaluate_every, save_every)
+        if every
+        for step in range(every, 21, every)
+        if step > start
+    }
+    assert events <= ends
+    # As few calls as that allows.
+    stops = sorted(events | {start, 20})
+    fewest = sum(-(-(b - a) // steps_per_call) for a, b in pairwise(stops))
+    assert len(lengths) == fewest
