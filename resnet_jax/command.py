@@ -5,7 +5,7 @@ import logging as python_logging
 import os
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,25 +54,33 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         raise UserError(f"{error} (--help lists the flags)") from None
 
 
+def flag_values(arguments: Sequence[str]) -> dict[str, str]:
+    """The flags of a command line as text, written --NAME=VALUE or --NAME VALUE."""
+    values, rest = {}, list(arguments[1:])
+    while rest:
+        name, equals, value = rest.pop(0).lstrip("-").partition("=")
+        if not equals and rest and not rest[0].startswith("-"):
+            value = rest.pop(0)
+        values[name] = value
+    return values
+
+
 def _check_configuration(arguments: list[str]) -> None:
     """Reports what is wrong with --config=FILE and its overrides better than their parser does."""
     from resnet_jax.configuration import check_key
 
-    names = {}
-    for argument in arguments[1:]:
-        name, _, value = argument.lstrip("-").partition("=")
-        names[name] = value
-    if "config" not in flags.FLAGS or "help" in names:
+    values = flag_values(arguments)
+    if "config" not in flags.FLAGS or any(name.startswith("help") for name in values):
         return
-    if not names.get("config"):
+    if not values.get("config"):
         raise UserError("no configuration: give --config=FILE, for example configs/cifar10.py")
-    path, _, text = names["config"].partition(":")
+    path, _, text = values["config"].partition(":")
     if not Path(path).is_file():
         raise UserError(
             f"there is no configuration file {path}: give --config one of those in configs/"
         )
     get_config = runpy.run_path(path)["get_config"]
     config = get_config(text) if text else get_config()
-    for name in names:
+    for name in values:
         if name.startswith("config."):
             check_key(config, name.removeprefix("config."))

@@ -1,13 +1,14 @@
 """Trains: python -m resnet_jax.main --config=configs/cifar10.py --workdir=runs/cifar10."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from resnet_jax.command import launch
+from resnet_jax.command import flag_values, launch
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for example configs/cifar10.py:depth=110,shortcut=C."
@@ -24,20 +25,23 @@ def main() -> dict[str, Any]:
     """Trains, and returns the figures of the final evaluation."""
     from resnet_jax.run import train
 
-    workdir = Path(_WORKDIR.value or default_workdir(sys.argv[1:]))
+    workdir = Path(_WORKDIR.value or default_workdir(sys.argv))
     print(f"the run lies in {workdir}", flush=True)
-    return train(_CONFIG.value, workdir)
+    result = train(_CONFIG.value, workdir)
+    if "stopped" in result:
+        print(f"stopped by {result['stopped']} at step {result['step']}; the same command goes on")
+    else:
+        print(f"test top1 {result['top1']:.4f} after {result['step']} steps; the run: {workdir}")
+    return result
 
 
-def default_workdir(arguments: list[str]) -> str:
+def default_workdir(arguments: Sequence[str]) -> str:
     """runs/, then the configuration's name and what it was changed by."""
-    flags_given = [argument.lstrip("-").partition("=") for argument in arguments]
-    file, _, changes = next(value for name, _, value in flags_given if name == "config").partition(
-        ":"
-    )
+    values = flag_values(arguments)
+    file, _, changes = values["config"].partition(":")
     overrides = [
         f"{name.removeprefix('config.')}={value}"
-        for name, _, value in flags_given
+        for name, value in values.items()
         if name.startswith("config.")
     ]
     parts = [Path(file).stem, *filter(None, [changes]), *overrides]

@@ -125,3 +125,19 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained):
     again = run("main", SMOKE, f"--workdir={workdir}")
     assert again == result
     assert (workdir / "checkpoints" / "damaged" / "16").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("flags", "workdir"),
+    [
+        (["--config=configs/cifar10.py"], "runs/cifar10"),
+        (["--config", "configs/cifar10.py:depth=110,shortcut=C"],
+         "runs/cifar10,depth=110,shortcut=C"),
+        (["--config=configs/a.py", "--config.data.dir=x/y", "--config.seed", "1"],
+         "runs/a,data.dir=x-y,seed=1"),
+    ],
+)  # fmt: skip
+def test_runs_are_named_after_what_they_are(flags, workdir):
+    from resnet_jax.main import default_workdir
+
+    assert default_workdir(["main", *flags]) == workdir

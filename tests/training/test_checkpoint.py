@@ -197,10 +197,11 @@ class TestDamage:
             assert_equal(checkpoints.restore(state(0)), state(3))
 
 
-def test_half_written_checkpoint_is_ignored_and_goes_with_the_next_save(tmp_path):
+@pytest.mark.parametrize("step", [3, 5])
+def test_half_written_checkpoint_is_ignored_and_goes_with_the_next_save(tmp_path, step):
     save(tmp_path, {1: None, 2: None}, keep=2)
     # What a process leaves that is killed while it saves.
-    half = tmp_path / "3.orbax-checkpoint-tmp"
+    half = tmp_path / f"{step}.orbax-checkpoint-tmp"
     shutil.copytree(tmp_path / "2", half)
     (half / "commit_success.txt").unlink(missing_ok=True)
     largest_file(half).unlink()
