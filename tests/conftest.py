@@ -1,16 +1,14 @@
 """Settings that every test runs under."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import jax
 import pytest
+from command_line import CACHE
 
 SHARED = Path(__file__).parents[2] / "shared"
 
-# Compiled once a machine: a second run of the suite takes a fraction of the first.
-CACHE = Path(tempfile.gettempdir()) / f"resnet_jax_tests_{os.getuid()}"
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
