@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from resnet_jax.data.augment import Augmentation
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources import SOURCES, Source
+from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
 from resnet_jax.models.zoo import resnet
@@ -20,7 +21,7 @@ from resnet_jax.reporting.metrics_file import MetricsFile
 from resnet_jax.reporting.reports import Reports, Sink
 from resnet_jax.reporting.tensorboard import TensorBoard
 from resnet_jax.reporting.wandb import WandB
-from resnet_jax.tables import configure
+from resnet_jax.tables import UserError, configure
 from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.evaluation import Evaluator, Recalibration
@@ -235,15 +236,21 @@ class Assembly:
         steps = self._config.eval.recalibration_steps
         if not steps:
             return None
-        norm = self.model.make_norm and partial(self.model.make_norm, momentum=0.0)
-        model = self.model.clone(make_norm=norm, dropout=0.0, survival=1.0)
+        norm = self.model.make_norm
+        if not isinstance(norm, partial) or norm.func is not BatchNorm:
+            raise UserError(
+                "eval.recalibration_steps recomputes batch statistics, and this network has none:"
+                " set it to 0, or norm.name=batch"
+            )
+        model = self.model.clone(make_norm=partial(norm, momentum=0.0), dropout=0.0, survival=1.0)
         return Recalibration(
             model.apply, self.train_data, self._seed, self.batch_size, steps, self.mesh
         )
 
     def run(self) -> Run:
         config = self._config
-        _ = self._evaluator  # an evaluation split that can't be read stops the run before it starts
+        # An evaluation that can't be made stops the run before it starts.
+        _ = self._evaluator, self._recalibration
         return Run(
             mesh=self.mesh,
             data=self.train_data,

@@ -26,7 +26,7 @@ FILES = sorted(path.stem for path in (ROOT / "configs").glob("[a-z]*.py"))
 def tiny(**changes) -> ConfigDict:
     """The smoke configuration, smaller, with changes to flattened keys."""
     config = smoke.get_config(
-        "stage_depths=(1,2),widths=(4,8),stem_width=4,data.image_size=8,data.examples=64"
+        "stage_depths=(1,2),widths=(4,8),width_factor=1.0,stem_width=4,data.image_size=8,data.examples=64"
     )
     config.update_from_flattened_dict(changes)
     return config
@@ -304,3 +304,9 @@ def test_a_workdir_belongs_to_one_configuration(tmp_path):
     assert (tmp_path / "config.json").read_text() == before
     # What changes no number may change.
     configuration.claim(tmp_path, tiny(**{"report.every_steps": 3, "eval.batch_size": 10}))
+
+
+def test_recalibration_needs_batch_statistics():
+    config = tiny(**{"norm.name": "group", "norm.channel_groups": 2, "eval.recalibration_steps": 2})
+    with pytest.raises(UserError, match="recomputes batch statistics"):
+        Assembly(config).run()

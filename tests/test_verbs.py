@@ -71,7 +71,7 @@ def test_summary_counts_a_network_that_needs_no_data(tmp_path):
         (("--config.model.depth=x",), "invalid literal"),
         (("--confg=3",), "Did you mean: config"),
         (("--config.model.shortcut=E",), "unknown shortcut 'E'; valid: A, B, C, D, none"),
-        (("--config.train.batch_size=30", "--config.train.accumulate=4"), "for example 28"),
+        (("--config.train.batch_size=30", "--config.train.accumulate=4"), "for example 32"),
         (("--config.data.source=tfds", "--config.data.image_size=3"), "takes no image_size"),
     ],
 )

@@ -67,9 +67,15 @@ class Meter:
             self._records.append((step, metrics))
 
     def add(self, metrics: Metrics) -> None:
-        """Adds metrics to the line of the last pushed step, which is then written in any case."""
+        """Adds metrics to the line of the last pushed step, which is then written in any case.
+
+        Raises:
+          UserError: the evaluation's loss is not finite.
+        """
         self.settle()
-        self._records[-1][1].update(metrics)
+        step, line = self._records[-1]
+        line.update(metrics)
+        check_finite(step, line)
 
     def flush(self) -> None:
         """Writes every line that is due."""
@@ -82,9 +88,9 @@ class Meter:
 
 
 def check_finite(step: int, metrics: Metrics) -> None:
-    """Raises UserError where the loss or the gradient is not finite."""
-    for name in ("train/loss", "train/gradient_norm"):
-        if not math.isfinite(metrics[name]):
+    """Raises UserError where a loss or the gradient is not finite."""
+    for name in ("train/loss", "train/gradient_norm", "eval/loss"):
+        if not math.isfinite(metrics.get(name, 0.0)):
             raise UserError(
                 f"{name} became {metrics[name]} at step {step} with learning rate"
                 f" {metrics['lr']:.3g}: lower optim.rate, lengthen schedule.warmup_epochs or set"

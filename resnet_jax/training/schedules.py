@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+import jax.numpy as jnp
 import optax
 
 from resnet_jax.tables import UserError, choose
@@ -107,4 +108,5 @@ def schedule(
     factors = shape(steps - warmup_steps, warmup_steps)
     if warmup_steps:
         factors = optax.join_schedules([rise(warmup_start, warmup_steps), factors], [warmup_steps])
-    return lambda count: peak * factors(count)
+    # A constant factor is a Python number, and every rate is to be an array.
+    return lambda count: jnp.asarray(peak * factors(count))

@@ -118,14 +118,16 @@ class ResNet(nn.Module):
 
 
 SIZES = {False: (12, 11), True: (24, 19)}
-SMALL = ((2, 1, 1), (4, 8, 16))
+SMALL = ((1, 1, 1), (4, 8, 16))
+DEEPER = ((2, 1, 1), (4, 8, 16))
+NARROW = ((1, 1, 1), (2, 4, 6))
 NETS = {
     "option_a_after": (SMALL, {"option": "A, after"}),
     "option_a_both_sides": (SMALL, {"option": "A, both sides"}),
-    "option_b": (SMALL, {}),
-    "full_preactivation": (SMALL, {"kind": "preactivated"}),
-    "bottleneck": (((2, 1, 1), (2, 4, 6)), {"kind": "bottleneck"}),
-    "bottleneck_v1": (((2, 1, 1), (2, 4, 6)), {"kind": "bottleneck_v1"}),
+    "option_b": (DEEPER, {}),
+    "full_preactivation": (DEEPER, {"kind": "preactivated"}),
+    "bottleneck": (NARROW, {"kind": "bottleneck"}),
+    "bottleneck_v1": (NARROW, {"kind": "bottleneck_v1"}),
     "imagenet": (((1, 2, 1, 1), (2, 3, 4, 5)), {"kind": "bottleneck", "imagenet": True}),
 }
 

@@ -40,54 +40,65 @@ def draw(rng, kernel, size, groups=1, batch=2):
     return x, rng.normal(size=(kernel, kernel, CHANNELS // groups, FEATURES))
 
 
-def assert_same_value_and_gradients(rng, f, g, x, w):
-    (value, backward), (expected, expected_backward) = jax.vjp(f, x, w), jax.vjp(g, x, w)
-    assert value.dtype == jnp.float64
-    np.testing.assert_allclose(value, expected, rtol=1e-11, atol=1e-11)
-    cotangent = jnp.asarray(rng.normal(size=value.shape))
-    gradients, expected = backward(cotangent), expected_backward(cotangent)
-    for name, a, b in zip(("inputs", "kernel"), gradients, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11, err_msg=name)
+@pytest.fixture
+def assert_same(quick_jit, rng):
+    def assert_same_value_and_gradients(f, g, x, w):
+        cotangent = rng.normal(size=jax.eval_shape(g, x, w).shape)
+
+        @quick_jit
+        def value_and_gradients(x, w, cotangent):
+            results = []
+            for convolve in (f, g):
+                value, backward = jax.vjp(convolve, x, w)
+                results.append((value, *backward(cotangent)))
+            return results
+
+        ours, expected = value_and_gradients(x, w, cotangent)
+        for name, a, b in zip(("value", "inputs", "kernel"), ours, expected, strict=True):
+            assert a.dtype == jnp.float64
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11, err_msg=name)
+
+    return assert_same_value_and_gradients
 
 
 @pytest.mark.parametrize("size", [(6, 8), (7, 5)], ids=["even", "odd"])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
-def test_value_and_gradients(float64, rng, kernel, stride, size):
+def test_value_and_gradients(float64, rng, assert_same, kernel, stride, size):
     x, w = draw(rng, kernel, size)
-    assert_same_value_and_gradients(rng, ours(kernel, stride), reference(kernel, stride), x, w)
+    assert_same(ours(kernel, stride), reference(kernel, stride), x, w)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (3, 1), (3, 2)])
-def test_groups_of_channels(float64, rng, kernel, stride):
+def test_groups_of_channels(float64, rng, assert_same, kernel, stride):
     x, w = draw(rng, kernel, (5, 6), groups=2)
-    f, g = ours(kernel, stride, groups=2), reference(kernel, stride, groups=2)
-    assert_same_value_and_gradients(rng, f, g, x, w)
+    assert_same(ours(kernel, stride, groups=2), reference(kernel, stride, groups=2), x, w)
 
 
 @pytest.mark.parametrize(
-    ("batch", "images_that_fit", "products"),
+    ("kernel", "stride", "batch", "images_that_fit", "products"),
     [
-        (6, 6, 1),
-        (6, 3, 2),
-        (6, 2.5, 3),
-        (8, 3, 4),  # 3 products would leave images over
-        (7, 7, 1),
-        (7, 3, 7),  # a prime batch splits into single images
-        (5, 0.1, 5),  # an image alone is over the limit
+        (3, 1, 6, 6, 1),
+        (3, 1, 6, 3, 2),
+        (1, 1, 6, 3, 2),
+        (3, 2, 6, 2.5, 3),
+        (3, 2, 8, 3, 4),  # 3 products would leave images over
+        (3, 2, 7, 7, 1),
+        (3, 2, 7, 3, 7),  # a prime batch splits into single images
+        (1, 2, 7, 3, 7),
+        (5, 2, 5, 0.1, 5),  # an image alone is over the limit
     ],
 )
-@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (3, 2), (1, 1)])
 def test_groups_of_images(
-    float64, rng, monkeypatch, kernel, stride, batch, images_that_fit, products
+    float64, rng, assert_same, monkeypatch, kernel, stride, batch, images_that_fit, products
 ):
     x, w = draw(rng, kernel, (5, 4), batch=batch)
-    rows, columns = reference(kernel, stride)(x, w).shape[1:3]
+    f, g = ours(kernel, stride), reference(kernel, stride)
+    rows, columns = jax.eval_shape(g, x, w).shape[1:3]
     image_bytes = rows * columns * kernel**2 * CHANNELS * x.itemsize
     monkeypatch.setattr(module, "PATCH_BYTES", int(images_that_fit * image_bytes))
 
-    f, g = ours(kernel, stride), reference(kernel, stride)
-    assert_same_value_and_gradients(rng, f, g, x, w)
+    assert_same(f, g, x, w)
     program = jax.jit(jax.grad(lambda w: f(x, w).sum())).lower(w).as_text()
     assert ("stablehlo.while" in program) == (products > 1)
     if products > 1:

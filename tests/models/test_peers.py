@@ -18,13 +18,14 @@ from resnet_jax.models.zoo import resnet
 GOLDEN = Path(__file__).parents[1] / "golden"
 MOMENTUM = 0.9
 
-SMALL = {"family": "cifar", "stage_depths": (2, 1, 1), "widths": (4, 8, 16), "stem_width": 4}
+SMALL = {"family": "cifar", "stage_depths": (1, 1, 1), "widths": (4, 8, 16), "stem_width": 4}
+DEEPER = {**SMALL, "stage_depths": (2, 1, 1)}
 NARROW = {**SMALL, "widths": (2, 4, 6), "stem_width": 2}
 NETS = {
     "option_a_after": {**SMALL, "shortcut": "A", "shortcut_options": {"layout": "after"}},
     "option_a_both_sides": {**SMALL, "shortcut": "A", "shortcut_options": {"layout": "both_sides"}},
-    "option_b": {**SMALL, "shortcut": "B"},
-    "full_preactivation": {**SMALL, "shortcut": "B", "arrangement": "full_preactivation"},
+    "option_b": {**DEEPER, "shortcut": "B"},
+    "full_preactivation": {**DEEPER, "shortcut": "B", "arrangement": "full_preactivation"},
     "bottleneck": {**NARROW, "shortcut": "B", "branch": "bottleneck"},
     "bottleneck_v1": {**NARROW, "shortcut": "B", "branch": "bottleneck_v1"},
     "imagenet": {

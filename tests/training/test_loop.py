@@ -167,16 +167,16 @@ def test_killed_run_continues_bit_for_bit(carry_out, saved_state, run, uninterru
 def test_sigterm_saves_and_the_run_continues_bit_for_bit(
     carry_out, saved_state, run, uninterrupted
 ):
-    stopped = Recorder(step=3, action=terminate)
-    result = carry_out(run, stopped)
-    # The line of step 3 is written while step 4 computes.
-    assert result == {"step": 4, "stopped": "SIGTERM"}
-    assert int(saved_state().step) == 4
-    assert list(stopped.lines) == [1, 2, 3, 4]
+    stopped = Recorder(step=4, action=terminate)
+    result = carry_out(run._replace(save_every=0), stopped)
+    # The line of step 4 is written while step 5 computes, and no save was due.
+    assert result == {"step": 5, "stopped": "SIGTERM"}
+    assert int(saved_state().step) == 5
+    assert list(stopped.lines) == [1, 2, 3, 4, 5]
 
     continued = Recorder(stopped.lines)
     assert carry_out(run, continued) == uninterrupted.result
-    assert continued.rewound_to == 4
+    assert continued.rewound_to == 5
     assert continued.lines == uninterrupted.lines
     assert_equal(saved_state(), uninterrupted.state)
 

@@ -125,3 +125,11 @@ def test_images_per_second(lines, monkeypatch):
     now[0] += 2.0
     meter.flush()
     assert lines.all[-1][1]["images_per_second"] == 8 / 2
+
+
+def test_an_evaluation_that_is_not_finite_stops_the_run_and_is_not_written(lines):
+    meter = Meter(lines, batch_size=4, every=1)
+    meter.push(1, report(8.0))
+    with pytest.raises(UserError, match="eval/loss became nan at step 1"):
+        meter.add({"eval/loss": math.nan})
+    assert lines.all == []

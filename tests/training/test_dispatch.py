@@ -1,0 +1,99 @@
+import jax
+import jax.numpy as jnp
+import linear
+import numpy as np
+import optax
+import pytest
+
+from resnet_jax.data.resident import Picks, stream
+from resnet_jax.training import parallel
+from resnet_jax.training.dispatch import Dispatch
+from resnet_jax.training.state import TrainState
+from resnet_jax.training.steps import step_keys
+
+SEED, EXAMPLES, BATCH_SIZE = 3, 10, 4
+
+
+class Data:
+    """Examples whose image is a number; augmentation adds a random one to all of a batch."""
+
+    examples = EXAMPLES
+    arrays = np.arange(EXAMPLES, dtype=np.float32)
+
+    def train_picks(self, seed, step, batch_size):
+        indices = stream(seed, step * batch_size, batch_size, EXAMPLES)
+        return Picks(indices, np.ones(batch_size, bool))
+
+    def train_batch(self, arrays, picks, key):
+        return linear.Batch(
+            arrays[picks.indices] + 100 * jax.random.uniform(key), picks.indices, picks.mask
+        )
+
+
+def report_everything(state, batch, key):
+    """In place of a training step: reports what it was given."""
+    report = {"step": state.step, "images": batch.images, "draw": jax.random.uniform(key)}
+    return state.replace(step=state.step + 1), report
+
+
+@pytest.fixture
+def compilations():
+    return []
+
+
+@pytest.fixture
+def dispatch(compilations):
+    return Dispatch(
+        report_everything,
+        Data(),
+        seed=SEED,
+        batch_size=BATCH_SIZE,
+        mesh=parallel.data_mesh(),
+        on_compiled=lambda: compilations.append(1),
+    )
+
+
+def state_at(step):
+    state = TrainState.create({"params": {}}, optax.sgd(0.1), ema=False)
+    return state.replace(step=jnp.int32(step))
+
+
+def expected(step):
+    """What step `step` is given, as a function of the seed and its number alone."""
+    data_key, network_key = step_keys(SEED, step)
+    indices = stream(SEED, step * BATCH_SIZE, BATCH_SIZE, EXAMPLES)
+    return {
+        "step": step,
+        "images": indices + 100 * np.asarray(jax.random.uniform(data_key)),
+        "draw": jax.random.uniform(network_key),
+    }
+
+
+@pytest.mark.parametrize("first", [0, 7])
+@pytest.mark.parametrize("counts", [(1, 1, 1), (3,), (2, 1)])
+def test_examples_and_keys_are_those_of_the_step(dispatch, first, counts):
+    state, step, found = state_at(first), first, []
+    for count in counts:
+        state, reports = dispatch(state, step, count)
+        step += count
+        found += [jax.tree.map(lambda leaf, i=i: leaf[i], reports) for i in range(count)]
+    assert int(state.step) == step == first + 3
+    for number, report in enumerate(found, start=first):
+        jax.tree.map(
+            lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-6),
+            report,
+            expected(number),
+        )
+
+
+def test_compiles_once_for_each_length(dispatch, compilations):
+    state = state_at(0)
+    for count in (1, 2, 1, 2, 2):
+        state, _ = dispatch(state, int(state.step), count)
+    assert len(compilations) == 2
+
+
+def test_state_is_donated(dispatch):
+    state = state_at(0)
+    dispatch(state, 0, 1)
+    assert state.step.is_deleted()
