@@ -80,7 +80,8 @@ class ResidualBlock(nn.Module):
       stride: of the block as a whole.
       activated: x has been through the arrangement's lead already, which shortcut and branch of a
         stage-opening block share ('Identity Mappings', appendix; fb.resnet.torch).
-      zero_init_branch: F starts as zero, so that the block starts as its shortcut.
+      zero_init_branch: F starts as zero, so that the block starts as its shortcut; in a branch that
+        repeats this holds for each of the inner blocks.
       dropout: rate before every convolution of the branch but the first (Wide ResNet, section 2.4).
       stochastic_depth: drop F of an example with probability 1 - survival.
     """
