@@ -76,12 +76,14 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter) -> Metrics:
                 meter.settle()
                 evaluation = run.evaluate(state)
                 meter.add({f"eval/{name}": value for name, value in evaluation.items()})
-            if due(step, run.save_every, run.steps) or interruption.signal:
+            # Read once: what arrives while the state is saved is for the next step to see.
+            stopped = interruption.signal
+            if due(step, run.save_every, run.steps) or stopped:
                 meter.flush()
                 checkpoints.save(state, evaluation)
                 meter.restart()
-            if interruption.signal and step < run.steps:
-                return {"step": step, "stopped": interruption.signal}
+            if stopped and step < run.steps:
+                return {"step": step, "stopped": stopped}
     return {"step": step, **(evaluation or run.evaluate(state))}
 
 
