@@ -2,9 +2,10 @@
 
     python -m resnet_jax.main --config=configs/cifar10_fast.py --workdir=runs/cifar10_fast
 
-Test top-1 0.8776 in one run (seed 0) of 7,812 updates of batch 64, with JAX 0.12.0.1 and Python
-3.13 on 2 cores of an AMD EPYC: 36 minutes beside other work. Alone, a step reaches 325 images/s.
-With kernel_init=he_fan_out and zero_init_branch=True, one run of the same recipe gave 0.8580.
+Muon for the kernels of convolutions. Test top-1 0.8996 in one run (seed 0) of 7,812 updates of
+batch 64, with JAX 0.12.0.1 and Python 3.13 on 2 cores of an AMD EPYC: 33 minutes beside other work.
+The same with momentum SGD (name=nesterov, rate=0.2, weight_decay=5e-4, warmup_epochs=2.0), also one
+run, gave 0.8776.
 """
 
 from ml_collections import ConfigDict
@@ -21,12 +22,12 @@ def get_config(changes: str = "") -> ConfigDict:
     config.train.batch_size = 64
     config.train.steps = None
     config.train.epochs = 10.0
-    config.optim.name = "nesterov"
-    config.optim.rate = 0.2
-    config.optim.weight_decay = 5e-4
+    config.optim.name = "muon"
+    config.optim.rate = 0.01
+    config.optim.weight_decay = 0.1
     config.optim.decay_rule = "kernels"
     config.schedule.name = "polynomial"
     config.schedule.decay_at = None
-    config.schedule.warmup_epochs = 2.0
+    config.schedule.warmup_epochs = 1.0
     config.checkpoint.every_epochs = 1.0
     return override(config, changes)

@@ -69,15 +69,15 @@ def get_config() -> ConfigDict:
     train.ema_decay = placeholder(float)  # of the averaged weights that are evaluated; None is off
 
     config.optim = optim = ConfigDict()
-    optim.name = "sgd"  # sgd, nesterov, adam, adamw, lars, lamb
+    optim.name = "sgd"  # sgd, nesterov, adam, adamw, lars, lamb, muon
     optim.rate = 0.1  # peak learning rate
     optim.weight_decay = 1e-4
     optim.decay_rule = "all"  # all, or kernels alone
     optim.clip_norm = placeholder(float)  # largest global norm of the gradient
-    optim.momentum = placeholder(float)  # of sgd, nesterov, lars
-    optim.b1 = placeholder(float)  # of adam, adamw, lamb
-    optim.b2 = placeholder(float)  # of adam, adamw, lamb
-    optim.eps = placeholder(float)  # of adam, adamw, lamb
+    optim.momentum = placeholder(float)  # of sgd, nesterov, lars, muon
+    optim.b1 = placeholder(float)  # of adam, adamw, lamb, muon
+    optim.b2 = placeholder(float)  # of adam, adamw, lamb, muon
+    optim.eps = placeholder(float)  # of adam, adamw, lamb, muon
     optim.trust = placeholder(float)  # of lars
 
     config.schedule = schedule = ConfigDict()
@@ -104,6 +104,7 @@ def get_config() -> ConfigDict:
 
     config.report = report = ConfigDict()
     report.every_steps = 50  # between two lines of metrics.jsonl; 0: only where one evaluates
+    report.profile = placeholder(str)  # START:STOP, steps whose trace goes to profile/; None is off
     report.tensorboard = True
     report.wandb = False
     report.project = "resnet_jax"  # W&B's

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 import optax
+from optax.contrib import MuonDimensionNumbers
+from optax.contrib import muon as optax_muon
 
 from resnet_jax.tables import UserError, choose
 
@@ -78,6 +80,35 @@ def lamb(
     )
 
 
+def muon(
+    update: Update,
+    momentum: float = 0.95,
+    b1: float = 0.9,
+    b2: float = 0.999,
+    eps: float = 1e-8,
+) -> optax.GradientTransformation:
+    """Muon (Jordan et al., 2024) for the kernels of convolutions, Nadam for everything else.
+
+    A kernel is the matrix from its patches to its features. Its update is made as large as Adam's,
+    so that one rate and one decoupled decay serve both (Liu et al., arXiv 2502.16982, section 2.2).
+    """
+
+    def matrices(params: Params) -> Params:
+        # Counted from the end: scanned blocks have a leading axis.
+        patches_to_features = MuonDimensionNumbers((-4, -3, -2), -1)
+        return jax.tree.map(lambda leaf: patches_to_features if leaf.ndim >= 4 else None, params)
+
+    direction = optax_muon(
+        1.0, beta=momentum, adam_b1=b1, adam_b2=b2, eps=eps, consistent_rms=0.2,
+        muon_weight_dimension_numbers=matrices,
+    )  # fmt: skip
+    return optax.chain(
+        direction,
+        optax.add_decayed_weights(-update.weight_decay, update.decays),
+        optax.scale_by_schedule(update.learning_rate),
+    )
+
+
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "sgd": sgd,
     "nesterov": nesterov,
@@ -85,6 +116,7 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
     "adamw": adamw,
     "lars": lars,
     "lamb": lamb,
+    "muon": muon,
 }
 
 # Each rule maps a parameter's path to yes or no; the first pattern that matches the end of the path

@@ -18,6 +18,7 @@ from resnet_jax.training.optim import (
     decay_mask,
     lamb,
     lars,
+    muon,
     nesterov,
     optimizer,
     sgd,
@@ -25,24 +26,31 @@ from resnet_jax.training.optim import (
 
 RATES = (0.1, 0.05, 0.2)
 DECAY = 0.01
+
+
+def kernel(numbers):
+    """A convolution of 1 x 2 pixels, from two channels to two features."""
+    return np.array(numbers).reshape(1, 2, 2, 2)
+
+
 START = {
-    "kernel": np.array([[1.0, -2.0], [0.5, 4.0]]),
+    "kernel": kernel([1.0, -2.0, 0.5, 4.0, 0.3, -0.7, 2.0, 1.5]),
     "scale": np.array([1.0, 2.0]),
     "bias": np.array([-3.0, 0.25]),
 }
 GRADIENTS = [
     {
-        "kernel": np.array([[0.3, 0.1], [-0.2, 1.0]]),
+        "kernel": kernel([0.3, 0.1, -0.2, 1.0, 0.8, -0.6, 0.2, 0.4]),
         "scale": np.array([0.5, -0.5]),
         "bias": np.array([2.0, -1.0]),
     },
     {
-        "kernel": np.array([[-0.1, 0.4], [0.6, -0.3]]),
+        "kernel": kernel([-0.1, 0.4, 0.6, -0.3, 0.7, 0.9, -0.5, 0.1]),
         "scale": np.array([0.1, 0.7]),
         "bias": np.array([-0.4, 0.2]),
     },
     {
-        "kernel": np.array([[0.2, 0.2], [-0.5, 0.9]]),
+        "kernel": kernel([0.2, 0.2, -0.5, 0.9, -0.8, 0.3, 0.6, -0.4]),
         "scale": np.array([-0.3, 0.2]),
         "bias": np.array([0.8, 0.6]),
     },
@@ -129,6 +137,27 @@ def layerwise_adam(w, g, memory, rate, decay, k):
     return w - rate * np.linalg.norm(w) / np.linalg.norm(r) * r
 
 
+def orthogonal_momentum(w, g, memory, rate, decay, k):
+    """Muon for kernels: Nesterov's average, five Newton-Schulz steps, the size of Adam's update.
+
+    Everything else: Adam with Nesterov's momentum (Dozat, 2016). Decay is decoupled.
+    """
+    if w.ndim < 4:
+        memory["m"] = 0.8 * memory.get("m", 0) + 0.2 * g
+        memory["v"] = 0.9 * memory.get("v", 0) + 0.1 * g**2
+        mean = 0.8 * memory["m"] / (1 - 0.8 ** (k + 1)) + 0.2 * g / (1 - 0.8**k)
+        direction = mean / (np.sqrt(memory["v"] / (1 - 0.9**k)) + 0.1)
+        return w - rate * (direction + decay * w)
+    memory["m"] = 0.7 * memory.get("m", 0) + 0.3 * g
+    x = 0.7 * memory["m"] / (1 - 0.7 ** (k + 1)) + 0.3 * g / (1 - 0.7**k)
+    x = x.reshape(-1, w.shape[-1])
+    x = x / (np.linalg.norm(x) + 0.1)
+    for _ in range(5):
+        a = x @ x.T
+        x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
+    return w - rate * (0.2 * np.sqrt(max(x.shape)) * x.reshape(w.shape) + decay * w)
+
+
 MOMENTS = {"b1": 0.8, "b2": 0.9, "eps": 0.1}
 FORMULAS = {
     "sgd": (partial(sgd, momentum=0.8), heavy_ball),
@@ -137,6 +166,7 @@ FORMULAS = {
     "adamw": (partial(adamw, **MOMENTS), adam_with_decoupled_decay),
     "lars": (partial(lars, momentum=0.8, trust=0.02), layerwise_sgd),
     "lamb": (partial(lamb, **MOMENTS), layerwise_adam),
+    "muon": (partial(muon, momentum=0.7, **MOMENTS), orthogonal_momentum),
 }
 
 
@@ -163,6 +193,20 @@ def test_clipping_scales_the_gradient_before_everything_else(largest):
 
     row, rule = FORMULAS["sgd"]
     assert_same(after_updates(row, clip_norm=largest), by_hand(clipped(rule)))
+
+
+def test_muon_takes_each_of_the_scanned_blocks_for_itself():
+    """A stage's stacked kernels, [blocks, rows, columns, channels, features]."""
+    draw = np.random.default_rng(0)
+    stacked = jnp.asarray(draw.normal(size=(3, 1, 2, 2, 2)), jnp.float32)
+    transformation = optimizer(muon, learning_rate=optax.constant_schedule(0.1))
+
+    def update(kernel):
+        return transformation.update(kernel, transformation.init(kernel), kernel)[0]["kernel"]
+
+    together = update({"kernel": stacked})
+    for block, alone in zip(together, stacked, strict=True):
+        np.testing.assert_allclose(block, update({"kernel": alone}), rtol=1e-5)
 
 
 @pytest.fixture(scope="module", params=["batch", "group", "none"])
