@@ -2,7 +2,6 @@
 
 import json
 import logging as python_logging
-import os
 import runpy
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 from absl import app, flags, logging
 
+from resnet_jax import cache
 from resnet_jax.tables import UserError
 
 
@@ -41,9 +41,7 @@ def _prepare() -> None:
     import jax
 
     if jax.config.jax_compilation_cache_dir is None:
-        cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-        folder = Path(cache).expanduser() / "resnet_jax" / "compilation"
-        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_dir", str(cache.folder("compilation")))
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:

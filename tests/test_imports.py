@@ -10,7 +10,7 @@ VERBS = ("main", "evaluate", "summary")
 # What each room may import of the others.
 ALLOWED = {
     "models": {"models", "tables"},
-    "data": {"data", "tables"},
+    "data": {"data", "cache", "tables"},
     "training": {"training", "tables"},
     "reporting": {"reporting", "tables"},
     "analysis": {"analysis", "models", "data", "training", "tables"},

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.data.augment import Augmentation, normalise
-from resnet_jax.data.sources import ImageSet
+from resnet_jax.data.decoded import ImageSet
 
 
 class Batch(NamedTuple):

@@ -4,19 +4,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Int32, UInt8
 
+from resnet_jax.data.decoded import ImageSet, keep_decoded
 from resnet_jax.tables import UserError
-
-
-class ImageSet(NamedTuple):
-    """Images in memory and the class of each."""
-
-    images: UInt8[np.ndarray, "examples height width channels"]
-    labels: Int32[np.ndarray, "examples"]
 
 
 class Source(NamedTuple):
@@ -139,13 +133,18 @@ def _load_tfds(builder: Any, split: str) -> ImageSet:
             f"data set {name} has no examples '{split}' ({lengths}): slice a split as in"
             " 'train[:1000]' or 'train[80%:]'"
         ) from None
-    # Decoding an image releases the interpreter's lock.
-    with ThreadPoolExecutor() as pool:
-        examples = list(pool.map(records.__getitem__, range(len(records))))
-    return ImageSet(
-        np.stack([example["image"] for example in examples]),
-        np.array([example["label"] for example in examples], np.int32),
-    )
+
+    def decode() -> ImageSet:
+        # Decoding an image releases the interpreter's lock.
+        with ThreadPoolExecutor() as pool:
+            examples = list(pool.map(records.__getitem__, range(len(records))))
+        return ImageSet(
+            np.stack([example["image"] for example in examples]),
+            np.array([example["label"] for example in examples], np.int32),
+        )
+
+    files = [Path(file) for file in builder.info.splits[split.split("[")[0]].filepaths]
+    return keep_decoded(f"{name} {split}", files, decode)
 
 
 SOURCES: dict[str, Callable[..., Source]] = {

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from resnet_jax.data.augment import Augmentation
+from resnet_jax.data.decoded import ImageSet
 from resnet_jax.data.resident import ResidentData, stream
-from resnet_jax.data.sources import ImageSet
 
 
 def resident(examples, **options):

@@ -1,0 +1,51 @@
+"""Images that were decoded once are kept: decoding a data set takes longer than reading it."""
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from resnet_jax import cache
+
+
+class ImageSet(NamedTuple):
+    """Images in memory and the class of each."""
+
+    images: UInt8[np.ndarray, "examples height width channels"]
+    labels: Int32[np.ndarray, "examples"]
+
+
+def keep_decoded(name: str, files: Iterable[Path], decode: Callable[[], ImageSet]) -> ImageSet:
+    """Returns what `decode` does, from the cache if it has been called before.
+
+    Args:
+      name: of what is decoded.
+      files: that it is decoded from; when one has changed, they are decoded again.
+    """
+    facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(files)]
+    digest = hashlib.sha256(repr((name, facts)).encode()).hexdigest()
+    path = cache.folder("images") / f"{digest[:32]}.npz"
+    try:
+        # The archive holds a checksum of each array.
+        with path.open("rb") as file, np.load(file) as arrays:
+            return ImageSet(arrays["images"], arrays["labels"])
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile):
+        image_set = decode()
+    _save(path, image_set)
+    return image_set
+
+
+def _save(path: Path, image_set: ImageSet) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Another process may be doing the same.
+    temporary = path.with_suffix(f".{os.getpid()}.npz")
+    try:
+        np.savez(temporary, images=image_set.images, labels=image_set.labels)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
