@@ -27,6 +27,7 @@ from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.evaluation import Evaluator, Recalibration
 from resnet_jax.training.loop import Run
 from resnet_jax.training.optim import OPTIMIZERS, optimizer
+from resnet_jax.training.profile import Profile
 from resnet_jax.training.schedules import SHAPES, schedule
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
@@ -285,6 +286,9 @@ class Assembly:
         if config.wandb:
             sinks.append(WandB(workdir, config.project, self._config.to_dict()))
         return Reports(sinks)
+
+    def profile(self, workdir: Path) -> Profile:
+        return Profile(self._config.report.profile, workdir / "profile")
 
 
 def _on_cpu() -> bool:

@@ -17,8 +17,8 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       The figures of the final evaluation, the step and the workdir.
     """
     assembly = Assembly(config)
-    run = assembly.run()
+    run, profile = assembly.run(), assembly.profile(workdir)
     configuration.claim(workdir, config)
     with assembly.checkpoints(workdir) as checkpoints, assembly.reports(workdir) as reports:
-        result = train_loop(run, checkpoints, reports)
+        result = train_loop(run, checkpoints, reports, profile)
     return {**result, "workdir": str(workdir)}

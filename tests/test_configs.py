@@ -15,7 +15,8 @@ from ml_collections import ConfigDict
 from configs import default, smoke
 from resnet_jax import configuration
 from resnet_jax.assembly import Assembly
-from resnet_jax.data.sources import ImageSet, Source
+from resnet_jax.data.decoded import ImageSet
+from resnet_jax.data.sources import Source
 from resnet_jax.tables import UserError
 from resnet_jax.training.dispatch import Dispatch
 
@@ -165,6 +166,7 @@ SHOWN_ELSEWHERE = {
     "data.dir": "data/test_sources.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",
+    "report.profile": "test_the_window_of_the_profile_follows_the_configuration",
     "report.tensorboard": "test_sinks_follow_the_configuration",
     "report.wandb": "test_sinks_follow_the_configuration",
     "report.project": "test_sinks_follow_the_configuration",
@@ -257,6 +259,11 @@ def test_sinks_follow_the_configuration(tmp_path, monkeypatch):
             assert (None in sinks) == wandb
             sinks[0].close()
     assert projects == ["mine"] * 2
+
+
+def test_the_window_of_the_profile_follows_the_configuration(tmp_path):
+    assert Assembly(tiny(**{"report.profile": "2:9"})).profile(tmp_path).boundaries(0) == [2, 9]
+    assert Assembly(tiny()).profile(tmp_path).boundaries(0) == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.evaluation import TrainData
 from resnet_jax.training.interruption import Interruption
 from resnet_jax.training.meter import Meter, Reporter
+from resnet_jax.training.profile import Profile
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
 
@@ -42,7 +43,7 @@ class Run(NamedTuple):
     save_every: int
 
 
-def train(run: Run, checkpoints: Checkpoints, reporter: Reporter) -> Metrics:
+def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profile) -> Metrics:
     """Trains from the newest checkpoint to the last step.
 
     Returns:
@@ -66,10 +67,12 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter) -> Metrics:
     )
     evaluation = None
 
-    with Interruption() as interruption:
-        for count in call_lengths(run, step):
+    with Interruption() as interruption, profile:
+        profile.at(step, state)
+        for count in call_lengths(run, step, profile):
             state, report = dispatch(state, step, count)
             step += count
+            profile.at(step, state)
             meter.push(step, report)
             evaluation = None
             if due(step, run.evaluate_every, run.steps):
@@ -92,11 +95,11 @@ def due(step: int, every: int, steps: int) -> bool:
     return step == steps or (every > 0 and step % every == 0)
 
 
-def call_lengths(run: Run, step: int) -> Iterator[int]:
-    """Yields how many steps each call makes, so that none passes an evaluation or a save."""
+def call_lengths(run: Run, step: int, profile: Profile) -> Iterator[int]:
+    """Yields how many steps each call makes, so that none passes an evaluation, save or profile."""
     events = [every for every in (run.evaluate_every, run.save_every) if every]
     while step < run.steps:
         ends = [run.steps, step + run.steps_per_call]
-        ends += [(step // every + 1) * every for every in events]
+        ends += [(step // every + 1) * every for every in events] + profile.boundaries(step)
         yield min(ends) - step
         step = min(ends)

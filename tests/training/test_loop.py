@@ -3,6 +3,7 @@
 import os
 import signal
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -15,8 +16,10 @@ from resnet_jax.assembly import Assembly
 from resnet_jax.tables import UserError
 from resnet_jax.training import loop
 from resnet_jax.training.loop import call_lengths, train
+from resnet_jax.training.profile import Profile
 
 STEPS = 9
+NO_PROFILE = Profile(None, Path())
 
 
 class Killed(Exception):
@@ -90,9 +93,9 @@ def run(assembly):
 def carry_out(assembly, tmp_path):
     """Carries out a run in the test's own workdir; returns what `train` does."""
 
-    def carry_out(run, reporter):
+    def carry_out(run, reporter, profile=NO_PROFILE):
         with assembly.checkpoints(tmp_path) as checkpoints:
-            return train(run, checkpoints, reporter)
+            return train(run, checkpoints, reporter, profile)
 
     return carry_out
 
@@ -111,7 +114,7 @@ def uninterrupted(assembly, run, tmp_path_factory):
     """The result, the state and the lines of a run that nothing stops."""
     workdir, reporter = tmp_path_factory.mktemp("uninterrupted"), Recorder()
     with assembly.checkpoints(workdir) as checkpoints:
-        result = train(run, checkpoints, reporter)
+        result = train(run, checkpoints, reporter, NO_PROFILE)
         checkpoints.wait()
         state = checkpoints.restore(assembly.create_state())
     return SimpleNamespace(result=result, state=state, lines=reporter.lines)
@@ -234,15 +237,18 @@ def test_loss_that_is_not_finite_keeps_the_checkpoints_before(
 @pytest.mark.parametrize("steps_per_call", [1, 3, 16])
 @pytest.mark.parametrize("evaluate_every", [0, 4, 7])
 @pytest.mark.parametrize("save_every", [0, 3, 7])
+@pytest.mark.parametrize("window", [None, "2:9"])
 @pytest.mark.parametrize("start", [0, 5, 20])
-def test_no_call_passes_an_evaluation_or_a_save(steps_per_call, evaluate_every, save_every, start):
+def test_no_call_passes_what_happens_between_steps(
+    steps_per_call, evaluate_every, save_every, window, start
+):
     plan = SimpleNamespace(
         steps=20,
         steps_per_call=steps_per_call,
         evaluate_every=evaluate_every,
         save_every=save_every,
     )
-    lengths = list(call_lengths(plan, start))
+    lengths = list(call_lengths(plan, start, Profile(window, Path())))
     assert all(1 <= length <= steps_per_call for length in lengths)
     ends = {start + int(end) for end in np.cumsum(lengths)}
     assert max(ends | {start}) == 20
@@ -253,6 +259,8 @@ def test_no_call_passes_an_evaluation_or_a_save(steps_per_call, evaluate_every, 
         for step in range(every, 21, every)
         if step > start
     }
+    if window:
+        events |= {step for step in (2, 9) if step > start}
     assert events <= ends
     # As few calls as that allows.
     stops = sorted(events | {start, 20})
