@@ -41,7 +41,8 @@ def figures(dtype: str, steps: int, eval_batch_size: int) -> dict:
         tempfile.TemporaryDirectory() as folder,
         assembly.checkpoints(Path(folder)) as checkpoints,
     ):
-        result = train(assembly.run(), checkpoints, losses)
+        profile = assembly.profile(Path(folder))
+        result = train(assembly.run(), checkpoints, losses, profile)
         state = checkpoints.restore(assembly.create_state())
     batch_stats = jax.tree.leaves(jax.device_get(state.batch_stats))
     assert all(leaf.dtype == dtype for leaf in batch_stats)
