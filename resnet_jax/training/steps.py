@@ -1,8 +1,9 @@
 """One step of training and one of evaluation, as pure functions."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,8 @@ def step_keys(seed: int, step: Array | int) -> tuple[Array, Array]:
     return data_key, network_key
 
 
-class TrainStep(NamedTuple):
+@dataclass(frozen=True)
+class TrainStep:
     """The training step of a run: call it with (state, batch, key).
 
     Attributes:
