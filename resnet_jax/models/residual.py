@@ -60,6 +60,10 @@ ARRANGEMENTS = {
 
 def run(letters: str, x: Array, layers: Layers, conv: Any = None, **norm_options: Any) -> Array:
     """Applies convolution, norm and activation in the order that `letters` gives."""
+    if "cn" in letters:
+        before, _, letters = letters.partition("cn")
+        x = run(before, x, layers)
+        x = layers.conv_norm(x, conv, **norm_options)
     for letter in letters:
         if letter == "c":
             x = conv(x)
