@@ -36,12 +36,16 @@ from resnet_jax.training.steps import TrainStep
 class Assembly:
     """The parts of the run that a configuration describes, each made when first asked for.
 
+    Args:
+      platform: that the run is compiled for; None is the one that this process computes on.
+
     Raises:
       UserError: on the first use of a part that the configuration describes wrongly.
     """
 
-    def __init__(self, config: ConfigDict):
+    def __init__(self, config: ConfigDict, platform: str | None = None):
         self._config = config
+        self._platform = platform
         self._dtype = config.model.dtype
         if self._dtype == "float64":
             # JAX has no other way to 64 bits; this holds for the whole process.
@@ -112,9 +116,14 @@ class Assembly:
             zero_init_branch=model.zero_init_branch,
             dropout=model.dropout,
             survival=model.survival,
-            scan_blocks=not _on_cpu() if model.scan_blocks is None else model.scan_blocks,
+            scan_blocks=not self._on_cpu if model.scan_blocks is None else model.scan_blocks,
             dtype=self._dtype,
+            joint_norm=not self._on_cpu,
         )
+
+    @cached_property
+    def _on_cpu(self) -> bool:
+        return (self._platform or jax.default_backend()) == "cpu"
 
     @cached_property
     def mesh(self) -> Mesh:
@@ -192,13 +201,13 @@ class Assembly:
             label_smoothing=train.label_smoothing,
             ema_decay=self._ema_decay,
             accumulate=train.accumulate,
-            unroll=_on_cpu(),
+            unroll=self._on_cpu,
         )
 
     def create_state(self) -> TrainState:
         """A new state on all devices."""
         # XLA's CPU compiler spends ten seconds optimising random numbers that are drawn once.
-        options = {"xla_backend_optimization_level": 0} if _on_cpu() else None
+        options = {"xla_backend_optimization_level": 0} if self._on_cpu else None
         create = jax.jit(
             self.initial_state,
             out_shardings=parallel.replicated(self.mesh),
@@ -261,7 +270,7 @@ class Assembly:
             seed=self._seed,
             batch_size=self.batch_size,
             steps=self.steps,
-            steps_per_call=config.train.steps_per_call or (1 if _on_cpu() else 16),
+            steps_per_call=config.train.steps_per_call or (1 if self._on_cpu else 16),
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),
@@ -289,7 +298,3 @@ class Assembly:
 
     def profile(self, workdir: Path) -> Profile:
         return Profile(self._config.report.profile, workdir / "profile")
-
-
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"

@@ -226,6 +226,15 @@ def test_every_key_is_read_in_exactly_one_place():
     assert {key: read[key] for key in keys} == dict.fromkeys(keys, 1)
 
 
+@pytest.mark.parametrize(("platform", "on_cpu"), [("cpu", True), ("tpu", False), ("gpu", False)])
+def test_what_the_platform_decides(platform, on_cpu):
+    assembly = Assembly(tiny(), platform=platform)
+    assert assembly.model.scan_blocks != on_cpu
+    assert assembly.model.joint_norm != on_cpu
+    assert assembly.train_step.unroll == on_cpu
+    assert assembly.run().steps_per_call == (1 if on_cpu else 16)
+
+
 def test_keep_and_keep_best_reach_the_checkpoints(tmp_path):
     config = tiny(**{"checkpoint.keep": 1, "checkpoint.keep_best": 0})
     assembly = Assembly(config)

@@ -46,7 +46,7 @@ def assembly(work: Work) -> Assembly:
 def imagenet(
     batch: int, stage_depths: tuple[int, ...], group_size: int | None, scan: bool
 ) -> Assembly:
-    """A network of bottlenecks in bfloat16, with the recipe of Flax's example."""
+    """A network of bottlenecks in bfloat16 on a TPU, with the recipe of Flax's example."""
     config = default.get_config()
     config.model.update(family="imagenet", stage_depths=stage_depths, branch="bottleneck",
                         widths=(64, 128, 256, 512)[: len(stage_depths)], shortcut="B",
@@ -56,7 +56,7 @@ def imagenet(
                        examples=batch, mean=(0.5,) * 3, std=(0.25,) * 3)  # fmt: skip
     config.train.batch_size = batch
     config.optim.update(name="nesterov", weight_decay=5e-5, decay_rule="kernels")
-    return Assembly(config)
+    return Assembly(config, platform="tpu")
 
 
 def example(work: Work) -> Batch:

@@ -64,7 +64,9 @@ def compile_side(name: str, devices: Sequence[Any]) -> dict[str, Any]:
     images = IMAGES.value * chips
     step, arguments = SIDES[name](images, chips)
     mesh = Mesh(np.array(devices), ("data",), axis_types=(AxisType.Auto,))
-    everywhere, shared = (NamedSharding(mesh, spec) for spec in (PartitionSpec(), "data"))
+    everywhere, shared = (
+        NamedSharding(mesh, spec) for spec in (PartitionSpec(), PartitionSpec("data"))
+    )
 
     def placed(tree: Any, sharding: NamedSharding) -> Any:
         return jax.tree.map(

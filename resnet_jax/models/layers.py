@@ -35,6 +35,7 @@ class Layers(NamedTuple):
       projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
       kernel_init: of convolutions; a row of KERNEL_INITS.
       dtype: of activations; parameters are float32, or float64 where this is.
+      joint_norm: see ResNet.
     """
 
     train: bool
@@ -42,6 +43,7 @@ class Layers(NamedTuple):
     projection_norm: bool
     kernel_init: nn.initializers.Initializer = KERNEL_INITS["he_fan_out"]
     dtype: Any = jnp.float32
+    joint_norm: bool = False
 
     @property
     def param_dtype(self) -> Any:
@@ -74,9 +76,11 @@ class Layers(NamedTuple):
     def conv_norm(self, x: Array, conv: nn.Conv, **options: Any) -> Array:
         """A convolution and the norm after it, which may be computed as one."""
         y, norm = conv(x), self.norm(**options)
-        if not (self.train and isinstance(norm, BatchNorm) and _widens(conv, x)):
+        joint = self.joint_norm and self.train and isinstance(norm, BatchNorm)
+        if not (joint and _widens(conv, x)):
             return norm(y)
         # Nothing reads y now, so it is not computed.
+        assert isinstance(conv.strides, tuple)
         down, right = conv.strides
         kernel = conv.variables["params"]["kernel"][0, 0]
         return norm(y, Product(x[:, ::down, ::right].astype(self.dtype), kernel))
@@ -94,9 +98,9 @@ def _promote_inputs(x: Array, kernel: Array, bias: Array | None, *, dtype: Any) 
 
 
 def _widens(conv: nn.Conv, x: Array) -> bool:
-    """Whether a convolution is 1x1 with at least twice as many features as inputs.
+    """Whether a convolution is 1x1 with at least four times as many features as inputs.
 
     For fewer, the covariance of the inputs costs more than the product it replaces.
     """
-    pointwise = tuple(conv.kernel_size) == (1, 1) and conv.feature_group_count == 1
-    return pointwise and not conv.use_bias and conv.features >= 2 * x.shape[-1]
+    pointwise = conv.kernel_size == (1, 1) and conv.feature_group_count == 1
+    return pointwise and not conv.use_bias and conv.features >= 4 * x.shape[-1]

@@ -78,6 +78,8 @@ class ResNet(nn.Module):
       survival: probability that the last block's branch is kept; falls linearly from 1 with depth.
       scan_blocks: run the equal blocks of a stage as one scan.
       dtype: of activations; statistics, head and logits are at least float32.
+      joint_norm: normalise what widening 1x1 convolutions would give without computing it (see
+        BatchNorm), which pays where memory traffic decides: on accelerators.
     """
 
     classes: int
@@ -95,6 +97,7 @@ class ResNet(nn.Module):
     survival: float = 1.0
     scan_blocks: bool = False
     dtype: Any = jnp.float32
+    joint_norm: bool = False
 
     @nn.compact
     def __call__(self, x: Image, *, train: bool) -> Float[Array, "batch classes"]:
@@ -102,7 +105,12 @@ class ResNet(nn.Module):
         if self.make_norm is None:
             arrangement = arrangement.without_norm()
         layers = Layers(
-            train, self.make_norm, arrangement.projection_norm, self.kernel_init, self.dtype
+            train,
+            self.make_norm,
+            arrangement.projection_norm,
+            self.kernel_init,
+            self.dtype,
+            self.joint_norm,
         )
 
         stem_conv = layers.conv(

@@ -61,6 +61,7 @@ def resnet(
     survival: float = 1.0,
     scan_blocks: bool = False,
     dtype: str = "float32",
+    joint_norm: bool = False,
 ) -> ResNet:
     """Builds a network from the rows of the tables.
 
@@ -113,6 +114,7 @@ def resnet(
         survival=survival,
         scan_blocks=scan_blocks,
         dtype=choose(DTYPES, dtype, "model.dtype"),
+        joint_norm=joint_norm,
     )
 
 

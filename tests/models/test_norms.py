@@ -116,9 +116,7 @@ def test_a_product_is_normalised_as_if_it_were_computed(float64, drawn, rng, gro
         jax.grad(function, argnums=(0, 1, 2), has_aux=True)(variables["params"], x, kernel)
         for function in (joined, plain)
     ]
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *gradients
-    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *gradients)
 
 
 def test_constant_images_stay_finite(drawn):
