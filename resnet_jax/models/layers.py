@@ -92,9 +92,13 @@ class Layers(NamedTuple):
         return nn.Dropout(rate, deterministic=not self.train, **options)
 
 
-def _promote_inputs(x: Array, kernel: Array, bias: Array | None, *, dtype: Any) -> tuple:
-    """The types in which a convolution computes; `convolution` casts the kernel itself."""
-    return x.astype(dtype), kernel, None if bias is None else bias.astype(dtype)
+def _promote_inputs(
+    *arrays: Array | None, dtype: Any = None, inexact: bool = True
+) -> list[Array | None]:
+    """Inputs, kernel and bias in the types that they compute in; the kernel is cast later."""
+    inputs, kernel, bias = arrays
+    assert inputs is not None
+    return [inputs.astype(dtype), kernel, None if bias is None else bias.astype(dtype)]
 
 
 def _widens(conv: nn.Conv, x: Array) -> bool:
