@@ -1,0 +1,27 @@
+"""What a residual network is. `create(name)` makes a published one, `names()` lists them."""
+
+import fnmatch
+from typing import Any
+
+from resnet_jax.models.published import ROWS
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.models.zoo import resnet
+from resnet_jax.tables import choose
+
+
+def names(pattern: str = "*") -> list[str]:
+    """Returns the names of published networks that match a shell pattern, as in 'resnext*'."""
+    return fnmatch.filter(ROWS, pattern)
+
+
+def create(name: str, **overrides: Any) -> ResNet:
+    """Returns the published network of that name.
+
+    Args:
+      overrides: arguments of `models.zoo.resnet` that take the place of the row's, as in
+        `create('resnet50', classes=10, shortcut='C')`.
+
+    Raises:
+      UserError: there is no such network (names the nearest), or an override is a mistake.
+    """
+    return resnet(**{**choose(ROWS, name, "network"), **overrides})

@@ -1,12 +1,15 @@
 """The layers that a network is made of, chosen once and handed down to its blocks."""
 
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from resnet_jax.models.activating_norms import ACTIVATING
 from resnet_jax.models.convolution import convolution
+from resnet_jax.models.standardisation import standardised
 
 # How the kernels of convolutions start. Normalised networks compute the same at any scale of a
 # kernel, but a kernel that starts smaller turns faster at the same learning rate.
@@ -34,6 +37,7 @@ class Layers(NamedTuple):
       projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
       kernel_init: of convolutions; a row of KERNEL_INITS.
       dtype: of activations; parameters are float32, or float64 where this is.
+      weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
     """
 
     train: bool
@@ -41,6 +45,7 @@ class Layers(NamedTuple):
     projection_norm: bool
     kernel_init: nn.initializers.Initializer = KERNEL_INITS["he_fan_out"]
     dtype: Any = jnp.float32
+    weight_epsilon: float | None = None
 
     @property
     def param_dtype(self) -> Any:
@@ -59,7 +64,9 @@ class Layers(NamedTuple):
             use_bias=self.make_norm is None or "bias_init" in options,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
-            conv_general_dilated=convolution,
+            conv_general_dilated=convolution
+            if self.weight_epsilon is None
+            else partial(standardised, epsilon=self.weight_epsilon),
             **{"kernel_init": self.kernel_init, **options},
         )
 
@@ -68,6 +75,11 @@ class Layers(NamedTuple):
         return self.make_norm(
             train=self.train, dtype=self.dtype, param_dtype=self.param_dtype, **options
         )
+
+    @property
+    def norm_activates(self) -> bool:
+        """The norm holds its own activation, so that none follows it."""
+        return getattr(self.make_norm, "func", None) in ACTIVATING
 
     def activation(self, x: Array) -> Array:
         return nn.relu(x)
