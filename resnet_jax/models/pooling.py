@@ -13,7 +13,7 @@ Image = Float[Array, "batch height width channels"]
 
 def average_pool(x: Image, stride: int) -> Image:
     """Means of windows as wide as the stride; what is left over at the edges is dropped."""
-    return nn.avg_pool(x, (stride, stride), (stride, stride))
+    return nn.avg_pool(x, window_shape=(stride, stride), strides=(stride, stride))
 
 
 def blur_pool(x: Image, stride: int) -> Image:
@@ -45,8 +45,10 @@ def no_pool(x: Image, layers: Layers) -> Image:
     return x
 
 
-def _max_pool(x: Image, stride: int) -> Image:
-    return nn.max_pool(x, (3, 3), (stride, stride), padding=((1, 1), (1, 1)))
+def _max_pool(x: Image, stride: int, edge: float = -jnp.inf) -> Image:
+    # Padded apart, which XLA folds into the pool: converters to ONNX drop a pool's own padding.
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=edge)
+    return nn.max_pool(x, window_shape=(3, 3), strides=(stride, stride))
 
 
 def max_pool(x: Image, layers: Layers) -> Image:
@@ -56,8 +58,7 @@ def max_pool(x: Image, layers: Layers) -> Image:
 
 def max_pool_with_zeros(x: Image, layers: Layers) -> Image:
     """3x3, stride 2, over an edge of zeros, which are larger than a negative x (Big Transfer)."""
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    return nn.max_pool(x, (3, 3), (2, 2))
+    return _max_pool(x, 2, edge=0.0)
 
 
 def max_blur_pool(x: Image, layers: Layers) -> Image:

@@ -76,7 +76,9 @@ def option_d(x: Image, features: int, stride: int, layers: Layers) -> Paths:
         return x, 1.0
     if stride > 1:
         window = (stride, stride)
-        x = nn.avg_pool(x, window, window, padding="SAME", count_include_pad=False)
+        x = nn.avg_pool(
+            x, window_shape=window, strides=window, padding="SAME", count_include_pad=False
+        )
     return _projection(x, features, 1, layers), 1.0
 
 

@@ -24,9 +24,13 @@ def standardised(
     Args:
       epsilon: added to the variance of a kernel: 1e-8 in 'Big Transfer' (arXiv 1912.11370).
     """
+    return convolution(inputs, standardise(kernel, epsilon), strides, padding, **options)
+
+
+def standardise(kernel: Array, epsilon: float) -> Array:
+    """The kernel with mean 0 and variance 1 in each output, computed in at least float32."""
     weights = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32))
     axes = (0, 1, 2)
     weights = weights - weights.mean(axes, keepdims=True)
     variance = (weights * weights).mean(axes, keepdims=True)
-    weights = (weights * lax.rsqrt(variance + epsilon)).astype(kernel.dtype)
-    return convolution(inputs, weights, strides, padding, **options)
+    return (weights * lax.rsqrt(variance + epsilon)).astype(kernel.dtype)

@@ -17,6 +17,10 @@ class StemConvolution(NamedTuple):
     stride: int = 1
     share: float = 1.0
 
+    def features(self, width: int) -> int:
+        """Features of its output in a stem of this width."""
+        return int(width * self.share)
+
 
 Stem = tuple[StemConvolution, ...]
 
@@ -45,7 +49,7 @@ def apply_stem(stem: Stem, x: Image, width: int, arrangement: Arrangement, layer
         last = number == len(stem)
         suffix = "" if last else str(number)
         conv = layers.conv(
-            int(width * spec.share), spec.kernel, spec.stride, name=f"stem_conv{suffix}"
+            spec.features(width), spec.kernel, spec.stride, name=f"stem_conv{suffix}"
         )
         letters = arrangement.stem if last else between
         x = run(letters, x, layers, conv, name=f"stem_norm{suffix}")

@@ -172,3 +172,26 @@ def optimizer(
     if clip_norm is not None:
         transformation = optax.chain(optax.clip_by_global_norm(clip_norm), transformation)
     return transformation
+
+
+def scaled(
+    transformation: optax.GradientTransformation, share_of: Callable[[Sequence[str]], float]
+) -> optax.GradientTransformation:
+    """The same updates, those of each parameter times its share; a share of 0 freezes it.
+
+    Weight decay is part of an update, so what is frozen does not decay either.
+
+    Args:
+      share_of: of a parameter's path in the tree.
+    """
+
+    def update(updates: Params, state: optax.OptState, params: Params | None = None):
+        updates, state = transformation.update(updates, state, params)
+
+        def share(path: tuple, leaf: jax.Array) -> jax.Array:
+            factor = share_of([key.key for key in path])
+            return leaf if factor == 1 else factor * leaf
+
+        return jax.tree_util.tree_map_with_path(share, updates), state
+
+    return optax.GradientTransformation(transformation.init, update)

@@ -77,6 +77,12 @@ def _places(model: ResNet, naming: str, channels: int) -> dict[str, _Place]:
     return places
 
 
+def classes_of(tensors: Tensors) -> int | None:
+    """The number of classes of the head in a state dict; None where it has none."""
+    heads = (f"{name}.bias" for name in ("fc", "head.fc", "linear"))
+    return next((len(tensors[name]) for name in heads if name in tensors), None)
+
+
 def tensor_shapes(
     model: ResNet, naming: str = "torchvision", channels: int = 3
 ) -> dict[str, tuple[int, ...]]:

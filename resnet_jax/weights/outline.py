@@ -25,8 +25,7 @@ class Outline(NamedTuple):
     groups: int  # of its second convolution
     preactivated: bool
     attention: str
-    stem: int  # convolutions
-    stem_width: int
+    stem_widths: tuple[int, ...]  # of its convolutions
     stem_kernel: int
     projects: bool
     stem_pool_learns: bool
@@ -51,7 +50,7 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
         for name, tensor in tensors.items()
         if re.match(r"(stem|conv1)\b", name) and tensor.ndim == 4
     }
-    last_stem = stem[max(stem)] if stem else (0, 0, 0, 0)
+    stem_shapes = [stem[name] for name in sorted(stem)]
     second = lasts[-1].get("conv2.weight", (0, 1))
     first = lasts[-1].get("conv1.weight", (0, 1))
     return Outline(
@@ -64,9 +63,8 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
         preactivated=any(name.startswith("bn_last") for name in tensors)
         or "norm.weight" in tensors,
         attention=_attention(lasts[-1]),
-        stem=len(stem),
-        stem_width=last_stem[0],
-        stem_kernel=last_stem[2],
+        stem_widths=tuple(shape[0] for shape in stem_shapes),
+        stem_kernel=stem_shapes[-1][2] if stem_shapes else 0,
         projects=any(re.match(r"downsample|shortcut", name) for name in firsts),
         stem_pool_learns="maxpool.0.weight" in tensors,
         option_d="downsample.2.weight" in firsts,
@@ -89,17 +87,14 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
     widths = tuple(
         first.features(width) for first, width in zip(firsts, model.stage_widths, strict=True)
     )
-    # Only the ratio of the first convolution's output to the second's input in a group is seen.
-    groups = second.groups
     return Outline(
         stage_depths=tuple(model.stage_depths),
         convolutions=tuple(len(branch.convolutions) for branch in branches),
         widths=widths,
-        groups=groups,
+        groups=second.groups,
         preactivated=bool(model.arrangement.lead),
         attention=getattr(model.attention, "func", model.attention).__name__,
-        stem=len(model.stem),
-        stem_width=model.stem_width,
+        stem_widths=tuple(conv.features(model.stem_width) for conv in model.stem),
         stem_kernel=model.stem[-1].kernel,
         projects=shortcut in ("option_b", "option_c", "option_d"),
         stem_pool_learns=model.stem_pool.__name__ == "convolution_pool",

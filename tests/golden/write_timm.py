@@ -72,7 +72,7 @@ NETS = {
         norm_layer=partial(GroupNormAct, num_groups=4),
     ),
     "timm_resnetv2_evos": lambda: resnetv2(
-        BOTTLENECKS, norm_layer=partial(EvoNorm2dS0, groups=4), stem_chs=32,
+        BOTTLENECKS, norm_layer=partial(EvoNorm2dS0, groups=2), stem_chs=16,
         stem_type="tiered", avg_down=True,
     ),
     "timm_resnetv2_frn": lambda: resnetv2(

@@ -86,8 +86,8 @@ NETS |= {
         "norm": "group", "norm_options": {"channel_groups": 4, "epsilon": 1e-5},
     },
     "timm_resnetv2_evos": {
-        **V2, "stem": "tiered", "stem_width": 32, "shortcut": "D",
-        "norm": "evo", "norm_options": {"channel_groups": 4},
+        **V2, "stem": "tiered", "stem_width": 16, "shortcut": "D",
+        "norm": "evo", "norm_options": {"channel_groups": 2},
     },
     "timm_resnetv2_frn": {**V2, "stem": "deep", "shortcut": "D", "norm": "filter_response"},
 }  # fmt: skip
