@@ -6,14 +6,35 @@ block. The factors are computed in at least float32.
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
 from resnet_jax.tables import UserError
 
 Image = Float[Array, "batch height width channels"]
+
+
+class ChannelConvolution(nn.Module):
+    """Each channel becomes the same weighted sum of itself and its neighbours; zeros outside."""
+
+    size: int
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch channels"]) -> Array:
+        bound = 1 / math.sqrt(self.size)
+        init = nn.initializers.uniform(2 * bound)
+        kernel = self.param(
+            "kernel", lambda *args: init(*args) - bound, (self.size,), self.param_dtype
+        )
+        channels, edge = x.shape[-1], self.size // 2
+        padded = jnp.pad(x, ((0, 0), (edge, edge)))
+        shifted = [padded[:, start : start + channels] for start in range(self.size)]
+        return jnp.stack(shifted, axis=-1) @ kernel
 
 
 def no_attention(x: Image, layers: Layers) -> Image:
@@ -46,13 +67,8 @@ def efficient(x: Image, layers: Layers) -> Image:
     """
     channels, dtype = x.shape[-1], layers.param_dtype
     size = int((math.log2(channels) + 1) / 2)
-    kernel = max(3, size if size % 2 else size + 1)
-    convolve = nn.Conv(
-        1, (kernel,), padding=[(kernel // 2, kernel // 2)], use_bias=False, name="attention",
-        dtype=dtype, param_dtype=dtype,
-    )  # fmt: skip
-    y = x.astype(dtype).mean(axis=(1, 2))
-    y = nn.sigmoid(convolve(y[:, :, None])[:, :, 0])
+    convolve = ChannelConvolution(max(3, size if size % 2 else size + 1), dtype, name="attention")
+    y = nn.sigmoid(convolve(x.astype(dtype).mean(axis=(1, 2))))
     return x * y[:, None, None].astype(x.dtype)
 
 

@@ -125,7 +125,12 @@ DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
     # Every parameter, norms and biases too: 'Deep Residual Learning' and fb.resnet.torch.
     "all": ((r".*", True),),
     # Kernels alone: He et al., 'Bag of Tricks', arXiv 1812.01187, section 3.1.
-    "kernels": ((r"kernel", True), (r"bias", False), (r"scale", False)),
+    "kernels": (
+        (r"kernel", True),
+        (r"bias|scale", False),
+        # Of norms that hold their activation: EvoNorm, filter response normalisation.
+        (r"slope|threshold", False),
+    ),
 }
 
 
@@ -139,7 +144,7 @@ def decay_mask(rule: Sequence[tuple[str, bool]], params: Params) -> Params:
     def decays(path: Any, _: Any) -> bool:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         for pattern, answer in rule:
-            if re.search(f"(^|/){pattern}$", name):
+            if re.search(f"(^|/)({pattern})$", name):
                 return answer
         raise UserError(
             f"the weight decay rule says nothing about parameter '{name}': add a pattern for it to"

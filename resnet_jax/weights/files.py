@@ -64,8 +64,8 @@ def _read_pytorch(path: Path) -> Tensors:
         import torch
     except ImportError:
         raise UserError(
-            f"reading {path} needs PyTorch: `pip install torch`, or convert the file to"
-            " .safetensors where PyTorch is installed"
+            f"reading {path} needs PyTorch: `pip install -r requirements-torch.txt`, or convert"
+            " the file to .safetensors where PyTorch is installed"
         ) from None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -40,8 +40,13 @@ class _Place(NamedTuple):
 
 
 def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, ...]:
-    """HWIO -> OIHW; [in, out] -> [out, in], which in some codes is a 1x1 convolution."""
+    """HWIO -> OIHW; [in, out] -> [out, in], which in some codes is a 1x1 convolution.
+
+    The kernel over channels, [size], is one of a single channel in PyTorch.
+    """
     reverse = tuple(reversed(shape))
+    if path[-1] == "kernel" and len(shape) == 1:
+        return (1, 1, *shape)
     if len(shape) == 4:
         return (shape[3], shape[2], shape[0], shape[1])
     if len(shape) == 2 and ("attention" in path[-2] or naming == "resnetv2"):
