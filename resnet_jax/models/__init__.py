@@ -24,4 +24,8 @@ def create(name: str, **overrides: Any) -> ResNet:
     Raises:
       UserError: there is no such network (names the nearest), or an override is a mistake.
     """
-    return resnet(**{**choose(ROWS, name, "network"), **overrides})
+    row = dict(choose(ROWS, name, "network"))
+    for given, ruled_out in (("depth", "stage_depths"), ("branch", "stage_branches")):
+        if given in overrides:
+            row.pop(ruled_out, None)
+    return resnet(**{**row, **overrides})

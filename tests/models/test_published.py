@@ -69,6 +69,8 @@ def test_overrides_take_the_place_of_the_rows_choices():
     model = create("resnet50d", classes=7, widths=(4, 8, 12, 16), attention="efficient")
     assert (model.classes, model.stage_widths) == (7, (4, 8, 12, 16))
     assert model.stem == create("resnet50d").stem
+    assert create("resnet50", depth=101).stage_depths == (3, 4, 23, 3)
+    assert create("test_resnet", branch="basic").stage_branches == ()
     with pytest.raises(UserError, match="takes no kernels"):
         create("resnet50", branch_options={"kernels": (3, 3)})
 
