@@ -5,6 +5,9 @@ are written as matrix products; forward passes and input gradients of larger ker
 `lax.conv`. On GPU, TPU and on several devices nothing is rewritten: a loop over groups of images
 would have to gather a batch that is sharded over devices.
 
+A kernel keeps the type of the parameters. It is rounded to the type of the images where the two
+are multiplied, and its gradient is summed, over devices as well, without being rounded.
+
 The rule for derivatives is reverse-mode, and itself differentiable: gradients of gradients and
 `jvp` of `grad` work, `jvp` of the convolution alone raises JAX's error about `custom_vjp`.
 """
@@ -45,12 +48,13 @@ def convolution(
       feature_group_count: number of groups; each sees its share of the channels.
     """
     (down, right), (rows, columns) = strides, padding
-    if feature_group_count > 1 or jax.device_count() > 1:
+    if feature_group_count > 1:
         return _lax_convolution(inputs, kernel, (down, right), (rows, columns), feature_group_count)
     return _convolution(inputs, kernel, (down, right), (rows, columns))
 
 
 def _lax_convolution(x: Array, kernel: Array, strides: Pair, padding: Padding, groups: int = 1):
+    kernel = kernel.astype(x.dtype)
     return lax.conv_general_dilated(
         x, kernel, strides, padding, dimension_numbers=DIMENSIONS, feature_group_count=groups
     )
@@ -58,7 +62,7 @@ def _lax_convolution(x: Array, kernel: Array, strides: Pair, padding: Padding, g
 
 def _value(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
     convolve = partial(_lax_convolution, strides=strides, padding=padding)
-    if kernel.shape[:2] != (1, 1):
+    if kernel.shape[:2] != (1, 1) or jax.device_count() > 1:
         return convolve(x, kernel)
     pointwise = partial(_pointwise, strides=strides, padding=padding)
     return lax.platform_dependent(x, kernel, cpu=pointwise, default=convolve)
@@ -73,23 +77,18 @@ def _forward(x: Array, kernel: Array, strides: Pair, padding: Padding):
 
 
 def _backward(strides: Pair, padding: Padding, saved: tuple[Array, Array], gradient: Array):
-    def transposed(function, argument, *args):
-        return jax.linear_transpose(function, argument)(*args)[0]
-
-    def lax_backward(x, kernel, gradient):
-        convolve = partial(_lax_convolution, strides=strides, padding=padding)
+    def backward(forward, kernel_gradient, x, kernel, gradient):
+        transposed = jax.linear_transpose(lambda x: forward(x, kernel, strides, padding), x)
         return (
-            transposed(lambda x: convolve(x, kernel), x, gradient),
-            transposed(lambda kernel: convolve(x, kernel), kernel, gradient),
+            *transposed(gradient),
+            kernel_gradient(x, kernel, gradient, strides, padding),
         )
 
-    def cpu_backward(x, kernel, gradient):
-        forward = _pointwise if kernel.shape[:2] == (1, 1) else _lax_convolution
-        return (
-            transposed(lambda x: forward(x, kernel, strides, padding), x, gradient),
-            _kernel_gradient(x, kernel.shape, gradient, strides, padding),
-        )
-
+    lax_backward = partial(backward, _lax_convolution, _lax_kernel_gradient)
+    if jax.device_count() > 1:
+        return lax_backward(*saved, gradient)
+    forward = _pointwise if saved[1].shape[:2] == (1, 1) else _lax_convolution
+    cpu_backward = partial(backward, forward, _kernel_gradient)
     return lax.platform_dependent(*saved, gradient, cpu=cpu_backward, default=lax_backward)
 
 
@@ -99,14 +98,30 @@ _convolution.defvjp(_forward, _backward)
 def _pointwise(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
     """A 1x1 convolution as one matrix product."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))[:, :: strides[0], :: strides[1]]
-    return jnp.einsum("nhwc,cf->nhwf", x, kernel[0, 0])
+    return jnp.einsum("nhwc,cf->nhwf", x, kernel[0, 0].astype(x.dtype))
+
+
+def _lax_kernel_gradient(
+    x: Array, kernel: Array, gradient: Array, strides: Pair, padding: Padding
+) -> Array:
+    """Gradient of the kernel: x convolved with the gradient, channels taken as the batch."""
+    ends = [
+        (low, size - low - x_size + stride * (steps - 1))
+        for (low, _), size, x_size, stride, steps in zip(
+            padding, kernel.shape, x.shape[1:], strides, gradient.shape[1:], strict=False
+        )
+    ]
+    return lax.conv_general_dilated(
+        x, gradient, (1, 1), ends, rhs_dilation=strides,
+        dimension_numbers=("CHWN", "IHWO", "HWNC"), preferred_element_type=kernel.dtype,
+    )  # fmt: skip
 
 
 def _kernel_gradient(
-    x: Array, kernel_shape: tuple[int, ...], gradient: Array, strides: Pair, padding: Padding
+    x: Array, kernel: Array, gradient: Array, strides: Pair, padding: Padding
 ) -> Array:
     """Gradient of the kernel: patches of x (im2col) times gradient, a few images at a time."""
-    rows, columns, channels, features = kernel_shape
+    rows, columns, channels, features = kernel.shape
     batch, height, width, _ = gradient.shape
     image_bytes = height * width * rows * columns * channels * x.dtype.itemsize
     groups = min(batch, -(-batch * image_bytes // PATCH_BYTES))
@@ -136,10 +151,9 @@ def _kernel_gradient(
     def grouped(array: Array) -> Array:
         return array.reshape(groups, batch // groups, *array.shape[1:])
 
-    sum_type = jnp.promote_types(x.dtype, jnp.float32)
-    start = jnp.zeros((features, rows * columns * channels), sum_type)
+    start = jnp.zeros((features, rows * columns * channels), kernel.dtype)
     if groups == 1:
         total, _ = add_group(start, (x, gradient))
     else:
         total, _ = lax.scan(add_group, start, (grouped(x), grouped(gradient)))
-    return total.T.reshape(kernel_shape).astype(x.dtype)
+    return total.T.reshape(kernel.shape)

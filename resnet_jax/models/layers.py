@@ -9,7 +9,8 @@ from jaxtyping import Array
 
 from resnet_jax.models.activating_norms import ACTIVATING
 from resnet_jax.models.convolution import convolution
-from resnet_jax.models.standardisation import standardised
+from resnet_jax.models.norms import BatchNorm, Product
+from resnet_jax.models.standardisation import standardise, standardised
 
 # How the kernels of convolutions start. Normalised networks compute the same at any scale of a
 # kernel, but a kernel that starts smaller turns faster at the same learning rate.
@@ -67,6 +68,7 @@ class Layers(NamedTuple):
             conv_general_dilated=convolution
             if self.weight_epsilon is None
             else partial(standardised, epsilon=self.weight_epsilon),
+            promote_dtype=_promote_inputs,
             **{"kernel_init": self.kernel_init, **options},
         )
 
@@ -81,8 +83,34 @@ class Layers(NamedTuple):
         """The norm holds its own activation, so that none follows it."""
         return getattr(self.make_norm, "func", None) in ACTIVATING
 
+    def conv_norm(self, x: Array, conv: nn.Conv, **options: Any) -> Array:
+        """A convolution and the norm after it, which may be computed as one."""
+        y, norm = conv(x), self.norm(**options)
+        if not (self.train and isinstance(norm, BatchNorm) and _widens(conv, x)):
+            return norm(y)
+        # Nothing reads y now, so it is not computed.
+        down, right = conv.strides
+        kernel = conv.variables["params"]["kernel"]
+        if self.weight_epsilon is not None:
+            kernel = standardise(kernel, self.weight_epsilon)
+        return norm(y, Product(x[:, ::down, ::right].astype(self.dtype), kernel[0, 0]))
+
     def activation(self, x: Array) -> Array:
         return nn.relu(x)
 
     def dropout(self, rate: float, **options: Any) -> nn.Dropout:
         return nn.Dropout(rate, deterministic=not self.train, **options)
+
+
+def _promote_inputs(x: Array, kernel: Array, bias: Array | None, *, dtype: Any) -> tuple:
+    """The types in which a convolution computes; `convolution` casts the kernel itself."""
+    return x.astype(dtype), kernel, None if bias is None else bias.astype(dtype)
+
+
+def _widens(conv: nn.Conv, x: Array) -> bool:
+    """Whether a convolution is 1x1 with at least twice as many features as inputs.
+
+    For fewer, the covariance of the inputs costs more than the product it replaces.
+    """
+    pointwise = tuple(conv.kernel_size) == (1, 1) and conv.feature_group_count == 1
+    return pointwise and not conv.use_bias and conv.features >= 2 * x.shape[-1]

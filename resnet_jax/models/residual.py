@@ -64,6 +64,10 @@ def run(letters: str, x: Array, layers: Layers, conv: Any = None, **norm_options
     """Applies convolution, norm and activation in the order that `letters` gives."""
     if layers.norm_activates:
         letters = letters.replace("na", "n")
+    if "cn" in letters:
+        before, _, letters = letters.partition("cn")
+        x = run(before, x, layers)
+        x = layers.conv_norm(x, conv, **norm_options)
     for letter in letters:
         if letter == "c":
             x = conv(x)

@@ -36,8 +36,10 @@ def _subsample_and_pad(x: Image, features: int, stride: int, layout: str = "afte
 
 
 def _projection(x: Image, features: int, stride: int, layers: Layers, kernel: int = 1) -> Image:
-    x = layers.conv(features, kernel, stride, name="projection")(x)
-    return layers.norm(name="projection_norm")(x) if layers.projection_norm else x
+    conv = layers.conv(features, kernel, stride, name="projection")
+    if layers.projection_norm:
+        return layers.conv_norm(x, conv, name="projection_norm")
+    return conv(x)
 
 
 def option_a(x: Image, features: int, stride: int, layers: Layers, layout: str = "after") -> Paths:

@@ -128,3 +128,25 @@ def test_antialiasing_adds_no_parameters(antialias):
         return jax.eval_shape(lambda: model.init(jax.random.key(0), x, train=False))
 
     assert shapes(antialias=antialias) == shapes()
+
+
+def test_standardised_kernels_do_not_notice_their_scale_in_training_either(drawn, quick_jit, rng):
+    """A widening 1x1 convolution and its norm are computed as one from the kernel itself."""
+    model = resnet(
+        **{**SMALL, "widths": (4, 8)}, branch="bottleneck", norm="batch", weight_epsilon=1e-8
+    )
+    x = rng.normal(size=(4, 8, 8, 3)).astype(np.float32)
+    variables = drawn(model, x, train=False)
+
+    @quick_jit
+    def logits(params):
+        inputs = {**variables, "params": params}
+        # Moments of the norms before the last show what they were given.
+        return model.apply(inputs, x, train=True, mutable=["batch_stats"])
+
+    def scaled(path, leaf):
+        return 7 * leaf if leaf.ndim == 4 else leaf
+
+    once = logits(variables["params"])
+    other = logits(jax.tree_util.tree_map_with_path(scaled, variables["params"]))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), once, other)

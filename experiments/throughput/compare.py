@@ -1,0 +1,177 @@
+"""This project beside its peers, on the same work, in turns.
+
+    python experiments/throughput/compare.py --peers=PATH/TO/python
+
+Every side is a process of its own that stays alive; in each round every side measures once, one
+after the other, so that a machine that slows down slows all of them. A ratio is taken within each
+round, and the median over the rounds is reported. Results: results/throughput.json, .md, .svg.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from report import write
+from works import THREADS, WORKS
+
+FOLDER = Path(__file__).parent
+ROOT = FOLDER.parents[1]
+
+REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds.", lower_bound=2)
+ONLY = flags.DEFINE_list("only", [], "Names of comparisons; by default all.")
+PEERS = flags.DEFINE_string("peers", sys.executable, "Python that has requirements-peers.txt.")
+OUT = flags.DEFINE_string("out", str(FOLDER / "results"), "Folder of the results.")
+
+OURS, EAGER, COMPILED, FLAX = "resnet_jax", "PyTorch eager", "torch.compile", "Flax example"
+SCRIPTS = {OURS: ("ours.py",), EAGER: ("pytorch.py", "eager"), COMPILED: ("pytorch.py", "compile"),
+           FLAX: ("flax_example.py",)}  # fmt: skip
+
+# Each comparison: what is measured, by label. The first label is divided by the others.
+COMPARISONS: dict[str, dict[str, tuple[str, str]]] = {
+    "ResNet-20, 32 px, batch 128: training step": {
+        side: (side, "resnet20_train") for side in (OURS, EAGER, COMPILED)
+    },
+    "ResNet-20, 32 px, batch 128: inference": {
+        side: (side, "resnet20_inference") for side in (OURS, EAGER, COMPILED)
+    },
+    "ResNet-50, 224 px, batch 16: training step": {
+        side: (side, "resnet50_train") for side in (OURS, EAGER, COMPILED, FLAX)
+    },
+    "ResNet-50, 224 px, batch 16: inference": {
+        side: (side, "resnet50_inference") for side in (OURS, EAGER, COMPILED, FLAX)
+    },
+    "ResNet-20: the whole loop, and its bare step": {
+        "loop": (OURS, "resnet20_loop"),
+        "bare step": (OURS, "resnet20_bare"),
+    },
+    "CIFAR input: crop, flip, normalise": {
+        OURS: (OURS, "cifar_input"),
+        "PyTorch DataLoader": (EAGER, "cifar_input"),
+    },
+    "ResNet-20: compiling the training step": {
+        OURS: (OURS, "resnet20_compile"),
+        COMPILED: (COMPILED, "resnet20_compile"),
+    },
+    "ResNet-50: compiling the training step": {
+        side: (side, "resnet50_compile") for side in (OURS, COMPILED, FLAX)
+    },
+    "Scanned blocks: compiling ResNet-1001 and -110": {
+        "ResNet-1001": (OURS, "resnet1001_compile"),
+        "ResNet-110": (OURS, "resnet110_compile"),
+    },
+}
+COMMANDS = {
+    "Start: main --help": ("--help",),
+    "Start: digits to the first step and its evaluation, warm cache": (
+        "--config=configs/digits.py", "--workdir={}", "--config.train.steps=1",
+        "--config.schedule.warmup_epochs=0.0",
+    ),
+}  # fmt: skip
+
+
+class Side:
+    """A process that measures when it is asked to."""
+
+    def __init__(self, script: Sequence[str], work: str):
+        python = PEERS.value if script[0] == "pytorch.py" else sys.executable
+        self._process = subprocess.Popen(
+            [python, FOLDER / script[0], work, *script[1:]], cwd=ROOT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
+        )  # fmt: skip
+        self.facts = self._read()
+
+    def measure(self) -> float:
+        assert self._process.stdin
+        print(file=self._process.stdin, flush=True)
+        return self._read()
+
+    def close(self) -> None:
+        self._process.communicate()
+
+    def _read(self) -> Any:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self._process.args} ended with status {self._process.wait()}")
+        return json.loads(line)
+
+
+def environment() -> dict[str, str]:
+    """Peers and this project share the same cores, and JAX does not look for accelerators."""
+    return {**os.environ, "OMP_NUM_THREADS": str(THREADS), "JAX_PLATFORMS": "cpu"}
+
+
+def compare(sides: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    """Measures all sides in turns."""
+    running = {label: Side(SCRIPTS[name], work) for label, (name, work) in sides.items()}
+    measured: dict[str, list[float]] = {label: [] for label in sides}
+    labels = list(sides)
+    for number in range(REPEATS.value):
+        # Another side begins each round, so that none always follows the same one.
+        turn = number % len(labels)
+        for label in labels[turn:] + labels[:turn]:
+            measured[label].append(running[label].measure())
+    facts = {label: side.facts for label, side in running.items()}
+    for side in running.values():
+        side.close()
+    unit = WORKS[next(iter(sides.values()))[1]].unit
+    return summary(measured, unit, facts)
+
+
+def start(arguments: Sequence[str]) -> dict[str, Any]:
+    """Measures a command of this project from its start to its end, after one unmeasured time."""
+    seconds = []
+    for number in range(REPEATS.value + 1):
+        workdir = f"/tmp/resnet_jax_throughput_{os.getpid()}_{number}"
+        command = [sys.executable, "-m", "resnet_jax.main", *(a.format(workdir) for a in arguments)]
+        begin = time.perf_counter()
+        done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True)
+        seconds.append(time.perf_counter() - begin)
+        if done.returncode not in (0, 1):
+            raise SystemExit(done.stderr.decode())
+    return summary({OURS: seconds[1:]}, "s", {})
+
+
+def summary(measured: dict[str, list[float]], unit: str, facts: dict[str, Any]) -> dict[str, Any]:
+    first, *others = measured
+    ratios = {
+        other: [one / two for one, two in zip(measured[first], measured[other], strict=True)]
+        for other in others
+    }
+    return {
+        "unit": unit,
+        "measured": measured,
+        "median": {label: statistics.median(values) for label, values in measured.items()},
+        "ratio": {label: statistics.median(values) for label, values in ratios.items()},
+        "ratios": ratios,
+        "facts": facts,
+    }
+
+
+def machine() -> dict[str, Any]:
+    model = [
+        line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    return {"processor": model[0].partition(": ")[2], "cores": os.cpu_count(),
+            "system": platform.platform()}  # fmt: skip
+
+
+def main(_: Sequence[str]) -> None:
+    results = {}
+    for name, sides in {**COMPARISONS, **COMMANDS}.items():
+        if not ONLY.value or any(word in name for word in ONLY.value):
+            results[name] = compare(sides) if isinstance(sides, dict) else start(sides)
+            print(name, results[name]["median"], results[name]["ratio"], flush=True)
+    write({"machine": machine(), "repeats": REPEATS.value, "results": results}, Path(OUT.value))
+
+
+if __name__ == "__main__":
+    app.run(main)

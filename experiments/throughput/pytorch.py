@@ -1,0 +1,128 @@
+"""PyTorch's side: `python pytorch.py WORK eager|compile`.
+
+The networks are those of tests/golden/write_pytorch.py, whose logits and updates the tests prove
+equal to this project's.
+"""
+
+import platform
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+from works import CLASSES, THREADS, WORKS, Work, rate, seconds, serve
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden"))
+
+from write_pytorch import ResNet
+
+
+def network(work: Work) -> nn.Module:
+    if work.family == "cifar":
+        net = ResNet(((work.depth - 2) // 6,) * 3, (16, 32, 64), option="A, after")
+    else:
+        net = ResNet((3, 4, 6, 3), (64, 128, 256, 512), kind="bottleneck", imagenet=True)
+    net.fc = nn.Linear(net.fc.in_features, CLASSES[work.family])
+    return net.to(memory_format=torch.channels_last)
+
+
+class Training:
+    """A step of SGD, again and again on one batch."""
+
+    def __init__(self, work: Work, compiled: bool):
+        net = network(work).train()
+        self._net = torch.compile(net) if compiled else net
+        self._optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+        self._images, self._labels = example(work)
+
+    def __call__(self) -> None:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(self._net(self._images), self._labels)
+        loss.backward()
+        self._optimizer.step()
+
+    def finish(self) -> None:
+        """PyTorch on CPU has nothing under way when a call returns."""
+
+
+class Inference(Training):
+    """Logits in evaluation mode."""
+
+    def __init__(self, work: Work, compiled: bool):
+        super().__init__(work, compiled)
+        self._net.eval()
+
+    def __call__(self) -> None:
+        with torch.inference_mode():
+            self._net(self._images)
+
+
+class Batches:
+    """The usual input of CIFAR: torchvision's transforms image by image, two worker processes."""
+
+    def __init__(self, work: Work):
+        from torchvision.transforms import v2
+
+        transform = v2.Compose(
+            [
+                v2.RandomCrop(32, padding=4),
+                v2.RandomHorizontalFlip(),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.Normalize((0.5,) * 3, (0.25,) * 3),
+            ]
+        )
+        images = torch.randint(0, 256, (50_000, 3, 32, 32), dtype=torch.uint8)
+        labels = torch.randint(0, 10, (50_000,))
+
+        class Images(torch.utils.data.Dataset):
+            def __len__(self):
+                return len(images)
+
+            def __getitem__(self, index):
+                return transform(images[index]), labels[index]
+
+        loader = torch.utils.data.DataLoader(
+            Images(), work.batch, shuffle=True, num_workers=THREADS, persistent_workers=True
+        )
+        self._batches = (batch for _ in iter(int, 1) for batch in loader)
+
+    def __call__(self) -> None:
+        next(self._batches)
+
+    def finish(self) -> None:
+        """The workers read ahead; a batch that is there is done."""
+
+
+def example(work: Work) -> tuple[torch.Tensor, torch.Tensor]:
+    images = torch.randn(work.batch, 3, work.size, work.size)
+    labels = torch.randint(0, CLASSES[work.family], (work.batch,))
+    return images.to(memory_format=torch.channels_last), labels
+
+
+def compiling(work: Work) -> float:
+    """Seconds of torch.compile's first step, from nothing."""
+    torch._dynamo.reset()
+    step = Training(work, compiled=True)
+    with torch.compiler.config.patch(force_disable_caches=True):
+        return seconds(step)
+
+
+def measurement(work: Work, compiled: bool):
+    if work.kind == "compile":
+        return partial(compiling, work)
+    if work.kind == "input":
+        step = Batches(work)
+    else:
+        step = (Training if work.kind == "train" else Inference)(work, compiled)
+    for _ in range(2):
+        step()
+    return partial(rate, step, work)
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    torch.set_num_threads(THREADS)
+    work = WORKS[sys.argv[1]]
+    versions = {"python": platform.python_version(), "torch": torch.__version__}
+    serve(measurement(work, sys.argv[2:] == ["compile"]), versions=versions)
