@@ -1,7 +1,7 @@
 """The layers that a network is made of, chosen once and handed down to its blocks."""
 
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -89,7 +89,7 @@ class Layers(NamedTuple):
         if not (self.train and isinstance(norm, BatchNorm) and _widens(conv, x)):
             return norm(y)
         # Nothing reads y now, so it is not computed.
-        down, right = conv.strides
+        down, right = cast(tuple[int, int], conv.strides)
         kernel = conv.variables["params"]["kernel"]
         if self.weight_epsilon is not None:
             kernel = standardise(kernel, self.weight_epsilon)
@@ -102,9 +102,13 @@ class Layers(NamedTuple):
         return nn.Dropout(rate, deterministic=not self.train, **options)
 
 
-def _promote_inputs(x: Array, kernel: Array, bias: Array | None, *, dtype: Any) -> tuple:
+def _promote_inputs(
+    *arrays: Array | None, dtype: Any = None, inexact: bool = True
+) -> list[Array | None]:
     """The types in which a convolution computes; `convolution` casts the kernel itself."""
-    return x.astype(dtype), kernel, None if bias is None else bias.astype(dtype)
+    x, kernel, bias = arrays
+    assert x is not None
+    return [x.astype(dtype), kernel, None if bias is None else bias.astype(dtype)]
 
 
 def _widens(conv: nn.Conv, x: Array) -> bool:
@@ -112,5 +116,5 @@ def _widens(conv: nn.Conv, x: Array) -> bool:
 
     For fewer, the covariance of the inputs costs more than the product it replaces.
     """
-    pointwise = tuple(conv.kernel_size) == (1, 1) and conv.feature_group_count == 1
+    pointwise = conv.kernel_size == (1, 1) and conv.feature_group_count == 1
     return pointwise and not conv.use_bias and conv.features >= 2 * x.shape[-1]
