@@ -19,13 +19,24 @@ def get_config() -> ConfigDict:
     model.stage_depths = ()  # blocks in each stage, in place of depth
     model.widths = ()  # of each stage; () is the family's, 16-32-64 or 64-128-256-512
     model.width_factor = 1.0  # multiplies the stages' widths
+    model.stem = placeholder(str)  # a row of models.stems.STEMS; None is the family's
+    model.stem_pool = placeholder(str)  # a row of models.pooling.STEM_POOLS; None is the family's
     model.stem_width = placeholder(int)  # None is the family's
     model.branch = placeholder(str)  # basic, bottleneck, bottleneck_v1, wide, deep; None by depth
+    model.stage_branches = ()  # one branch a stage, in place of branch
+    model.groups = placeholder(int)  # of branch bottleneck: of its 3x3, ResNeXt's cardinality
+    model.base_width = placeholder(int)  # of branch bottleneck: a group's channels at width 64
+    model.first_reduction = placeholder(int)  # of branch bottleneck: divides its first 1x1
     model.kernels = placeholder(tuple)  # of branch wide: kernel sizes, M in B(M)
     model.pairs = placeholder(int)  # of branch deep: residual pairs in one block
     model.arrangement = "original"  # a row of models.residual.ARRANGEMENTS
     model.shortcut = "B"  # a row of models.shortcuts.SHORTCUTS: A, B, C, D, none, ...
     model.layout = placeholder(str)  # of shortcut A: new channels stand after, or on both_sides
+    model.projection_kernel = placeholder(int)  # of shortcut B: where it carries a stride
+    model.activate_identity = True  # an identity that opens a pre-activated stage is activated x
+    model.attention = "none"  # none, squeeze_excitation, efficient
+    model.attention_reduction = placeholder(float)  # of squeeze_excitation: share of channels
+    model.antialias = "none"  # what carries the strides of branches: none, average, blur
     model.shortcut_scale = placeholder(float)  # of shortcut constant_scaling
     model.branch_scale = placeholder(float)  # of shortcut constant_scaling
     model.gate_bias = placeholder(float)  # initial, of the gated shortcuts
@@ -38,11 +49,19 @@ def get_config() -> ConfigDict:
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()
-    norm.name = "batch"  # batch, group, none
+    norm.name = "batch"  # batch, group, evo, filter_response, none
     norm.group_size = placeholder(int)  # of batch: examples that share statistics; None is all
     norm.momentum = placeholder(float)  # of batch: weight of the old running average
     norm.epsilon = placeholder(float)  # added to the variance
-    norm.channel_groups = placeholder(int)  # of group
+    norm.channel_groups = placeholder(int)  # of group, evo
+    norm.weight_epsilon = placeholder(float)  # standardise kernels, added to their variance
+
+    config.init = init = ConfigDict()
+    init.weights = placeholder(str)  # file that a run starts from; another head is replaced
+
+    config.finetune = finetune = ConfigDict()
+    finetune.frozen_parts = 0  # stem and stages that do not learn; stages + 1: all but the head
+    finetune.rate_decay = 1.0  # factor of the learning rate for each part further from the head
 
     config.data = data = ConfigDict()
     data.source = "tfds"  # tfds, digits, synthetic

@@ -13,6 +13,7 @@ from resnet_jax.data.augment import Augmentation
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources import SOURCES, Source
 from resnet_jax.models.norms import BatchNorm
+from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
 from resnet_jax.models.zoo import resnet
@@ -26,11 +27,12 @@ from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.evaluation import Evaluator, Recalibration
 from resnet_jax.training.loop import Run
-from resnet_jax.training.optim import OPTIMIZERS, optimizer
+from resnet_jax.training.optim import OPTIMIZERS, optimizer, scaled
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.schedules import SHAPES, schedule
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
+from resnet_jax.weights import read_tensors, to_variables
 
 
 class Assembly:
@@ -73,15 +75,29 @@ class Assembly:
     def eval_data(self) -> ResidentData:
         return self._resident(self._config.data.eval_split, None)
 
-    def _resident(self, split: str, augmentation: Augmentation | None) -> ResidentData:
+    @cached_property
+    def _normalisation(self) -> dict[str, tuple[float, ...]]:
         data = self._config.data
+        return {"mean": data.mean, "std": data.std}
+
+    def _resident(self, split: str, augmentation: Augmentation | None) -> ResidentData:
         return ResidentData(
             self.source.load(split),
-            mean=data.mean,
-            std=data.std,
+            **self._normalisation,
             augmentation=augmentation,
             dtype=jnp.promote_types(self.model.dtype, jnp.float32),
         )
+
+    def preprocessing(self) -> dict:
+        """What an image goes through first: scaled, mean subtracted, divided by std."""
+        height, width, channels = self.source.image_shape
+        return {
+            "layout": "NHWC",
+            "image_shape": [height, width, channels],
+            "scale": 1 / 255,
+            **self._normalisation,
+            "classes": list(self.source.class_names),
+        }
 
     @cached_property
     def model(self) -> ResNet:
@@ -93,19 +109,34 @@ class Assembly:
             stage_depths=model.stage_depths,
             widths=model.widths,
             width_factor=model.width_factor,
+            stem=model.stem,
+            stem_pool=model.stem_pool,
             stem_width=model.stem_width,
             branch=model.branch,
-            branch_options={"kernels": model.kernels, "pairs": model.pairs},
+            stage_branches=model.stage_branches,
+            branch_options={
+                "kernels": model.kernels,
+                "pairs": model.pairs,
+                "groups": model.groups,
+                "base_width": model.base_width,
+                "first_reduction": model.first_reduction,
+            },
             arrangement=model.arrangement,
             shortcut=model.shortcut,
             shortcut_options={
                 "layout": model.layout,
+                "projection_kernel": model.projection_kernel,
                 "shortcut_scale": model.shortcut_scale,
                 "branch_scale": model.branch_scale,
                 "gate_bias": model.gate_bias,
                 "shortcut_dropout": model.shortcut_dropout,
             },
+            activate_identity=model.activate_identity,
+            attention=model.attention,
+            attention_options={"reduction": model.attention_reduction},
+            antialias=model.antialias,
             norm=norm.name,
+            weight_epsilon=norm.weight_epsilon,
             norm_options={
                 "group_size": norm.group_size,
                 "momentum": norm.momentum,
@@ -117,6 +148,7 @@ class Assembly:
             dropout=model.dropout,
             survival=model.survival,
             scan_blocks=not self._on_cpu if model.scan_blocks is None else model.scan_blocks,
+            frozen_parts=self._frozen_parts,
             dtype=self._dtype,
             joint_norm=not self._on_cpu,
         )
@@ -124,6 +156,10 @@ class Assembly:
     @cached_property
     def _on_cpu(self) -> bool:
         return (self._platform or jax.default_backend()) == "cpu"
+
+    @cached_property
+    def _frozen_parts(self) -> int:
+        return self._config.finetune.frozen_parts
 
     @cached_property
     def mesh(self) -> Mesh:
@@ -182,13 +218,17 @@ class Assembly:
             "eps": config.eps,
             "trust": config.trust,
         }
-        return optimizer(
+        chosen = optimizer(
             configure(OPTIMIZERS, config.name, "optimizer", options),
             learning_rate=learning_rate,
             weight_decay=config.weight_decay,
             decay_rule=config.decay_rule,
             clip_norm=config.clip_norm,
         )
+        stages = len(self.model.stage_depths)
+        decay = self._config.finetune.rate_decay
+        shares = rate_shares(stages, self._frozen_parts, decay)
+        return scaled(chosen, lambda path: shares[part_of(path, stages)])
 
     @cached_property
     def train_step(self) -> TrainStep:
@@ -213,25 +253,55 @@ class Assembly:
             out_shardings=parallel.replicated(self.mesh),
             compiler_options=options,
         )
-        return create(jax.random.key(self._seed))
+        return create(jax.random.key(self._seed), self._pretrained)
 
-    def initial_state(self, key: jax.Array) -> TrainState:
+    @cached_property
+    def _pretrained(self) -> dict:
+        """What the run's parameters and statistics start from; what is missing there is drawn."""
+        path = self._config.init.weights
+        return self.variables_from(Path(path), replace_head=True) if path else {}
+
+    def variables_from(self, path: Path, *, replace_head: bool = False) -> dict:
+        """Variables from a file of weights, in the model's layout.
+
+        Args:
+          replace_head: leave the head out where it has another number of classes.
+
+        Raises:
+          UserError: the file can't be read, or does not fit the model.
+        """
+        fitted = to_variables(
+            self.model,
+            read_tensors(path),
+            channels=self.source.image_shape[-1],
+            replace_head=replace_head,
+        )
+        return stack_blocks(fitted.variables) if self.model.scan_blocks else fitted.variables
+
+    def initial_state(self, key: jax.Array, pretrained: dict | None = None) -> TrainState:
         """The state before the first update.
 
         Parameters are drawn in the scanned layout, whose compile time does not grow with depth, so
         that both layouts start from the same numbers.
+
+        Args:
+          pretrained: variables, or some of them, that take the place of what is drawn.
         """
         image = jnp.zeros((1, *self.source.image_shape))
         variables = self.model.clone(scan_blocks=True).init(key, image, train=False)
         if not self.model.scan_blocks:
             variables = unstack_blocks(variables)
+        variables = replaced(variables, pretrained or {})
         # The structure of the optimizer's state does not depend on what the rate is.
         optimizer = self.optimizer(optax.constant_schedule(0.0))
         return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
 
     def evaluate(self, state: TrainState) -> dict[str, float | int]:
         """Examples, loss, top1 and top5 of the evaluation split."""
-        variables = state.eval_variables
+        return self.evaluate_variables(state.eval_variables)
+
+    def evaluate_variables(self, variables: dict) -> dict[str, float | int]:
+        """The same figures of a network's variables."""
         if self._recalibration is not None:
             variables = self._recalibration(variables)
         return self._evaluator(variables)

@@ -5,6 +5,7 @@ import logging as python_logging
 import runpy
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,31 @@ from resnet_jax import cache
 from resnet_jax.tables import UserError
 
 
-def launch(verb: Callable[[], dict[str, Any]]) -> None:
+def launch(
+    verb: Callable[..., dict[str, Any]], files: Sequence[str] = (), needs_config: bool = True
+) -> None:
     """Parses the flags, runs the verb and prints what it returns as the last line of output.
 
     A UserError ends the program with status 2 and its sentence on standard error.
+
+    Args:
+      files: what the arguments that are no flags are called; the verb is called with them.
+      needs_config: a verb that has a --config can't do without.
     """
 
     def main(arguments: list[str]) -> None:
-        if arguments[1:]:
-            raise UserError(f"unexpected argument '{arguments[1]}': flags are written --NAME=VALUE")
+        given = arguments[1:]
+        if len(given) > len(files):
+            raise UserError(
+                f"unexpected argument '{given[len(files)]}': flags are written --NAME=VALUE"
+            )
+        if len(given) < len(files):
+            raise UserError(f"give the arguments {' '.join(files)}: {files[len(given)]} is missing")
         _prepare()
-        print(json.dumps(verb()), flush=True)
+        print(json.dumps(verb(*given)), flush=True)
 
     try:
-        app.run(main, flags_parser=_parse_flags)
+        app.run(main, flags_parser=partial(_parse_flags, needs_config=needs_config))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -44,8 +56,8 @@ def _prepare() -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache.folder("compilation")))
 
 
-def _parse_flags(arguments: list[str]) -> list[str]:
-    _check_configuration(arguments)
+def _parse_flags(arguments: list[str], needs_config: bool) -> list[str]:
+    _check_configuration(arguments, needs_config)
     try:
         return flags.FLAGS(arguments)
     except flags.Error as error:
@@ -63,7 +75,7 @@ def flag_values(arguments: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _check_configuration(arguments: list[str]) -> None:
+def _check_configuration(arguments: list[str], needs_config: bool) -> None:
     """Reports what is wrong with --config=FILE and its overrides better than their parser does."""
     from resnet_jax.configuration import check_key
 
@@ -71,6 +83,8 @@ def _check_configuration(arguments: list[str]) -> None:
     if "config" not in flags.FLAGS or any(name.startswith("help") for name in values):
         return
     if not values.get("config"):
+        if not needs_config:
+            return
         raise UserError("no configuration: give --config=FILE, for example configs/cifar10.py")
     path, _, text = values["config"].partition(":")
     if not Path(path).is_file():

@@ -22,10 +22,21 @@ FREE_KEYS = (
 )
 
 
+# Keys of a chosen branch or shortcut.
+OPTIONS_OF_ROWS = (
+    "kernels", "pairs", "groups", "base_width", "first_reduction", "layout", "projection_kernel",
+    "shortcut_scale", "branch_scale", "gate_bias", "shortcut_dropout",
+)  # fmt: skip
+
+# What a published network says of each stage gives way to a choice that is made after it.
+REPLACES = {"model.depth": "model.stage_depths", "model.branch": "model.stage_branches"}
+
+
 def override(config: ConfigDict, text: str) -> ConfigDict:
     """Applies what stands behind the colon of --config=FILE:depth=110,shortcut=C.
 
-    A key without a dot belongs to `config.model`; others are written in full.
+    A key without a dot belongs to `config.model`; others are written in full. `name=resnet50d`
+    makes the network that published one.
 
     Raises:
       UserError: not of that form, an unknown key, or a value of another type.
@@ -38,10 +49,53 @@ def override(config: ConfigDict, text: str) -> ConfigDict:
                 f"'{item}' behind the configuration's colon is not KEY=VALUE: write for example"
                 " :depth=110,shortcut=C"
             )
+        if key == "name":
+            set_network(config, value)
+            continue
         key = key if "." in key or key in config else f"model.{key}"
         check_key(config, key)
         set_value(config, key, value)
+        if key in REPLACES:
+            set_value(config, REPLACES[key], "()")
     return config
+
+
+def set_network(config: ConfigDict, name: str) -> None:
+    """Sets every key that says what the network is to what the published one has.
+
+    Raises:
+      UserError: there is no such network; names the nearest.
+    """
+    # Here, since verbs read their flags before they import JAX.
+    from resnet_jax.models import ROWS
+    from resnet_jax.models.zoo import resnet
+    from resnet_jax.tables import choose, options_of
+
+    row = choose(ROWS, name, "network")
+    chosen = {**options_of(resnet), **row}
+    model, norm = config.model, config.norm
+    for options in ("branch_options", "shortcut_options", "attention_options", "norm_options"):
+        chosen.pop(options)
+    # How it is computed and started, and what the data decides, is not the network's to say.
+    for key in (
+        "classes",
+        "kernel_init",
+        "zero_init_branch",
+        "scan_blocks",
+        "dtype",
+        "joint_norm",
+        "frozen_parts",
+    ):
+        chosen.pop(key)
+    norm.name, norm.weight_epsilon = chosen.pop("norm"), chosen.pop("weight_epsilon")
+    norm.update({"epsilon": None, "channel_groups": None, **row.get("norm_options", {})})
+    if chosen["depth"] is None:
+        chosen.pop("depth")
+    chosen["width_factor"] = float(chosen["width_factor"])
+    reduction = row.get("attention_options", {}).get("reduction")
+    none = dict.fromkeys(OPTIONS_OF_ROWS)
+    given = {**row.get("branch_options", {}), **row.get("shortcut_options", {})}
+    model.update({**none, **given, **chosen, "attention_reduction": reduction})
 
 
 def set_value(config: ConfigDict, key: str, text: str) -> None:

@@ -31,11 +31,11 @@ def main() -> dict[str, Any]:
         "state_bytes": cost.tree_bytes(state),
         "layers": sum(layer.flops > 0 for layer in layers),
     }
-    print(f"{'layer':<44}{'kind':<12}{'output':<16}{'parameters':>12}{'MFLOPs':>10}")
+    print(f"{'layer':<44}{'kind':<20}{'output':<16}{'parameters':>12}{'MFLOPs':>10}")
     for layer in layers:
         shape = "x".join(map(str, layer.output_shape))
         print(
-            f"{layer.name:<44}{layer.kind:<12}{shape:<16}{layer.parameters:>12,}"
+            f"{layer.name:<44}{layer.kind:<20}{shape:<16}{layer.parameters:>12,}"
             f"{layer.flops / 1e6:>10,.2f}"
         )
     print(

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "resnet_jax"
-VERBS = ("main", "evaluate", "summary")
+VERBS = ("main", "evaluate", "summary", "convert", "export")
 # What each room may import of the others.
 ALLOWED = {
     "models": {"models", "tables"},
     "data": {"data", "cache", "tables"},
     "training": {"training", "tables"},
+    "weights": {"weights", "models", "tables"},
     "reporting": {"reporting", "tables"},
     "analysis": {"analysis", "models", "data", "training", "tables"},
 }
@@ -50,7 +51,7 @@ def test_nothing_imports_a_verb():
 def test_only_the_assembly_reads_configuration_keys():
     """`config.section.key` stands in one module, so that everything below takes plain arguments."""
     readers = {"assembly.py", "configuration.py", "run.py", "command.py", "main.py", "evaluate.py",
-               "summary.py"}  # fmt: skip
+               "summary.py", "trained.py"}  # fmt: skip
     for path in PACKAGE.rglob("*.py"):
         if path.name not in readers or path.parent != PACKAGE:
             assert "ml_collections" not in path.read_text(), f"{path} knows of configurations"

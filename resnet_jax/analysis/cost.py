@@ -7,10 +7,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from resnet_jax.models.activating_norms import ACTIVATING
+from resnet_jax.models.attention import ChannelConvolution
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.resnet import ResNet
 
-COUNTED = (nn.Conv, nn.Dense, BatchNorm, nn.GroupNorm)
+COUNTED = (nn.Conv, nn.Dense, ChannelConvolution, BatchNorm, nn.GroupNorm, *ACTIVATING)
 
 
 class Layer(NamedTuple):
@@ -57,8 +59,10 @@ def _layer(module: nn.Module, output: Any) -> Layer:
     shape = output.shape[1:]
     macs = 0
     if "kernel" in params:
-        # Every output value is a product over the kernel's axes but the last, its features.
-        macs = int(np.prod(shape)) * int(np.prod(params["kernel"].shape[:-1]))
+        # Every output value is a product over the kernel's axes but the last, its features; a
+        # kernel over channels has but one.
+        axes = params["kernel"].shape
+        macs = int(np.prod(shape)) * int(np.prod(axes[:-1] if len(axes) > 1 else axes))
     return Layer(
         name="/".join(module.path),
         kind=type(module).__name__,

@@ -1,0 +1,31 @@
+"""What a residual network is. `create(name)` makes a published one, `names()` lists them."""
+
+import fnmatch
+from typing import Any
+
+from resnet_jax.models.published import ROWS
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.models.zoo import resnet
+from resnet_jax.tables import choose
+
+
+def names(pattern: str = "*") -> list[str]:
+    """Returns the names of published networks that match a shell pattern, as in 'resnext*'."""
+    return fnmatch.filter(ROWS, pattern)
+
+
+def create(name: str, **overrides: Any) -> ResNet:
+    """Returns the published network of that name.
+
+    Args:
+      overrides: arguments of `models.zoo.resnet` that take the place of the row's, as in
+        `create('resnet50', classes=10, shortcut='C')`.
+
+    Raises:
+      UserError: there is no such network (names the nearest), or an override is a mistake.
+    """
+    row = dict(choose(ROWS, name, "network"))
+    for given, ruled_out in (("depth", "stage_depths"), ("branch", "stage_branches")):
+        if given in overrides:
+            row.pop(ruled_out, None)
+    return resnet(**{**row, **overrides})

@@ -13,11 +13,27 @@ class Convolution(NamedTuple):
       kernel: rows and columns.
       multiplier: features of its output, as a multiple of the stage's width.
       strided: whether it carries the stride of a stage-opening block.
+      groups: of channels; an output sees the inputs of its own group alone.
     """
 
     kernel: int
-    multiplier: int = 1
+    multiplier: float = 1
     strided: bool = False
+    groups: int = 1
+
+    def features(self, width: int) -> int:
+        """Features of its output in a stage of this width.
+
+        Raises:
+          UserError: they can't be split into the groups.
+        """
+        features = int(width * self.multiplier)
+        if features < 1 or features % self.groups:
+            raise UserError(
+                f"{features} features can't be split into {self.groups} groups: choose a"
+                " model.groups, model.base_width and model.widths that fit"
+            )
+        return features
 
 
 class Branch(NamedTuple):
@@ -29,7 +45,7 @@ class Branch(NamedTuple):
     @property
     def expansion(self) -> int:
         """Features of the output, as a multiple of the stage's width."""
-        return self.convolutions[-1].multiplier
+        return int(self.convolutions[-1].multiplier)
 
     @property
     def layers(self) -> int:
@@ -42,9 +58,28 @@ def basic() -> Branch:
     return Branch((Convolution(3, strided=True), Convolution(3)))
 
 
-def bottleneck() -> Branch:
-    """1x1, 3x3, 1x1 with four-fold output, the stride in the 3x3 ('v1.5': fb.resnet.torch)."""
-    return Branch((Convolution(1), Convolution(3, strided=True), Convolution(1, multiplier=4)))
+def bottleneck(groups: int = 1, base_width: int = 64, first_reduction: int = 1) -> Branch:
+    """1x1, 3x3, 1x1 with four-fold output, the stride in the 3x3 ('v1.5': fb.resnet.torch).
+
+    Args:
+      groups: of the 3x3: its cardinality (ResNeXt, Xie et al., arXiv 1611.05431, section 3).
+      base_width: channels of each group where the stage's width is 64; 128 in one group is the
+        twice wider bottleneck of torchvision's wide_resnet50_2.
+      first_reduction: divides the width of the first 1x1; 2 in SENet-154 (Hu et al., arXiv
+        1709.01507, appendix).
+    """
+    for name, value in (("groups", groups), ("base_width", base_width),
+                        ("first_reduction", first_reduction)):  # fmt: skip
+        if value < 1:
+            raise UserError(f"model.{name}={value} must be at least 1")
+    inner = base_width * groups / 64
+    return Branch(
+        (
+            Convolution(1, multiplier=inner / first_reduction),
+            Convolution(3, multiplier=inner, strided=True, groups=groups),
+            Convolution(1, multiplier=4),
+        )
+    )
 
 
 def bottleneck_v1() -> Branch:

@@ -1,13 +1,16 @@
 """The layers that a network is made of, chosen once and handed down to its blocks."""
 
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from resnet_jax.models.activating_norms import ACTIVATING
 from resnet_jax.models.convolution import convolution
 from resnet_jax.models.norms import BatchNorm, Product
+from resnet_jax.models.standardisation import standardise, standardised
 
 # How the kernels of convolutions start. Normalised networks compute the same at any scale of a
 # kernel, but a kernel that starts smaller turns faster at the same learning rate.
@@ -36,6 +39,7 @@ class Layers(NamedTuple):
       kernel_init: of convolutions; a row of KERNEL_INITS.
       dtype: of activations; parameters are float32, or float64 where this is.
       joint_norm: see ResNet.
+      weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
     """
 
     train: bool
@@ -44,6 +48,7 @@ class Layers(NamedTuple):
     kernel_init: nn.initializers.Initializer = KERNEL_INITS["he_fan_out"]
     dtype: Any = jnp.float32
     joint_norm: bool = False
+    weight_epsilon: float | None = None
 
     @property
     def param_dtype(self) -> Any:
@@ -62,7 +67,9 @@ class Layers(NamedTuple):
             use_bias=self.make_norm is None or "bias_init" in options,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
-            conv_general_dilated=convolution,
+            conv_general_dilated=convolution
+            if self.weight_epsilon is None
+            else partial(standardised, epsilon=self.weight_epsilon),
             promote_dtype=_promote_inputs,
             **{"kernel_init": self.kernel_init, **options},
         )
@@ -73,6 +80,11 @@ class Layers(NamedTuple):
             train=self.train, dtype=self.dtype, param_dtype=self.param_dtype, **options
         )
 
+    @property
+    def norm_activates(self) -> bool:
+        """The norm holds its own activation, so that none follows it."""
+        return getattr(self.make_norm, "func", None) in ACTIVATING
+
     def conv_norm(self, x: Array, conv: nn.Conv, **options: Any) -> Array:
         """A convolution and the norm after it, which may be computed as one."""
         y, norm = conv(x), self.norm(**options)
@@ -80,10 +92,11 @@ class Layers(NamedTuple):
         if not (joint and _widens(conv, x)):
             return norm(y)
         # Nothing reads y now, so it is not computed.
-        assert isinstance(conv.strides, tuple)
-        down, right = conv.strides
-        kernel = conv.variables["params"]["kernel"][0, 0]
-        return norm(y, Product(x[:, ::down, ::right].astype(self.dtype), kernel))
+        down, right = cast(tuple[int, int], conv.strides)
+        kernel = conv.variables["params"]["kernel"]
+        if self.weight_epsilon is not None:
+            kernel = standardise(kernel, self.weight_epsilon)
+        return norm(y, Product(x[:, ::down, ::right].astype(self.dtype), kernel[0, 0]))
 
     def activation(self, x: Array) -> Array:
         return nn.relu(x)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from resnet_jax.models.activating_norms import evo_norm, filter_response_norm
 from resnet_jax.tables import UserError
 
 Dtype = Any
@@ -163,5 +164,7 @@ def no_norm() -> None:
 NORMS: dict[str, Callable[..., Any]] = {
     "batch": batch_norm,
     "group": group_norm,
+    "evo": evo_norm,
+    "filter_response": filter_response_norm,
     "none": no_norm,
 }

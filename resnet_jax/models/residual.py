@@ -7,8 +7,10 @@ import flax.linen as nn
 import jax
 from jaxtyping import Array, Float
 
+from resnet_jax.models.attention import no_attention
 from resnet_jax.models.branches import Branch
 from resnet_jax.models.layers import Layers
+from resnet_jax.tables import UserError
 
 Image = Float[Array, "batch height width channels"]
 
@@ -60,6 +62,8 @@ ARRANGEMENTS = {
 
 def run(letters: str, x: Array, layers: Layers, conv: Any = None, **norm_options: Any) -> Array:
     """Applies convolution, norm and activation in the order that `letters` gives."""
+    if layers.norm_activates:
+        letters = letters.replace("na", "n")
     if "cn" in letters:
         before, _, letters = letters.partition("cn")
         x = run(before, x, layers)
@@ -88,6 +92,8 @@ class ResidualBlock(nn.Module):
         repeats this holds for each of the inner blocks.
       dropout: rate before every convolution of the branch but the first (Wide ResNet, section 2.4).
       stochastic_depth: drop F of an example with probability 1 - survival.
+      attention: a row of ATTENTIONS, options set; weights the channels of F before the addition.
+      antialias: a row of ANTIALIASING; carries the stride in place of the branch's convolution.
     """
 
     branch: Branch
@@ -100,6 +106,8 @@ class ResidualBlock(nn.Module):
     zero_init_branch: bool = False
     dropout: float = 0.0
     stochastic_depth: bool = False
+    attention: Callable[..., Any] = no_attention
+    antialias: Callable[..., Any] | None = None
 
     @nn.compact
     def __call__(self, x: Image, survival: Any = 1.0) -> Image:
@@ -109,6 +117,12 @@ class ResidualBlock(nn.Module):
         y = scale * y
         if self.stochastic_depth and self.layers.train:
             y = self._drop(y, survival)
+        if shortcut.ndim and shortcut.shape != y.shape:
+            raise UserError(
+                f"a block's shortcut gives {shortcut.shape[1]}x{shortcut.shape[2]} and its branch"
+                f" {y.shape[1]}x{y.shape[2]} positions: model.antialias=average needs images whose"
+                " size halves evenly in every stage"
+            )
         return run(self.arrangement.after, shortcut + y, self.layers, name="norm_after")
 
     def _convolutions(self, x: Image) -> Image:
@@ -120,16 +134,21 @@ class ResidualBlock(nn.Module):
             zero = self.zero_init_branch and number == last
             if number > 1 and self.dropout:
                 x = self.layers.dropout(self.dropout, name=f"dropout{number}")(x)
+            stride = self.stride if spec.strided else 1
+            antialias = self.antialias if stride > 1 else None
             conv = self.layers.conv(
-                self.width * spec.multiplier,
+                spec.features(self.width),
                 spec.kernel,
-                self.stride if spec.strided else 1,
+                1 if antialias else stride,
+                feature_group_count=spec.groups,
                 name=f"conv{number}",
                 **({"kernel_init": nn.initializers.zeros} if zero and "cn" not in letters else {}),
             )
             zero_scale = {"scale_init": nn.initializers.zeros} if zero and "cn" in letters else {}
             x = run(letters, x, self.layers, conv, name=f"norm{number}", **zero_scale)
-        return x
+            if antialias:
+                x = antialias(x, stride)
+        return self.attention(x, self.layers)
 
     def _inner_blocks(self, x: Image) -> Image:
         """Residual blocks in a row; what follows the last addition waits for the outer one."""
@@ -145,6 +164,8 @@ class ResidualBlock(nn.Module):
                 activated=self.activated and number == 1,
                 zero_init_branch=self.zero_init_branch,
                 dropout=self.dropout,
+                attention=self.attention,
+                antialias=self.antialias,
                 name=f"pair{number}",
             )
             x = block(x)

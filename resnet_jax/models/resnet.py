@@ -1,32 +1,23 @@
 """The network: stem -> stages of residual blocks -> head."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
+from resnet_jax.models.attention import no_attention
 from resnet_jax.models.branches import Branch
 from resnet_jax.models.layers import KERNEL_INITS, Layers, NormFactory
+from resnet_jax.models.pooling import no_pool
 from resnet_jax.models.residual import Arrangement, ResidualBlock, run
+from resnet_jax.models.shortcuts import changes_shape
+from resnet_jax.models.stems import Stem, apply_stem
 
 Image = Float[Array, "batch height width channels"]
-
-
-class Stem(NamedTuple):
-    """The first convolution, and whether a 3x3 max pool of stride 2 follows it."""
-
-    kernel: int
-    stride: int
-    pool: bool
-
-
-STEMS = {
-    "cifar": Stem(kernel=3, stride=1, pool=False),
-    "imagenet": Stem(kernel=7, stride=2, pool=True),
-}
 
 
 class Stage(nn.Module):
@@ -36,18 +27,24 @@ class Stage(nn.Module):
       survival: of each block's branch, one number a block.
       scan: run the equal blocks as one scan, with their parameters stacked under `blocks`.
       block: the options of ResidualBlock that all blocks share.
+      activate_identity: an identity shortcut that opens the stage takes the activated x, as a
+        projection does, and not x itself.
     """
 
     survival: tuple[float, ...]
     stride: int
     scan: bool
     block: dict[str, Any]
+    activate_identity: bool = True
 
     @nn.compact
     def __call__(self, x: Image) -> Image:
         arrangement, layers = self.block["arrangement"], self.block["layers"]
-        x = run(arrangement.lead, x, layers, name="norm_shared")
-        opening = ResidualBlock(stride=self.stride, activated=True, name="block1", **self.block)
+        features = self.block["width"] * self.block["branch"].expansion
+        shared = self.activate_identity or changes_shape(x, features, self.stride)
+        if shared:
+            x = run(arrangement.lead, x, layers, name="norm_shared")
+        opening = ResidualBlock(stride=self.stride, activated=shared, name="block1", **self.block)
         x = opening(x, self.survival[0])
         if self.scan and len(self.survival) > 1:
             return self._scanned(x)
@@ -80,6 +77,15 @@ class ResNet(nn.Module):
       dtype: of activations; statistics, head and logits are at least float32.
       joint_norm: normalise what widening 1x1 convolutions would give without computing it (see
         BatchNorm), which pays where memory traffic decides: on accelerators.
+      stem_pool: a row of STEM_POOLS.
+      stage_branches: the branch of each stage, in place of `branch`, where they differ.
+      attention: a row of ATTENTIONS, options set.
+      antialias: a row of ANTIALIASING; carries the strides of branches.
+      weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
+      activate_identity: whether an identity shortcut that opens a stage takes the activated x
+        (resnet-1k-layers) or x itself; where blocks have no lead, it is the same.
+      frozen_parts: stem, first stage, second stage ... that pass no gradient and use their running
+        statistics; one more than there are stages leaves the head alone: a linear probe.
     """
 
     classes: int
@@ -98,6 +104,13 @@ class ResNet(nn.Module):
     scan_blocks: bool = False
     dtype: Any = jnp.float32
     joint_norm: bool = False
+    stem_pool: Callable[..., Any] = no_pool
+    stage_branches: tuple[Branch, ...] = ()
+    attention: Callable[..., Any] = no_attention
+    antialias: Callable[..., Any] | None = None
+    weight_epsilon: float | None = None
+    activate_identity: bool = True
+    frozen_parts: int = 0
 
     @nn.compact
     def __call__(self, x: Image, *, train: bool) -> Float[Array, "batch classes"]:
@@ -110,39 +123,48 @@ class ResNet(nn.Module):
             arrangement.projection_norm,
             self.kernel_init,
             self.dtype,
-            self.joint_norm,
+            weight_epsilon=self.weight_epsilon,
+            joint_norm=self.joint_norm,
         )
+        frozen_layers = layers._replace(train=False)
 
-        stem_conv = layers.conv(
-            self.stem_width, self.stem.kernel, self.stem.stride, name="stem_conv"
-        )
-        x = run(arrangement.stem, x, layers, stem_conv, name="stem_norm")
-        if self.stem.pool:
-            x = nn.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1)))
+        part_layers = frozen_layers if self.frozen_parts else layers
+        x = apply_stem(self.stem, x, self.stem_width, arrangement, part_layers)
+        x = self.stem_pool(x, part_layers)
 
         survival = linear_decay(self.survival, sum(self.stage_depths))
         for number, (depth, width) in enumerate(
             zip(self.stage_depths, self.stage_widths, strict=True), start=1
         ):
+            if number == self.frozen_parts:
+                x = lax.stop_gradient(x)
             stage = Stage(
                 survival=survival[:depth],
                 stride=1 if number == 1 else 2,
                 scan=self.scan_blocks,
                 block={
-                    "branch": self.branch,
+                    "branch": self.stage_branches[number - 1]
+                    if self.stage_branches
+                    else self.branch,
                     "arrangement": arrangement,
                     "shortcut": self.shortcut,
-                    "layers": layers,
+                    "layers": frozen_layers if number < self.frozen_parts else layers,
                     "width": width,
                     "zero_init_branch": self.zero_init_branch,
                     "dropout": self.dropout,
                     "stochastic_depth": self.survival < 1,
+                    "attention": self.attention,
+                    "antialias": self.antialias,
                 },
+                activate_identity=self.activate_identity,
                 name=f"stage{number}",
             )
             x, survival = stage(x), survival[depth:]
 
-        x = run(arrangement.lead, x, layers, name="head_norm")
+        probing = self.frozen_parts > len(self.stage_depths)
+        x = run(arrangement.lead, x, frozen_layers if probing else layers, name="head_norm")
+        if probing:
+            x = lax.stop_gradient(x)
         x = x.astype(layers.param_dtype).mean(axis=(1, 2))
         head = nn.Dense(
             self.classes, dtype=layers.param_dtype, param_dtype=layers.param_dtype, name="head"

@@ -18,7 +18,8 @@ Image = Float[Array, "batch height width channels"]
 Paths = tuple[Array, Array | float]
 
 
-def _changes_shape(x: Image, features: int, stride: int) -> bool:
+def changes_shape(x: Image, features: int, stride: int) -> bool:
+    """Whether a block of that stride and output can't have an identity shortcut."""
     return x.shape[-1] != features or stride > 1
 
 
@@ -34,8 +35,8 @@ def _subsample_and_pad(x: Image, features: int, stride: int, layout: str = "afte
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (before, missing - before)))
 
 
-def _projection(x: Image, features: int, stride: int, layers: Layers) -> Image:
-    conv = layers.conv(features, 1, stride, name="projection")
+def _projection(x: Image, features: int, stride: int, layers: Layers, kernel: int = 1) -> Image:
+    conv = layers.conv(features, kernel, stride, name="projection")
     if layers.projection_norm:
         return layers.conv_norm(x, conv, name="projection_norm")
     return conv(x)
@@ -52,11 +53,18 @@ def option_a(x: Image, features: int, stride: int, layers: Layers, layout: str =
     return _subsample_and_pad(x, features, stride, layout), 1.0
 
 
-def option_b(x: Image, features: int, stride: int, layers: Layers) -> Paths:
-    """Option B: identity; where shapes differ, a projection (arXiv 1512.03385, section 3.3)."""
-    if not _changes_shape(x, features, stride):
+def option_b(
+    x: Image, features: int, stride: int, layers: Layers, projection_kernel: int = 1
+) -> Paths:
+    """Option B: identity; where shapes differ, a projection (arXiv 1512.03385, section 3.3).
+
+    Projections that carry a stride can have a larger kernel, 3 in SENet-154 (arXiv 1709.01507,
+    appendix).
+    """
+    if not changes_shape(x, features, stride):
         return x, 1.0
-    return _projection(x, features, stride, layers), 1.0
+    kernel = projection_kernel if stride > 1 else 1
+    return _projection(x, features, stride, layers, kernel), 1.0
 
 
 def option_c(x: Image, features: int, stride: int, layers: Layers) -> Paths:
@@ -66,11 +74,13 @@ def option_c(x: Image, features: int, stride: int, layers: Layers) -> Paths:
 
 def option_d(x: Image, features: int, stride: int, layers: Layers) -> Paths:
     """Option D: where shapes differ, average-pool, then project (He et al., arXiv 1812.01187)."""
-    if not _changes_shape(x, features, stride):
+    if not changes_shape(x, features, stride):
         return x, 1.0
     if stride > 1:
         window = (stride, stride)
-        x = nn.avg_pool(x, window, window, padding="SAME", count_include_pad=False)
+        x = nn.avg_pool(
+            x, window_shape=window, strides=window, padding="SAME", count_include_pad=False
+        )
     return _projection(x, features, 1, layers), 1.0
 
 

@@ -125,7 +125,12 @@ DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
     # Every parameter, norms and biases too: 'Deep Residual Learning' and fb.resnet.torch.
     "all": ((r".*", True),),
     # Kernels alone: He et al., 'Bag of Tricks', arXiv 1812.01187, section 3.1.
-    "kernels": ((r"kernel", True), (r"bias", False), (r"scale", False)),
+    "kernels": (
+        (r"kernel", True),
+        (r"bias|scale", False),
+        # Of norms that hold their activation: EvoNorm, filter response normalisation.
+        (r"slope|threshold", False),
+    ),
 }
 
 
@@ -139,7 +144,7 @@ def decay_mask(rule: Sequence[tuple[str, bool]], params: Params) -> Params:
     def decays(path: Any, _: Any) -> bool:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
         for pattern, answer in rule:
-            if re.search(f"(^|/){pattern}$", name):
+            if re.search(f"(^|/)({pattern})$", name):
                 return answer
         raise UserError(
             f"the weight decay rule says nothing about parameter '{name}': add a pattern for it to"
@@ -172,3 +177,26 @@ def optimizer(
     if clip_norm is not None:
         transformation = optax.chain(optax.clip_by_global_norm(clip_norm), transformation)
     return transformation
+
+
+def scaled(
+    transformation: optax.GradientTransformation, share_of: Callable[[Sequence[str]], float]
+) -> optax.GradientTransformation:
+    """The same updates, those of each parameter times its share; a share of 0 freezes it.
+
+    Weight decay is part of an update, so what is frozen does not decay either.
+
+    Args:
+      share_of: of a parameter's path in the tree.
+    """
+
+    def update(updates: Params, state: optax.OptState, params: Params | None = None):
+        updates, state = transformation.update(updates, state, params)
+
+        def share(path: tuple, leaf: jax.Array) -> jax.Array:
+            factor = share_of([key.key for key in path])
+            return leaf if factor == 1 else factor * leaf
+
+        return jax.tree_util.tree_map_with_path(share, updates), state
+
+    return optax.GradientTransformation(transformation.init, update)

@@ -22,3 +22,11 @@ def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name.endswith("weight"):
         return rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
     return 0.2 * rng.normal(size=shape)
+
+
+def digest(name: str, tensor: np.ndarray) -> np.ndarray:
+    """25 numbers that stand for a tensor: 24 of its elements, and its mean product with a draw."""
+    flat = np.ravel(tensor).astype(np.float64)
+    elements = flat[np.linspace(0, len(flat) - 1, 24).astype(int)]
+    direction = draw(f"images.{name}", flat.shape)
+    return np.append(elements, flat @ direction / np.sqrt(len(flat)))

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 import torch.nn.functional as F
-from tensors import BATCH, CLASSES, LEARNING_RATE, draw
+from stepping import step
+from tensors import CLASSES
 from torch import nn
 
 
@@ -70,7 +70,7 @@ class PreactivatedBlock(nn.Module):
         self.bn1, self.conv1 = nn.BatchNorm2d(channels), conv(channels, width, 3, stride)
         self.bn2, self.conv2 = nn.BatchNorm2d(width), conv(width, width, 3)
         if stride > 1 or channels != width:
-            self.downsample = conv(channels, width, 1, stride)
+            self.downsample = nn.Sequential(conv(channels, width, 1, stride))
 
     def forward(self, x):
         activated = F.relu(self.bn1(x))
@@ -132,44 +132,10 @@ NETS = {
 }
 
 
-def golden(net: ResNet, sizes: tuple[int, int]) -> dict[str, np.ndarray]:
+def golden(net: nn.Module, sizes: tuple[int, int]) -> dict[str, np.ndarray]:
     """Logits in evaluation at each size, and the state after a step of SGD at the first."""
-    state = {
-        name: torch.from_numpy(draw(name, tuple(tensor.shape)))
-        for name, tensor in net.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
-    net.double().load_state_dict(state, strict=False)
-    images = [torch.from_numpy(draw(f"images{size}", (BATCH, 3, size, size))) for size in sizes]
-
-    net.eval()
-    with torch.no_grad():
-        result = {f"logits{size}": net(x) for size, x in zip(sizes, images, strict=True)}
-
-    counts = {}
-    for name, module in net.named_modules():
-        if isinstance(module, nn.BatchNorm2d):
-
-            def count(module, inputs, output, name=name):
-                counts[name] = output.numel() // output.shape[1]
-
-            module.register_forward_hook(count)
-    net.train()
-    labels = torch.arange(BATCH) % CLASSES
-    loss = F.cross_entropy(net(images[0]), labels)
-    optimizer = torch.optim.SGD(net.parameters(), lr=LEARNING_RATE)
-    loss.backward()
-    optimizer.step()
-
-    names, updated = sorted(state), net.state_dict()
-    result["loss"] = loss.detach()
-    result["updated"] = torch.cat([updated[name].ravel() for name in names])
-    return {
-        "names": np.array(names),
-        "norms": np.array(list(counts)),
-        "counts": np.array(list(counts.values())),
-        **{key: tensor.numpy().astype(np.float32) for key, tensor in result.items()},
-    }
+    arrays, updated = step(net, sizes)
+    return {**arrays, "updated": np.concatenate([np.ravel(updated[name]) for name in updated])}
 
 
 if __name__ == "__main__":

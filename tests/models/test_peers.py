@@ -1,7 +1,5 @@
 """The same network and weights in PyTorch: tests/golden, and weights that others trained."""
 
-import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from golden.tensors import BATCH, CLASSES, LEARNING_RATE, draw
+from golden.tensors import BATCH, CLASSES, LEARNING_RATE, digest, draw
 
 from resnet_jax.data.sources import tfds
+from resnet_jax.models import create
 from resnet_jax.models.zoo import resnet
+from resnet_jax.weights import read_tensors, to_tensors, to_variables
+from resnet_jax.weights.mapping import tensor_shapes
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MOMENTUM = 0.9
@@ -38,47 +39,58 @@ NETS = {
     },
 }
 
-TENSORS = {
-    "kernel": "weight",
-    "scale": "weight",
-    "bias": "bias",
-    "mean": "running_mean",
-    "var": "running_var",
+V1 = {"family": "imagenet", "stage_depths": (1, 1, 1, 1), "widths": (4, 4, 6, 8)}
+GROUPED = {"widths": (8, 8, 8, 8), "branch": "bottleneck"}
+C = {"stem": "deep", "stem_width": 8}
+D = {**C, "shortcut": "D"}
+SE = {"attention": "squeeze_excitation"}
+V2 = {
+    "family": "imagenet",
+    "stage_depths": (1, 1, 1),
+    "widths": (8, 8, 16),
+    "stem_width": 8,
+    "branch": "bottleneck",
+    "arrangement": "full_preactivation",
+    "activate_identity": False,
 }
-
-
-def torch_name(path, head="fc", projection="downsample.0"):
-    """('params', 'stage1', 'block1', 'conv1', 'kernel') -> 'layer1.0.conv1.weight'."""
-    _, *modules, leaf = (key.key for key in path)
-    name = ".".join(modules)
-    name = re.sub(r"stage(\d+)\.block(\d+)", lambda m: f"layer{m[1]}.{int(m[2]) - 1}", name)
-    # What opens a stage shares its first norm; in PyTorch it is the first block's.
-    name = re.sub(r"stage(\d+)\.norm_shared", r"layer\1.0.bn1", name)
-    outside = {"stem_conv": "conv1", "stem_norm": "bn1", "head_norm": "bn_last", "head": head}
-    name = re.sub(r"\.norm(\d)", r".bn\1", outside.get(name, name))
-    name = name.replace("projection_norm", "downsample.1").replace("projection", projection)
-    return f"{name}.{TENSORS[leaf]}"
-
-
-def torch_layout(array):
-    """HWIO -> OIHW and [in, out] -> [out, in]; its own inverse for matrices."""
-    return np.transpose(array, {4: (3, 2, 0, 1), 2: (1, 0)}.get(np.ndim(array)))
-
-
-def flax_layout(array):
-    return np.transpose(array, {4: (2, 3, 1, 0), 2: (1, 0)}.get(np.ndim(array)))
-
-
-def variables_from(model, image_size, tensor_of, **naming):
-    """The variables of `model`, each the tensor that `tensor_of` has for (name, shape)."""
-    x = jnp.zeros((1, image_size, image_size, 3))
-    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), x, train=False))
-
-    def tensor(path, leaf):
-        shape = torch_layout(np.empty(leaf.shape)).shape
-        return flax_layout(tensor_of(torch_name(path, **naming), shape)).astype(leaf.dtype)
-
-    return jax.tree_util.tree_map_with_path(tensor, shapes)
+NETS |= {
+    "timm_resnet_d": {**V1, **D, "branch": "bottleneck", "stage_depths": (1, 2, 1, 1)},
+    "timm_resnet_t": {**V1, **D, "stem": "tiered", "stem_width": 16},
+    "timm_resnext": {**V1, **D, **GROUPED, "branch_options": {"groups": 4, "base_width": 16}},
+    "timm_wide": {**V1, "branch": "bottleneck", "branch_options": {"base_width": 128}},
+    "timm_seresnet": {**V1, **C, **SE},
+    "timm_senet": {
+        **V1, **C, **SE, **GROUPED,
+        "branch_options": {"groups": 4, "base_width": 16, "first_reduction": 2},
+        "shortcut_options": {"projection_kernel": 3},
+    },
+    "timm_ecaresnet": {**V1, **D, "branch": "bottleneck", "attention": "efficient"},
+    "timm_resnetblur": {
+        **V1, **D, "branch": "bottleneck", "antialias": "blur", "stem_pool": "max_blur",
+    },
+    "timm_resnetaa": {**V1, **D, "antialias": "average", "stem_pool": "average"},
+    "timm_resnetrs": {
+        **V1, **D, **SE, "branch": "bottleneck", "attention_options": {"reduction": 1 / 4},
+        "stem_pool": "convolution",
+    },
+    "timm_resnet_gn": {
+        **V1, **D, "norm": "group", "norm_options": {"channel_groups": 2, "epsilon": 1e-5},
+    },
+    "timm_mixed": {**V1, **D, "stage_branches": ("basic", "basic", "bottleneck", "basic")},
+    "timm_resnetv2": {**V2, "stage_depths": (1, 2, 1)},
+    "timm_resnetv2_basic": {
+        **V2, "branch": "basic", "widths": (8, 16, 16), "stem": "deep", "shortcut": "D",
+    },
+    "timm_resnetv2_bit": {
+        **V2, "stem_pool": "max_with_zeros", "weight_epsilon": 1e-8,
+        "norm": "group", "norm_options": {"channel_groups": 4, "epsilon": 1e-5},
+    },
+    "timm_resnetv2_evos": {
+        **V2, "stem": "tiered", "stem_width": 16, "shortcut": "D",
+        "norm": "evo", "norm_options": {"channel_groups": 2},
+    },
+    "timm_resnetv2_frn": {**V2, "stem": "deep", "shortcut": "D", "norm": "filter_response"},
+}  # fmt: skip
 
 
 class Peer:
@@ -88,21 +100,20 @@ class Peer:
         with np.load(GOLDEN / f"{name}.npz") as arrays:
             self.golden = dict(arrays)
         self.model = resnet(classes=CLASSES, **NETS[name])
-        self.naming = {"projection": "downsample"} if name == "full_preactivation" else {}
+        self.naming = "resnetv2" if name.startswith("timm_resnetv2") else "torchvision"
         self.sizes = [int(key[6:]) for key in self.golden if key.startswith("logits")]
         self.counts = dict(zip(self.golden["norms"], self.golden["counts"], strict=True))
-
-        self.shapes = {}
-
-        def tensor_of(name, shape):
-            self.shapes[name] = shape
-            return draw(name, shape)
-
-        self.variables = variables_from(self.model, self.sizes[0], tensor_of, **self.naming)
+        self.shapes = tensor_shapes(self.model, self.naming)
+        self.tensors = {name: draw(name, shape) for name, shape in self.shapes.items()}
+        self.variables = to_variables(self.model, self.tensors).variables
 
     def images(self, size):
         images = draw(f"images{size}", (BATCH, 3, size, size))
         return np.transpose(images, (0, 2, 3, 1)).astype(np.float32)
+
+    def named(self, variables):
+        """{name: tensor} as PyTorch has it, of a part of the variables."""
+        return to_tensors(self.model, variables, self.naming)
 
     def updated(self):
         """What PyTorch has after a step: {name: tensor}."""
@@ -112,6 +123,12 @@ class Peer:
         tensors = np.split(self.golden["updated"], ends[:-1])
         tensors = [tensor.reshape(shape) for tensor, shape in zip(tensors, shapes, strict=True)]
         return dict(zip(self.golden["names"], tensors, strict=True))
+
+    def expected_and_digest(self):
+        """What to compare: {name: array}, and the function that makes such of (name, tensor)."""
+        if "updated" in self.golden:
+            return self.updated(), lambda name, tensor: tensor
+        return dict(zip(self.golden["names"], self.golden["digests"], strict=True)), digest
 
 
 @pytest.fixture(scope="module", params=NETS)
@@ -129,90 +146,66 @@ def test_every_tensor_of_pytorch_has_its_place(peer):
     assert sorted(peer.shapes) == list(peer.golden["names"])
 
 
-def test_logits_at_an_even_and_an_odd_size(quick_jit, peer):
+def test_variables_and_tensors_are_the_same_numbers(peer):
+    exported = peer.named(peer.variables)
+    assert exported.keys() == peer.tensors.keys()
+    for name, tensor in exported.items():
+        np.testing.assert_array_equal(tensor, peer.tensors[name].astype(np.float32), name)
+
+
+def test_logits_at_an_even_and_an_odd_size_and_one_step_of_sgd(quick_jit, peer):
     assert sorted(size % 2 for size in peer.sizes) == [0, 1]
-    evaluate = quick_jit(lambda variables, x: peer.model.apply(variables, x, train=False))
-    for size in peer.sizes:
-        logits = evaluate(peer.variables, peer.images(size))
-        assert_close(logits, peer.golden[f"logits{size}"], f"logits{size}")
-
-
-def test_one_step_of_sgd(quick_jit, peer):
-    x = peer.images(peer.sizes[0])
-    labels = jnp.arange(BATCH) % CLASSES
+    x, labels = peer.images(peer.sizes[0]), jnp.arange(BATCH) % CLASSES
 
     def loss(params):
         variables = {**peer.variables, "params": params}
         logits, state = peer.model.apply(variables, x, train=True, mutable=["batch_stats"])
         return -jax.nn.log_softmax(logits)[jnp.arange(BATCH), labels].mean(), state
 
-    step = quick_jit(jax.value_and_grad(loss, has_aux=True))
-    params = peer.variables["params"]
-    (value, state), gradients = step(params)
+    @quick_jit
+    def compute(variables, images):
+        logits = [peer.model.apply(variables, x, train=False) for x in images]
+        return logits, jax.value_and_grad(loss, has_aux=True)(variables["params"])
+
+    computed = compute(peer.variables, [peer.images(size) for size in peer.sizes])
+    logits, ((value, state), gradients) = computed
+    for size, actual in zip(peer.sizes, logits, strict=True):
+        assert_close(actual, peer.golden[f"logits{size}"], f"logits{size}")
     assert_close(value, peer.golden["loss"], "loss")
 
-    expected = peer.updated()
+    expected, digest_of = peer.expected_and_digest()
+    params = peer.variables["params"]
     updated = jax.tree.map(lambda p, g: p - LEARNING_RATE * g, params, gradients)
-    for path, after in jax.tree_util.tree_leaves_with_path({"params": updated}):
-        name = torch_name(path, **peer.naming)
-        assert_close(torch_layout(after), expected[name], name)
-
-    for path, after in jax.tree_util.tree_leaves_with_path(state):
-        name = torch_name(path)
-        target = expected[name]
+    for name, after in peer.named({"params": updated}).items():
+        assert_close(digest_of(name, after), expected[name], name)
+    for name, after in peer.named(state).items():
         if name.endswith("running_var"):
             # PyTorch moves towards the unbiased variance, this project towards the biased one.
             n = peer.counts[name.removesuffix(".running_var")]
-            before = draw(name, after.shape)
-            target = MOMENTUM * before + (target - MOMENTUM * before) * (n - 1) / n
-        assert_close(after, target, name)
+            before = MOMENTUM * peer.tensors[name]
+            after = before + (after - before) * n / (n - 1)
+        assert_close(digest_of(name, after), expected[name], name)
 
 
 @pytest.mark.peers
 def test_pytorch_still_writes_these_numbers(tmp_path):
     pytest.importorskip("torch", reason="pip install -r requirements-peers.txt")
-    subprocess.run([sys.executable, GOLDEN / "write_pytorch.py", tmp_path], check=True)
+    pytest.importorskip("timm", reason="pip install -r requirements-peers.txt")
+    for script in ("write_pytorch.py", "write_timm.py"):
+        subprocess.run([sys.executable, GOLDEN / script, tmp_path], check=True)
     for name in NETS:
         with np.load(GOLDEN / f"{name}.npz") as golden, np.load(tmp_path / f"{name}.npz") as new:
             assert set(golden) == set(new)
             assert list(golden["names"]) == list(new["names"])
-            for key in ("updated", "loss", *(key for key in golden if key.startswith("logits"))):
+            for key in set(golden) - {"names", "norms", "counts"}:
                 np.testing.assert_allclose(new[key], golden[key], rtol=1e-5, atol=1e-6)
-
-
-def read_safetensors(path):
-    """Eight bytes of length, a JSON header of that length, and the numbers."""
-    content = path.read_bytes()
-    start = 8 + int.from_bytes(content[:8], "little")
-    header = json.loads(content[8:start])
-    header.pop("__metadata__", None)
-    tensors = {}
-    for name, entry in header.items():
-        assert entry["dtype"] == "F32"
-        first, last = (start + offset for offset in entry["data_offsets"])
-        numbers = np.frombuffer(content[first:last], "<f4")
-        tensors[name.removeprefix("module.")] = numbers.reshape(entry["shape"])
-    return tensors
 
 
 def test_released_weights_classify_all_test_images_of_cifar10(shared):
     """akamaster/pytorch_resnet_cifar10, ResNet-20: published error 8.27%."""
-    tensors = read_safetensors(shared / "weights/cifar_resnet20_akamaster.safetensors")
-    model = resnet(
-        family="cifar",
-        classes=10,
-        depth=20,
-        shortcut="A",
-        shortcut_options={"layout": "both_sides"},
-    )
-
-    def tensor_of(name, shape):
-        tensor = tensors.pop(name)
-        assert tensor.shape == shape
-        return tensor
-
-    variables = variables_from(model, 32, tensor_of, head="linear")
-    assert not tensors
+    tensors = read_tensors(shared / "weights/cifar_resnet20_akamaster.safetensors")
+    model = create("cifar_resnet20_akamaster")
+    variables = to_variables(model, tensors).variables
 
     images, labels = tfds(name="cifar10", dir=str(shared / "tensorflow_datasets")).load("test")
     mean = np.array([[[[0.485, 0.456, 0.406]]]], np.float32)

@@ -138,7 +138,10 @@ def test_stage_widths_and_stem():
         ({"depth": 20, "family": "cifar10"}, "'cifar10'.*mean 'cifar'.*valid: cifar, imagenet"),
         ({"depth": 20, "branch": "bottelneck"}, "branch 'bottelneck'.*mean 'bottleneck"),
         ({"depth": 20, "arrangement": "preactivation"}, "arrangement.*mean '.*_preactivation'"),
-        ({"depth": 20, "norm": "grp"}, "norm 'grp'.*mean 'group'.*valid: batch, group, none"),
+        (
+            {"depth": 20, "norm": "grp"},
+            "norm 'grp'.*mean 'group'.*valid: batch, group, evo, filter_response, none",
+        ),
         ({"depth": 20, "dtype": "float16"}, "model.dtype 'float16'.*mean '.*float"),
         ({"depth": 20, "branch_options": {"pairs": 2}}, "'basic' takes no pairs: .*: deep$"),
         ({"depth": 20, "norm": "group", "norm_options": {"momentum": 0.9}}, "takes no momentum"),

@@ -1,0 +1,79 @@
+"""Channel attention: a factor for each channel of the branch, one function a kind.
+
+It is called while the block's module is being built, so the layers that it makes belong to that
+block. The factors are computed in at least float32.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from resnet_jax.models.layers import Layers
+from resnet_jax.tables import UserError
+
+Image = Float[Array, "batch height width channels"]
+
+
+class ChannelConvolution(nn.Module):
+    """Each channel becomes the same weighted sum of itself and its neighbours; zeros outside."""
+
+    size: int
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch channels"]) -> Array:
+        bound = 1 / math.sqrt(self.size)
+        init = nn.initializers.uniform(2 * bound)
+        kernel = self.param(
+            "kernel", lambda *args: init(*args) - bound, (self.size,), self.param_dtype
+        )
+        channels, edge = x.shape[-1], self.size // 2
+        padded = jnp.pad(x, ((0, 0), (edge, edge)))
+        shifted = [padded[:, start : start + channels] for start in range(self.size)]
+        return jnp.stack(shifted, axis=-1) @ kernel
+
+
+def no_attention(x: Image, layers: Layers) -> Image:
+    """The branch as it is."""
+    return x
+
+
+def squeeze_excitation(x: Image, layers: Layers, reduction: float = 1 / 16) -> Image:
+    """x sigmoid(W2 relu(W1 mean(x))) (Hu et al., arXiv 1709.01507, section 3).
+
+    Args:
+      reduction: channels between W1 and W2 as a share of x's, rounded to a multiple of 8, as every
+        released network has it; 1/4 in ResNet-RS (Bello et al., arXiv 2103.07579).
+    """
+    if not 0 < reduction <= 1:
+        raise UserError(f"model.attention_reduction={reduction} must lie in (0, 1]")
+    channels, dtype = x.shape[-1], layers.param_dtype
+    reduced = max(8, int(channels * reduction + 4) // 8 * 8)
+    types = {"dtype": dtype, "param_dtype": dtype}
+    y = x.astype(dtype).mean(axis=(1, 2))
+    y = nn.relu(nn.Dense(reduced, name="attention_reduce", **types)(y))
+    y = nn.sigmoid(nn.Dense(channels, name="attention_expand", **types)(y))
+    return x * y[:, None, None].astype(x.dtype)
+
+
+def efficient(x: Image, layers: Layers) -> Image:
+    """x sigmoid(k * mean(x)), k convolving neighbouring channels (ECA-Net, arXiv 1910.03151).
+
+    The size of k follows from the number of channels (section 3.2, equation 12, gamma 2 and b 1).
+    """
+    channels, dtype = x.shape[-1], layers.param_dtype
+    size = int((math.log2(channels) + 1) / 2)
+    convolve = ChannelConvolution(max(3, size if size % 2 else size + 1), dtype, name="attention")
+    y = nn.sigmoid(convolve(x.astype(dtype).mean(axis=(1, 2))))
+    return x * y[:, None, None].astype(x.dtype)
+
+
+ATTENTIONS: dict[str, Callable[..., Image]] = {
+    "none": no_attention,
+    "squeeze_excitation": squeeze_excitation,
+    "efficient": efficient,
+}

@@ -1,0 +1,89 @@
+"""Pooling that carries a stride: in a block, where the branch is anti-aliased, and in the stem."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from resnet_jax.models.layers import Layers
+
+Image = Float[Array, "batch height width channels"]
+
+
+def average_pool(x: Image, stride: int) -> Image:
+    """Means of windows as wide as the stride; what is left over at the edges is dropped."""
+    return nn.avg_pool(x, window_shape=(stride, stride), strides=(stride, stride))
+
+
+def blur_pool(x: Image, stride: int) -> Image:
+    """Every stride-th position of x blurred by (1 2 1)/4, mirrored at the edges.
+
+    Zhang, 'Making Convolutional Networks Shift-Invariant Again', arXiv 1904.11486, section 3.
+    """
+    for axis in (1, 2):
+        padding = [(0, 0)] * 4
+        padding[axis] = (1, 1)
+        mirrored = jnp.pad(x, padding, mode="reflect")
+        before, here, after = (
+            jnp.take(mirrored, jnp.arange(start, start + x.shape[axis], stride), axis=axis)
+            for start in range(3)
+        )
+        x = (before + 2 * here + after) / 4
+    return x
+
+
+ANTIALIASING: dict[str, Callable[[Image, int], Image] | None] = {
+    "none": None,
+    "average": average_pool,
+    "blur": blur_pool,
+}
+
+
+def no_pool(x: Image, layers: Layers) -> Image:
+    """The stem's output as it is."""
+    return x
+
+
+def _max_pool(x: Image, stride: int, edge: float = -jnp.inf) -> Image:
+    # Padded apart, which XLA folds into the pool: converters to ONNX drop a pool's own padding.
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=edge)
+    return nn.max_pool(x, window_shape=(3, 3), strides=(stride, stride))
+
+
+def max_pool(x: Image, layers: Layers) -> Image:
+    """3x3, stride 2."""
+    return _max_pool(x, 2)
+
+
+def max_pool_with_zeros(x: Image, layers: Layers) -> Image:
+    """3x3, stride 2, over an edge of zeros, which are larger than a negative x (Big Transfer)."""
+    return _max_pool(x, 2, edge=0.0)
+
+
+def max_blur_pool(x: Image, layers: Layers) -> Image:
+    """3x3 maxima at every position, then `blur_pool` (arXiv 1904.11486, section 3.2)."""
+    return blur_pool(_max_pool(x, 1), 2)
+
+
+def average_pool_by_two(x: Image, layers: Layers) -> Image:
+    """Means of 2x2."""
+    return average_pool(x, 2)
+
+
+def convolution_pool(x: Image, layers: Layers) -> Image:
+    """A 3x3 convolution of stride 2 with norm and activation (ResNet-RS, arXiv 2103.07579)."""
+    x = layers.conv(x.shape[-1], 3, 2, name="stem_pool_conv")(x)
+    if layers.make_norm is not None:
+        x = layers.norm(name="stem_pool_norm")(x)
+    return x if layers.norm_activates else layers.activation(x)
+
+
+STEM_POOLS: dict[str, Callable[[Image, Layers], Image]] = {
+    "none": no_pool,
+    "max": max_pool,
+    "max_with_zeros": max_pool_with_zeros,
+    "max_blur": max_blur_pool,
+    "average": average_pool_by_two,
+    "convolution": convolution_pool,
+}

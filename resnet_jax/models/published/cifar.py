@@ -1,0 +1,61 @@
+"""The papers' networks for CIFAR. A trailing letter is the option of the shortcut."""
+
+from resnet_jax.models.published.imagenet import Row
+
+PREACTIVATED: Row = {"arrangement": "full_preactivation"}
+BOTTLENECK: Row = {"branch": "bottleneck"}
+SE: Row = {"attention": "squeeze_excitation"}
+
+
+def row(depth: int, shortcut: str, *parts: Row) -> Row:
+    """A network of that depth with the parts added in turn."""
+    added = {key: value for part in parts for key, value in part.items()}
+    return {"family": "cifar", "classes": 10, "depth": depth, "shortcut": shortcut, **added}
+
+
+def wide(depth: int, factor: int, *parts: Row) -> Row:
+    """WRN-depth-factor with B(3,3) (Zagoruyko & Komodakis, arXiv 1605.07146, Table 4)."""
+    return row(depth, "B", {"branch": "wide", "width_factor": factor}, PREACTIVATED, *parts)
+
+
+def resnext29(groups: int, base_width: int) -> Row:
+    """ResNeXt-29 (Xie et al., arXiv 1611.05431, section 5.3): a 64-wide stem and 64-128-256."""
+    options = {"groups": groups, "base_width": base_width}
+    parts = {"branch_options": options, "widths": (64, 128, 256), "stem_width": 64}
+    return row(29, "B", BOTTLENECK, parts)
+
+
+CIFAR: dict[str, Row] = {
+    # 'Deep Residual Learning', arXiv 1512.03385, section 4.2; A with the zeros after.
+    **{
+        f"cifar_resnet{depth}_{option.lower()}": row(depth, option)
+        for depth in (20, 32, 44, 56, 110, 1202)
+        for option in "ABC"
+    },
+    **{f"cifar_plain{depth}": row(depth, "none") for depth in (20, 32, 44, 56, 110, 1202)},
+    # github.com/akamaster/pytorch_resnet_cifar10: option A with zeros on both sides.
+    **{
+        f"cifar_resnet{depth}_akamaster": row(
+            depth, "A", {"shortcut_options": {"layout": "both_sides"}}
+        )
+        for depth in (20, 32, 44, 56, 110, 1202)
+    },
+    # 'Identity Mappings', arXiv 1603.05027, Table 4.
+    "cifar_preresnet110": row(110, "A", PREACTIVATED),
+    "cifar_preresnet164": row(164, "B", BOTTLENECK, PREACTIVATED),
+    "cifar_preresnet1001": row(1001, "B", BOTTLENECK, PREACTIVATED),
+    "cifar_wrn_40_4": wide(40, 4),
+    "cifar_wrn_16_8": wide(16, 8),
+    "cifar_wrn_28_10": wide(28, 10),
+    # With dropout between the two convolutions (Table 6).
+    "cifar_wrn_28_10_dropout": wide(28, 10, {"dropout": 0.3}),
+    "cifar_resnext29_8x64d": resnext29(8, 64),
+    "cifar_resnext29_16x64d": resnext29(16, 64),
+    # 'Deep Networks with Stochastic Depth', arXiv 1603.09382, section 4.
+    "cifar_resnet110_stochastic_depth": row(110, "A", {"survival": 0.5}),
+    "cifar_resnet1202_stochastic_depth": row(1202, "A", {"survival": 0.5}),
+    # Squeeze-and-Excitation, arXiv 1709.01507, Table 4.
+    "cifar_seresnet110": row(110, "B", SE),
+    "cifar_seresnet164": row(164, "B", BOTTLENECK, PREACTIVATED, SE),
+    "cifar_sewrn_16_8": wide(16, 8, SE),
+}

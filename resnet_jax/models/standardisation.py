@@ -1,0 +1,36 @@
+"""Weight standardisation: convolutions whose kernels have mean 0 and variance 1 in each output."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from resnet_jax.models.convolution import Pair, convolution
+
+
+def standardised(
+    inputs: Float[Array, "batch height width channels"],
+    kernel: Float[Array, "rows columns channels_in_group features"],
+    strides: Sequence[int],
+    padding: Sequence[Pair],
+    *,
+    epsilon: float,
+    **options: Any,
+) -> Float[Array, "batch height_out width_out features"]:
+    """`convolution` with a standardised kernel (Qiao et al., arXiv 1903.10520, equation 5).
+
+    Args:
+      epsilon: added to the variance of a kernel: 1e-8 in 'Big Transfer' (arXiv 1912.11370).
+    """
+    return convolution(inputs, standardise(kernel, epsilon), strides, padding, **options)
+
+
+def standardise(kernel: Array, epsilon: float) -> Array:
+    """The kernel with mean 0 and variance 1 in each output, computed in at least float32."""
+    weights = kernel.astype(jnp.promote_types(kernel.dtype, jnp.float32))
+    axes = (0, 1, 2)
+    weights = weights - weights.mean(axes, keepdims=True)
+    variance = (weights * weights).mean(axes, keepdims=True)
+    return (weights * lax.rsqrt(variance + epsilon)).astype(kernel.dtype)

@@ -1,0 +1,56 @@
+"""The stem: what stands before the first stage, as rows of data."""
+
+from typing import NamedTuple
+
+from jaxtyping import Array, Float
+
+from resnet_jax.models.layers import Layers
+from resnet_jax.models.residual import Arrangement, run
+
+Image = Float[Array, "batch height width channels"]
+
+
+class StemConvolution(NamedTuple):
+    """A convolution of the stem; its features are a share of the stem's width."""
+
+    kernel: int
+    stride: int = 1
+    share: float = 1.0
+
+    def features(self, width: int) -> int:
+        """Features of its output in a stem of this width."""
+        return int(width * self.share)
+
+
+Stem = tuple[StemConvolution, ...]
+
+# Deep: three 3x3 in place of the 7x7 ('Bag of Tricks', He et al., arXiv 1812.01187, Figure 2b);
+# tiered: the first of them narrower (the 't' networks of timm's resnet.py).
+STEMS: dict[str, Stem] = {
+    "cifar": (StemConvolution(3),),
+    "imagenet": (StemConvolution(7, stride=2),),
+    "deep": (
+        StemConvolution(3, stride=2, share=1 / 2),
+        StemConvolution(3, share=1 / 2),
+        StemConvolution(3),
+    ),
+    "tiered": (
+        StemConvolution(3, stride=2, share=3 / 8),
+        StemConvolution(3, share=1 / 2),
+        StemConvolution(3),
+    ),
+}
+
+
+def apply_stem(stem: Stem, x: Image, width: int, arrangement: Arrangement, layers: Layers) -> Image:
+    """Convolutions, norms and activations; what follows the last is for the arrangement to say."""
+    between = "ca" if layers.make_norm is None else "cna"
+    for number, spec in enumerate(stem, start=1):
+        last = number == len(stem)
+        suffix = "" if last else str(number)
+        conv = layers.conv(
+            spec.features(width), spec.kernel, spec.stride, name=f"stem_conv{suffix}"
+        )
+        letters = arrangement.stem if last else between
+        x = run(letters, x, layers, conv, name=f"stem_norm{suffix}")
+    return x

@@ -1,0 +1,6 @@
+"""Other people's weights in, and ours out: PyTorch's state dicts <-> Flax variables."""
+
+from resnet_jax.weights.files import read_tensors, write_tensors
+from resnet_jax.weights.mapping import Fitted, to_tensors, to_variables
+
+__all__ = ["Fitted", "read_tensors", "to_tensors", "to_variables", "write_tensors"]

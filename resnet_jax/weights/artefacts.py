@@ -1,0 +1,78 @@
+"""A network with its weights as one self-contained program: StableHLO and ONNX."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import export
+
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.models.standardisation import standardise
+from resnet_jax.tables import UserError
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+# Of the largest logit: what two orders of the same sums may differ by in float32.
+TOLERANCE = 1e-5
+
+
+def stablehlo(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
+    """Returns what `jax.export.deserialize` takes: images [batch, H, W, C] -> logits.
+
+    One artefact serves every platform and every batch size.
+    """
+    (batch,) = export.symbolic_shape("batch")
+    images = jax.ShapeDtypeStruct((batch, *image_shape), jnp.float32)
+    exported = export.export(jax.jit(_apply(model, variables)), platforms=PLATFORMS)(images)
+    return bytes(exported.serialize())
+
+
+def onnx(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
+    """Returns an ONNX model: 'images' [batch, H, W, C] -> 'logits', checked against this network.
+
+    Raises:
+      UserError: the converter is not installed, or what it made gives other logits.
+    """
+    try:
+        import onnxruntime
+        from jax2onnx import to_onnx
+    except ImportError as error:
+        raise UserError(
+            f"writing ONNX needs {error.name}: pip install -r requirements-onnx.txt"
+        ) from None
+    if model.weight_epsilon is not None:
+        # The converter puts its own convolution in place of ours, which standardises.
+        variables = _standardised(variables, model.weight_epsilon)
+        model = model.clone(weight_epsilon=None)
+    compute = _apply(model, variables)
+    converted = to_onnx(
+        compute, [("batch", *image_shape)], input_names=["images"], output_names=["logits"]
+    )
+    content = converted.SerializeToString()
+
+    images = np.random.default_rng(0).normal(size=(2, *image_shape)).astype(np.float32)
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"images": images})
+    expected = np.asarray(jax.jit(compute)(images))
+    difference = np.abs(logits - expected).max() / np.abs(expected).max()
+    if not difference <= TOLERANCE:
+        raise UserError(
+            f"the ONNX converter made a network whose logits differ by {difference:.1e} of the"
+            " largest, so nothing was written: export to .stablehlo"
+        )
+    return content
+
+
+def _apply(model: ResNet, variables: Any) -> Any:
+    return lambda images: model.apply(variables, images, train=False)
+
+
+def _standardised(variables: Any, epsilon: float) -> Any:
+    """The kernels of all convolutions as `standardised` would make them."""
+
+    def leaf(path: tuple, value: jax.Array) -> jax.Array:
+        is_kernel = path[-1].key == "kernel" and value.ndim == 4
+        return standardise(jnp.asarray(value), epsilon) if is_kernel else value
+
+    return jax.tree_util.tree_map_with_path(leaf, variables)

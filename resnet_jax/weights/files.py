@@ -1,0 +1,115 @@
+"""Tensors by name, from and to files. Nothing that a file contains is ever executed."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from resnet_jax.tables import UserError
+
+Tensors = dict[str, np.ndarray]
+
+PYTORCH_SUFFIXES = (".pth", ".th", ".pt")
+# Where training scripts put the state dict of the network that they save among other things.
+NESTED_KEYS = ("state_dict", "model", "state_dict_ema")
+
+
+def read_tensors(path: Path) -> Tensors:
+    """Returns the tensors of a .safetensors file, or of a PyTorch one (.pth, .th, .pt).
+
+    PyTorch files are opened by its `weights_only` loader alone. The prefix `module.`, which
+    DataParallel leaves in names, and counters of batches are dropped; what is left is finite, and
+    float32 or float64.
+
+    Raises:
+      UserError: no such file, not readable as such, PyTorch not installed, a NaN or an infinity.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no file of weights {path}")
+    if path.suffix == ".safetensors":
+        tensors = _read_safetensors(path)
+    elif path.suffix in PYTORCH_SUFFIXES:
+        tensors = _read_pytorch(path)
+    else:
+        raise UserError(
+            f"{path} ends in '{path.suffix}': give a file of weights that ends in .safetensors,"
+            f" {', '.join(PYTORCH_SUFFIXES)}"
+        )
+    named = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    kept = {name: tensor for name, tensor in named.items() if not name.endswith("batches_tracked")}
+    return {name: _checked(path, name, tensor) for name, tensor in kept.items()}
+
+
+def _checked(path: Path, name: str, tensor: np.ndarray) -> np.ndarray:
+    if not np.isfinite(tensor.astype(np.float64)).all():
+        raise UserError(f"{path}: tensor '{name}' holds a NaN or an infinity: the file is unusable")
+    return tensor if tensor.dtype == np.float64 else tensor.astype(np.float32)
+
+
+def _read_safetensors(path: Path) -> Tensors:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{path} is truncated or no safetensors file ({_first_line(error)}): get it anew"
+        ) from None
+
+
+def _read_pytorch(path: Path) -> Tensors:
+    try:
+        import torch
+    except ImportError:
+        raise UserError(
+            f"reading {path} needs PyTorch: `pip install -r requirements-torch.txt`, or convert"
+            " the file to .safetensors where PyTorch is installed"
+        ) from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # the loader raises its own, pickle's, zipfile's and EOFError
+        raise UserError(
+            f"{path} is truncated, or holds more than tensors, which could run code and was not"
+            f" loaded ({_first_line(error)})"
+        ) from None
+    for key in NESTED_KEYS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path} holds no state dict, but a {type(content).__name__}")
+    for name, value in content.items():
+        if not isinstance(value, torch.Tensor):
+            raise UserError(
+                f"{path} is no state dict: '{name}' is a {type(value).__name__} and no tensor"
+            )
+    return {name: _as_numpy(value) for name, value in content.items()}
+
+
+def _as_numpy(tensor: Any) -> np.ndarray:
+    tensor = tensor.detach()
+    return (tensor if str(tensor.dtype) == "torch.float64" else tensor.float()).numpy()
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:120].rstrip(".: ")
+
+
+def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
+    """Writes a .safetensors file, whole or not at all.
+
+    Raises:
+      UserError: another suffix, or the file can't be written.
+    """
+    if path.suffix != ".safetensors":
+        raise UserError(f"can't write {path}: weights go into files that end in .safetensors")
+    draft = path.with_name(path.name + ".tmp")
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    try:
+        save_file(contiguous, draft, metadata=dict(metadata))
+        os.replace(draft, path)
+    except (OSError, SafetensorError) as error:
+        draft.unlink(missing_ok=True)
+        raise UserError(f"can't write {path} ({_first_line(error)})") from None

@@ -1,0 +1,182 @@
+"""State dicts <-> Flax variables. Every tensor must be used and every parameter filled."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.models.scan import unstack_blocks
+from resnet_jax.tables import UserError, choose
+from resnet_jax.weights.files import Tensors
+from resnet_jax.weights.naming import NAMINGS, naming_of, tensor_name
+from resnet_jax.weights.outline import nearest_network
+
+Variables = dict[str, Any]
+Path = tuple[str, ...]
+
+
+class Fitted(NamedTuple):
+    """Variables from a state dict.
+
+    Attributes:
+      variables: params and batch_stats, in the unrolled layout.
+      head_fits: whether the file's head has the model's number of classes; where it has not and
+        that was allowed, the head's parameters are missing in `variables`.
+    """
+
+    variables: Variables
+    head_fits: bool
+
+
+class _Place(NamedTuple):
+    """Where a tensor of a state dict stands here, and in which shape."""
+
+    path: Path
+    shape: tuple[int, ...]
+    peer_shape: tuple[int, ...]
+    dtype: Any
+
+
+def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, ...]:
+    """HWIO -> OIHW; [in, out] -> [out, in], which in some codes is a 1x1 convolution.
+
+    The kernel over channels, [size], is one of a single channel in PyTorch.
+    """
+    reverse = tuple(reversed(shape))
+    if path[-1] == "kernel" and len(shape) == 1:
+        return (1, 1, *shape)
+    if len(shape) == 4:
+        return (shape[3], shape[2], shape[0], shape[1])
+    if len(shape) == 2 and ("attention" in path[-2] or naming == "resnetv2"):
+        return (*reverse, 1, 1)
+    return reverse
+
+
+def _to_peer(array: np.ndarray, place: _Place) -> np.ndarray:
+    axes = (3, 2, 0, 1) if array.ndim == 4 else None
+    return np.transpose(array, axes).reshape(place.peer_shape)
+
+
+def _from_peer(array: np.ndarray, place: _Place) -> np.ndarray:
+    if len(place.shape) == 4:
+        return np.transpose(array, (2, 3, 1, 0))
+    return np.transpose(array.reshape(tuple(reversed(place.shape))))
+
+
+def _places(model: ResNet, naming: str, channels: int) -> dict[str, _Place]:
+    images = jnp.zeros((1, 64, 64, channels))
+
+    def variables() -> Variables:
+        # A scan is traced in a time that does not grow with depth.
+        key = jax.random.key(0)
+        return unstack_blocks(model.clone(scan_blocks=True).init(key, images, train=False))
+
+    places = {}
+    for keys, leaf in jax.tree_util.tree_leaves_with_path(jax.eval_shape(variables)):
+        path = tuple(key.key for key in keys)
+        name = tensor_name(model, naming, path)
+        assert name not in places, name
+        places[name] = _Place(path, leaf.shape, _peer_shape(path, leaf.shape, naming), leaf.dtype)
+    return places
+
+
+def classes_of(tensors: Tensors) -> int | None:
+    """The number of classes of the head in a state dict; None where it has none."""
+    heads = (f"{name}.bias" for name in ("fc", "head.fc", "linear"))
+    return next((len(tensors[name]) for name in heads if name in tensors), None)
+
+
+def tensor_shapes(
+    model: ResNet, naming: str = "torchvision", channels: int = 3
+) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors that `model` has in a state dict of that naming."""
+    places = _places(model, naming, channels)
+    return {name: place.peer_shape for name, place in places.items()}
+
+
+def to_tensors(model: ResNet, variables: Variables, naming: str = "torchvision") -> Tensors:
+    """Flax variables -> a state dict in PyTorch's layout.
+
+    Args:
+      variables: params and batch_stats in the unrolled layout.
+      naming: a row of NAMINGS.
+
+    Raises:
+      UserError: an unknown naming.
+    """
+    choose(NAMINGS, naming, "naming")
+    tensors = {}
+    for keys, leaf in jax.tree_util.tree_leaves_with_path(variables):
+        path = tuple(key.key for key in keys)
+        array = np.asarray(leaf)
+        shape = array.shape
+        place = _Place(path, shape, _peer_shape(path, shape, naming), array.dtype)
+        tensors[tensor_name(model, naming, path)] = _to_peer(array, place)
+    return tensors
+
+
+def to_variables(
+    model: ResNet, tensors: Tensors, *, channels: int = 3, replace_head: bool = False
+) -> Fitted:
+    """A state dict -> Flax variables of `model`, in the unrolled layout.
+
+    Args:
+      channels: of the images.
+      replace_head: leave the head out where it has another number of classes.
+
+    Raises:
+      UserError: a missing or surplus tensor, or one of the wrong shape; names it and the nearest
+        published network.
+    """
+    naming = naming_of(tensors)
+    places = _places(model, naming, channels)
+    head = {name for name, place in places.items() if place.path[-2] == "head"}
+    missing = [name for name in places if name not in tensors]
+    surplus = [name for name in tensors if name not in places]
+    wrong = [
+        name
+        for name, place in places.items()
+        if name in tensors and tensors[name].shape != place.peer_shape
+    ]
+    head_fits = not (replace_head and wrong and set(wrong) <= head)
+    if not head_fits:
+        wrong = []
+    if missing or surplus or wrong:
+        raise UserError(_mismatch(tensors, places, missing, surplus, wrong))
+
+    variables: Variables = {}
+    for name, place in places.items():
+        if name in head and not head_fits:
+            continue
+        node = variables
+        for key in place.path[:-1]:
+            node = node.setdefault(key, {})
+        node[place.path[-1]] = _from_peer(tensors[name], place).astype(place.dtype)
+    return Fitted(variables, head_fits)
+
+
+def _mismatch(
+    tensors: Tensors,
+    places: dict[str, _Place],
+    missing: list[str],
+    surplus: list[str],
+    wrong: list[str],
+) -> str:
+    def listed(names: list[str]) -> str:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return ", ".join(f"'{name}'" for name in names[:3]) + more
+
+    parts = []
+    if missing:
+        parts.append(f"it lacks {listed(missing)}")
+    if surplus:
+        parts.append(f"{listed(surplus)} would be left over")
+    if wrong:
+        name = wrong[0]
+        more = f" ({len(wrong)} tensors have the wrong shape)" if len(wrong) > 1 else ""
+        parts.append(
+            f"'{name}' is {tensors[name].shape} where {places[name].peer_shape} is needed{more}"
+        )
+    return f"the file does not fit the network: {'; '.join(parts)}; {nearest_network(tensors)}"

@@ -1,0 +1,105 @@
+"""What other codes call the parameters: from a path in Flax variables to a name in a state dict.
+
+Three codes cover the field. 'torchvision' is also fb.resnet.torch's port and timm's resnet.py;
+'resnetv2' is timm's resnetv2.py; 'akamaster' is pytorch_resnet_cifar10, with its own head.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.models.shortcuts import option_d
+
+LEAVES = {
+    "kernel": "weight",
+    "scale": "weight",
+    "bias": "bias",
+    "mean": "running_mean",
+    "var": "running_var",
+    "slope": "v",
+    "threshold": "tau",
+}
+Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
+
+
+def _block(layout: str) -> Callable[[re.Match[str]], str]:
+    return lambda found: layout.format(int(found[1]) - 1, int(found[2]) - 1, found[1])
+
+
+def _shared_norm(layout: str) -> Callable[[re.Match[str]], str]:
+    """What opens a stage shares its first norm with the shortcut; elsewhere it is the block's."""
+    return lambda found: layout.format(int(found[1]) - 1, 0, found[1])
+
+
+def _torchvision(model: ResNet) -> Rules:
+    deep = len(model.stem) > 1
+    # Option D has its pool first in the sequence.
+    first = 1 if getattr(model.shortcut, "func", model.shortcut) is option_d else 0
+    return (
+        (r"^stem_conv$", f"conv1.{3 * (len(model.stem) - 1)}" if deep else "conv1"),
+        (r"^stem_norm$", "bn1"),
+        (r"^stem_conv(\d)$", lambda found: f"conv1.{3 * int(found[1]) - 3}"),
+        (r"^stem_norm(\d)$", lambda found: f"conv1.{3 * int(found[1]) - 2}"),
+        (r"^stem_pool_conv$", "maxpool.0"),
+        (r"^stem_pool_norm$", "maxpool.1"),
+        (r"^head_norm$", "bn_last"),
+        (r"^head$", "fc"),
+        (r"^stage(\d+)\.norm_shared$", _shared_norm("layer{2}.{1}.bn1")),
+        (r"^stage(\d+)\.block(\d+)", _block("layer{2}.{1}")),
+        (r"\.norm(\d)", r".bn\1"),
+        (r"\.norm_after$", ".bn_after"),
+        (r"\.projection_norm$", f".downsample.{first + 1}"),
+        (r"\.projection$", f".downsample.{first}"),
+        (r"\.attention_reduce$", ".se.fc1"),
+        (r"\.attention_expand$", ".se.fc2"),
+        (r"\.attention$", ".se.conv"),
+    )
+
+
+def _akamaster(model: ResNet) -> Rules:
+    return (
+        *_torchvision(model),
+        (r"^fc$", "linear"),
+        (r"\.downsample\.", ".shortcut."),
+    )
+
+
+def _resnetv2(model: ResNet) -> Rules:
+    last = str(len(model.stem)) if len(model.stem) > 1 else ""
+    return (
+        (r"^stem_(conv|norm)$", rf"stem.\g<1>{last}"),
+        (r"^stem_(conv|norm)(\d)$", r"stem.\1\2"),
+        (r"^head_norm$", "norm"),
+        (r"^head$", "head.fc"),
+        (r"^stage(\d+)\.norm_shared$", _shared_norm("stages.{0}.blocks.{1}.norm1")),
+        (r"^stage(\d+)\.block(\d+)", _block("stages.{0}.blocks.{1}")),
+        (r"\.projection_norm$", ".downsample.norm"),
+        (r"\.projection$", ".downsample.conv"),
+        (r"\.attention_reduce$", ".se.fc1"),
+        (r"\.attention_expand$", ".se.fc2"),
+        (r"\.attention$", ".se.conv"),
+    )
+
+
+NAMINGS: dict[str, Callable[[ResNet], Rules]] = {
+    "torchvision": _torchvision,
+    "resnetv2": _resnetv2,
+    "akamaster": _akamaster,
+}
+
+
+def naming_of(tensors: Iterable[str]) -> str:
+    """The naming that a state dict follows."""
+    names = set(tensors)
+    if any(name.startswith(("stages.", "stem.", "head.")) for name in names):
+        return "resnetv2"
+    return "akamaster" if "linear.weight" in names else "torchvision"
+
+
+def tensor_name(model: ResNet, naming: str, path: Sequence[str]) -> str:
+    """('params', 'stage1', 'block1', 'conv1', 'kernel') -> 'layer1.0.conv1.weight'."""
+    _, *modules, leaf = path
+    name = ".".join(modules)
+    for pattern, replacement in NAMINGS[naming](model):
+        name = re.sub(pattern, replacement, name)
+    return f"{name}.{LEAVES[leaf]}"

@@ -1,0 +1,126 @@
+"""The architecture that a state dict was made by, as far as its names and shapes tell."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from resnet_jax.models import ROWS, create
+from resnet_jax.models.attention import efficient, squeeze_excitation
+from resnet_jax.models.branches import Branch
+from resnet_jax.models.norms import BatchNorm
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.weights.files import Tensors
+from resnet_jax.weights.naming import naming_of
+
+BLOCK = re.compile(r"^(?:layer|stages\.)(\d+)\.(?:blocks\.)?(\d+)\.(.+)$")
+
+
+class Outline(NamedTuple):
+    """What one network differs from another by, the telling things first."""
+
+    stage_depths: tuple[int, ...]
+    convolutions: tuple[int, ...]  # of a block, in each stage
+    widths: tuple[int, ...]  # of the last block's first convolution, in each stage
+    groups: int  # of its second convolution
+    preactivated: bool
+    attention: str
+    stem_widths: tuple[int, ...]  # of its convolutions
+    stem_kernel: int
+    projects: bool
+    stem_pool_learns: bool
+    option_d: bool
+    batch_statistics: bool
+
+
+def outline_of_tensors(tensors: Tensors) -> Outline | None:
+    """Returns None where the names are not those of a residual network."""
+    stages: dict[int, dict[int, dict[str, tuple[int, ...]]]] = {}
+    for name, tensor in tensors.items():
+        if found := BLOCK.match(name):
+            stage = stages.setdefault(int(found[1]), {})
+            stage.setdefault(int(found[2]), {})[found[3]] = tensor.shape
+    if not stages:
+        return None
+    ordered = [stages[key] for key in sorted(stages)]
+    lasts = [stage[max(stage)] for stage in ordered]
+    firsts = {name for stage in ordered for name in stage[min(stage)]}
+    stem = {
+        name: tensor.shape
+        for name, tensor in tensors.items()
+        if re.match(r"(stem|conv1)\b", name) and tensor.ndim == 4
+    }
+    stem_shapes = [stem[name] for name in sorted(stem)]
+    second = lasts[-1].get("conv2.weight", (0, 1))
+    first = lasts[-1].get("conv1.weight", (0, 1))
+    return Outline(
+        stage_depths=tuple(max(stage) - min(stage) + 1 for stage in ordered),
+        convolutions=tuple(
+            sum(bool(re.match(r"conv\d\.weight", name)) for name in block) for block in lasts
+        ),
+        widths=tuple(block.get("conv1.weight", (0,))[0] for block in lasts),
+        groups=first[0] // max(1, second[1]),
+        preactivated=any(name.startswith("bn_last") for name in tensors)
+        or "norm.weight" in tensors,
+        attention=_attention(lasts[-1]),
+        stem_widths=tuple(shape[0] for shape in stem_shapes),
+        stem_kernel=stem_shapes[-1][2] if stem_shapes else 0,
+        projects=any(re.match(r"downsample|shortcut", name) for name in firsts),
+        stem_pool_learns="maxpool.0.weight" in tensors,
+        option_d="downsample.2.weight" in firsts,
+        batch_statistics=any(name.endswith("running_mean") for name in tensors),
+    )
+
+
+def _attention(block: Mapping[str, tuple[int, ...]]) -> str:
+    if "se.conv.weight" in block:
+        return efficient.__name__
+    return squeeze_excitation.__name__ if "se.fc1.weight" in block else "no_attention"
+
+
+def outline_of_model(model: ResNet, naming: str) -> Outline:
+    """What `outline_of_tensors` says of the model's state dict in that naming."""
+    branches: tuple[Branch, ...] = model.stage_branches or (model.branch,) * len(model.stage_depths)
+    firsts = [branch.convolutions[0] for branch in branches]
+    second = branches[-1].convolutions[1]
+    shortcut = getattr(model.shortcut, "func", model.shortcut).__name__
+    widths = tuple(
+        first.features(width) for first, width in zip(firsts, model.stage_widths, strict=True)
+    )
+    return Outline(
+        stage_depths=tuple(model.stage_depths),
+        convolutions=tuple(len(branch.convolutions) for branch in branches),
+        widths=widths,
+        groups=second.groups,
+        preactivated=bool(model.arrangement.lead),
+        attention=getattr(model.attention, "func", model.attention).__name__,
+        stem_widths=tuple(conv.features(model.stem_width) for conv in model.stem),
+        stem_kernel=model.stem[-1].kernel,
+        projects=shortcut in ("option_b", "option_c", "option_d"),
+        stem_pool_learns=model.stem_pool.__name__ == "convolution_pool",
+        option_d=shortcut == "option_d" and naming != "resnetv2",
+        batch_statistics=getattr(model.make_norm, "func", None) is BatchNorm,
+    )
+
+
+def nearest_network(tensors: Tensors) -> str:
+    """Says in a clause which published network the tensors look most like."""
+    outline = outline_of_tensors(tensors)
+    if outline is None:
+        return "its names are not those of a residual network"
+    naming = naming_of(tensors)
+
+    def distance(name: str) -> float:
+        other = outline_of_model(create(name), naming)
+        # Names of fields that come first weigh more; lists are compared by their likeness.
+        total = 0.0
+        for weight, (mine, yours) in enumerate(
+            zip(reversed(outline), reversed(other), strict=True)
+        ):
+            likeness = difflib.SequenceMatcher(None, str(mine), str(yours)).ratio()
+            total += (2 + weight) * (mine != yours) * (2 - likeness)
+        cifar_code = naming == "akamaster"
+        return total - 0.5 * (cifar_code and name.endswith("akamaster"))
+
+    best = min(ROWS, key=distance)
+    return f"the nearest network that would fit is '{best}'"

@@ -1,0 +1,90 @@
+"""Writes what small networks of timm's classes compute: `python write_timm.py [folder]`.
+
+Needs torch, torchvision and timm. Widths and depths are small, the options those of the networks
+that the names recall.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from stepping import step
+from tensors import CLASSES, digest
+from timm.layers import (
+    BatchNormAct2d,
+    BlurPool2d,
+    EvoNorm2dS0,
+    FilterResponseNormTlu2d,
+    GroupNorm,
+    GroupNormAct,
+    StdConv2d,
+    create_conv2d,
+    get_attn,
+)
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+from timm.models.resnetv2 import ResNetV2
+from torch import nn
+
+SIZES = (32, 33)
+NARROW = (4, 4, 6, 8)
+DEEP = {"stem_type": "deep", "stem_width": 4}
+D = {**DEEP, "avg_down": True}
+RS_ATTENTION = partial(get_attn("se"), rd_ratio=0.25)
+
+
+def resnet(block, channels=NARROW, layers=(1, 1, 1, 1), attention=None, **options):
+    block_args = {"attn_layer": attention} if attention else None
+    return ResNet(block, layers, CLASSES, channels=channels, block_args=block_args, **options)
+
+
+def resnetv2(channels, layers=(1, 1, 1), **options):
+    options = {"conv_layer": create_conv2d, "norm_layer": BatchNormAct2d, "stem_chs": 8, **options}
+    return ResNetV2(layers, channels, CLASSES, **options)
+
+
+BOTTLENECKS = (32, 32, 64)
+V2_D = {"stem_type": "deep", "avg_down": True}
+NETS = {
+    "timm_resnet_d": lambda: resnet(Bottleneck, layers=(1, 2, 1, 1), **D),
+    "timm_resnet_t": lambda: resnet(
+        BasicBlock, stem_type="deep_tiered", stem_width=8, avg_down=True
+    ),
+    "timm_resnext": lambda: resnet(Bottleneck, (8, 8, 8, 8), cardinality=4, base_width=16, **D),
+    "timm_wide": lambda: resnet(Bottleneck, base_width=128),
+    "timm_seresnet": lambda: resnet(BasicBlock, attention="se", **DEEP),
+    "timm_senet": lambda: resnet(
+        Bottleneck, (8, 8, 8, 8), cardinality=4, base_width=16, attention="se",
+        block_reduce_first=2, down_kernel_size=3, **DEEP,
+    ),
+    "timm_ecaresnet": lambda: resnet(Bottleneck, attention="eca", **D),
+    "timm_resnetblur": lambda: resnet(Bottleneck, aa_layer=BlurPool2d, **D),
+    "timm_resnetaa": lambda: resnet(BasicBlock, aa_layer=nn.AvgPool2d, **D),
+    "timm_resnetrs": lambda: resnet(
+        Bottleneck, replace_stem_pool=True, attention=RS_ATTENTION, **D
+    ),
+    "timm_resnet_gn": lambda: resnet(BasicBlock, norm_layer=partial(GroupNorm, num_groups=2), **D),
+    "timm_mixed": lambda: resnet([BasicBlock, BasicBlock, Bottleneck, BasicBlock], **D),
+    "timm_resnetv2": lambda: resnetv2(BOTTLENECKS, layers=(1, 2, 1)),
+    "timm_resnetv2_basic": lambda: resnetv2((8, 16, 16), basic=True, bottle_ratio=1.0, **V2_D),
+    "timm_resnetv2_bit": lambda: resnetv2(
+        BOTTLENECKS, stem_type="fixed", conv_layer=partial(StdConv2d, eps=1e-8),
+        norm_layer=partial(GroupNormAct, num_groups=4),
+    ),
+    "timm_resnetv2_evos": lambda: resnetv2(
+        BOTTLENECKS, norm_layer=partial(EvoNorm2dS0, groups=2), stem_chs=16,
+        stem_type="tiered", avg_down=True,
+    ),
+    "timm_resnetv2_frn": lambda: resnetv2(
+        BOTTLENECKS, norm_layer=FilterResponseNormTlu2d, **V2_D
+    ),
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    for name, build in NETS.items():
+        arrays, updated = step(build(), SIZES)
+        digests = np.stack([digest(*item) for item in updated.items()]).astype(np.float32)
+        np.savez_compressed(folder / f"{name}.npz", digests=digests, **arrays)
+        print(f"{name}: {len(updated)} tensors")

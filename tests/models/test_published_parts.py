@@ -1,0 +1,156 @@
+"""What the published networks add to the block: attention, pools, stems, standardised kernels."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from resnet_jax.models.attention import ATTENTIONS
+from resnet_jax.models.branches import bottleneck
+from resnet_jax.models.layers import Layers
+from resnet_jax.models.norms import batch_norm
+from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS, average_pool, blur_pool
+from resnet_jax.models.standardisation import standardise, standardised
+from resnet_jax.models.stems import STEMS
+from resnet_jax.models.zoo import resnet
+from resnet_jax.tables import UserError
+
+SMALL = {"family": "cifar", "classes": 3, "stage_depths": (1, 1), "widths": (8, 16)}
+LAYERS = Layers(False, batch_norm(), projection_norm=True)
+
+
+def test_blurring_keeps_a_constant_and_weighs_neighbours_1_2_1():
+    np.testing.assert_array_equal(
+        blur_pool(jnp.full((1, 5, 4, 2), 3.0), 2), np.full((1, 3, 2, 2), 3)
+    )
+    spike = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2].set(16)
+    np.testing.assert_array_equal(
+        blur_pool(spike, 1)[0, 1:4, 1:4, 0], np.outer([1, 2, 1], [1, 2, 1])
+    )
+    # Mirrored at the edge: the outer neighbour is the inner one once more.
+    edge = jnp.zeros((1, 5, 5, 1)).at[0, 1, 2].set(16)
+    np.testing.assert_array_equal(blur_pool(edge, 1)[0, 0, 1:4, 0], [2, 4, 2])
+
+
+def test_what_is_left_over_at_the_edge_of_a_mean_is_dropped():
+    x = jnp.arange(5.0)[None, None, :, None] + jnp.zeros((1, 3, 1, 1))
+    np.testing.assert_array_equal(average_pool(x, 2)[0, :, :, 0], [[0.5, 2.5]])
+
+
+def test_a_pool_over_an_edge_of_zeros_is_never_negative_there():
+    x = -jnp.ones((1, 4, 4, 1))
+    np.testing.assert_array_equal(STEM_POOLS["max"](x, LAYERS)[0, :, :, 0], -np.ones((2, 2)))
+    pooled = STEM_POOLS["max_with_zeros"](x, LAYERS)[0, :, :, 0]
+    np.testing.assert_array_equal(pooled, [[0, 0], [0, -1]])
+
+
+@pytest.mark.parametrize("name", STEM_POOLS)
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_stem_and_pool_halves_what_it_says(stem, name):
+    model = resnet(**SMALL, stem=stem, stem_pool=name)
+    x = jax.ShapeDtypeStruct((2, 32, 32, 3), jnp.float32)
+    logits = jax.eval_shape(
+        lambda x: model.init_with_output(jax.random.key(0), x, train=False)[0], x
+    )
+    assert logits.shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_attention_multiplies_each_channel_by_one_number_below_1(drawn, rng, name):
+    import flax.linen as nn
+
+    class Module(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return ATTENTIONS[name](x, LAYERS)
+
+    x = rng.normal(size=(2, 3, 4, 16)).astype(np.float32)
+    y = Module().apply(drawn(Module(), x), x)
+    ratio = np.asarray(y / x)
+    np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:, :1, :1], x.shape), rtol=1e-5)
+    if name == "none":
+        assert np.all(ratio == 1)
+    else:
+        assert np.all((ratio > 0) & (ratio < 1)) and ratio.std() > 0
+
+
+def test_standardised_kernels_have_mean_0_and_variance_1_and_no_scale(rng):
+    kernel = 5 + 3 * rng.normal(size=(3, 3, 4, 6)).astype(np.float32)
+    weights = np.asarray(standardise(kernel, 1e-8))
+    np.testing.assert_allclose(weights.mean((0, 1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(weights.var((0, 1, 2)), 1, rtol=1e-5)
+    x = rng.normal(size=(1, 5, 5, 4)).astype(np.float32)
+    same = [
+        standardised(x, scale * kernel, (1, 1), ((1, 1), (1, 1)), epsilon=1e-8) for scale in (1, 9)
+    ]
+    np.testing.assert_allclose(*same, rtol=1e-4, atol=1e-4)
+
+
+def test_a_group_sees_its_own_channels_alone():
+    branch = bottleneck(groups=4, base_width=4)
+    assert [conv.features(64) for conv in branch.convolutions] == [16, 16, 256]
+    assert [conv.groups for conv in branch.convolutions] == [1, 4, 1]
+    with pytest.raises(UserError, match="10 features can't be split into 4 groups"):
+        branch.convolutions[1].features(40)
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ({"stem": "deeper"}, r"unknown model.stem 'deeper' \(did you mean 'deep'\?\)"),
+        ({"stem_pool": "maxx"}, "did you mean 'max'"),
+        ({"attention": "se"}, "unknown model.attention 'se'.*valid: none, squeeze_excitation"),
+        ({"antialias": "blurr"}, "did you mean 'blur'"),
+        ({"attention_options": {"reduction": 0.5}}, "'none' takes no reduction"),
+        ({"stage_branches": ("basic",)}, "1 branches .* for 2 stages"),
+        ({"weight_epsilon": 0.0}, "norm.weight_epsilon=0.0 must be positive"),
+        ({"norm": "evo"}, "holds its own activation.*set model.arrangement=full_preactivation"),
+        ({"branch": "bottleneck", "branch_options": {"groups": 0}}, "model.groups=0 must be"),
+    ],
+)
+def test_mistakes_are_answered_in_one_sentence(choices, message):
+    with pytest.raises(UserError, match=message) as error:
+        resnet(**{**SMALL, **choices})
+    assert "\n" not in str(error.value)
+
+
+def test_an_image_that_does_not_halve_evenly_is_refused_where_windows_drop_its_edge():
+    model = resnet(**SMALL, antialias="average")
+    with pytest.raises(UserError, match=r"5x5 and its branch 4x4 positions: model\.antialias"):
+        jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 9, 9, 3)), train=False))
+
+
+@pytest.mark.parametrize("antialias", ANTIALIASING)
+def test_antialiasing_adds_no_parameters(antialias):
+    def shapes(**options):
+        model = resnet(**SMALL, **options)
+        x = jnp.zeros((1, 8, 8, 3))
+        return jax.eval_shape(lambda: model.init(jax.random.key(0), x, train=False))
+
+    assert shapes(antialias=antialias) == shapes()
+
+
+def test_standardised_kernels_do_not_notice_their_scale_in_training_either(drawn, quick_jit, rng):
+    """A widening 1x1 convolution and its norm are computed as one from the kernel itself."""
+    model = resnet(
+        **{**SMALL, "widths": (4, 8)},
+        branch="bottleneck",
+        norm="batch",
+        weight_epsilon=1e-8,
+        joint_norm=True,
+    )
+    x = rng.normal(size=(4, 8, 8, 3)).astype(np.float32)
+    variables = drawn(model, x, train=False)
+
+    @quick_jit
+    def logits(params):
+        inputs = {**variables, "params": params}
+        # Moments of the norms before the last show what they were given.
+        return model.apply(inputs, x, train=True, mutable=["batch_stats"])
+
+    def scaled(path, leaf):
+        return 7 * leaf if leaf.ndim == 4 else leaf
+
+    once = logits(variables["params"])
+    other = logits(jax.tree_util.tree_map_with_path(scaled, variables["params"]))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), once, other)

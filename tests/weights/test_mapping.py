@@ -1,0 +1,167 @@
+"""State dicts into Flax variables: everything used, everything filled, or one clear sentence."""
+
+import numpy as np
+import pytest
+from golden.tensors import draw
+
+from resnet_jax.models import ROWS, create
+from resnet_jax.models.zoo import resnet
+from resnet_jax.tables import UserError
+from resnet_jax.weights import to_tensors, to_variables
+from resnet_jax.weights.mapping import classes_of, tensor_shapes
+from resnet_jax.weights.naming import NAMINGS, naming_of
+from resnet_jax.weights.outline import nearest_network, outline_of_model, outline_of_tensors
+
+
+def tensors_of(model, naming="torchvision", filled=False):
+    """A state dict of the model; zeros take no memory."""
+    shapes = tensor_shapes(model, naming)
+    if filled:
+        return {name: draw(name, shape).astype(np.float32) for name, shape in shapes.items()}
+    return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
+
+
+def published(name):
+    """Its state dict, in the naming of the code that has it."""
+    naming = "resnetv2" if name.startswith("resnetv2") else "torchvision"
+    return tensors_of(create(name), "akamaster" if name.endswith("akamaster") else naming)
+
+
+@pytest.fixture(scope="module")
+def resnet18():
+    return create("resnet18"), published("resnet18")
+
+
+KNOWN = {
+    "resnet18": {
+        "conv1.weight": (64, 3, 7, 7),
+        "bn1.running_var": (64,),
+        "layer1.0.bn2.bias": (64,),
+        "layer2.0.downsample.0.weight": (128, 64, 1, 1),
+        "layer2.0.downsample.1.running_mean": (128,),
+        "layer4.1.conv2.weight": (512, 512, 3, 3),
+        "fc.weight": (1000, 512),
+    },
+    "seresnext26d_32x4d": {
+        "conv1.0.weight": (32, 3, 3, 3),
+        "conv1.4.running_mean": (32,),
+        "conv1.6.weight": (64, 32, 3, 3),
+        "layer1.1.conv2.weight": (128, 4, 3, 3),
+        "layer2.0.downsample.1.weight": (512, 256, 1, 1),
+        "layer2.0.downsample.2.bias": (512,),
+        "layer4.1.se.fc1.weight": (128, 2048, 1, 1),
+    },
+    "ecaresnet26t": {"conv1.0.weight": (24, 3, 3, 3), "layer4.0.se.conv.weight": (1, 1, 7)},
+    "resnetv2_50x1_bit": {
+        "stem.conv.weight": (64, 3, 7, 7),
+        "stages.0.blocks.0.norm1.weight": (64,),
+        "stages.3.blocks.0.downsample.conv.weight": (2048, 1024, 1, 1),
+        "norm.bias": (2048,),
+        "head.fc.weight": (1000, 2048, 1, 1),
+    },
+    "cifar_resnet20_akamaster": {"layer3.2.bn2.running_var": (64,), "linear.weight": (10, 64)},
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_names_and_shapes_are_those_that_the_other_codes_have(name):
+    shapes = {key: tensor.shape for key, tensor in published(name).items()}
+    assert {key: shapes[key] for key in KNOWN[name]} == KNOWN[name]
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
+def test_a_round_trip_changes_no_bit(naming):
+    options = {"attention": "squeeze_excitation", "shortcut": "D", "stem": "deep"}
+    model = resnet(family="cifar", classes=3, stage_depths=(1, 2), widths=(4, 8), **options)
+    tensors = tensors_of(model, naming, filled=True)
+    assert naming_of(tensors) == naming
+    fitted = to_variables(model, tensors)
+    exported = to_tensors(model, fitted.variables, naming)
+    assert fitted.head_fits and exported.keys() == tensors.keys()
+    for name, tensor in exported.items():
+        np.testing.assert_array_equal(tensor, tensors[name], name)
+
+
+def test_a_kernel_is_transposed_and_not_reshaped():
+    model = resnet(family="cifar", classes=3, stage_depths=(1,), widths=(4,), stem_width=4)
+    tensors = tensors_of(model, filled=True)
+    params = to_variables(model, tensors).variables["params"]
+    kernel, dense = tensors["layer1.0.conv1.weight"], tensors["fc.weight"]
+    assert params["stage1"]["block1"]["conv1"]["kernel"][2, 0, 1, 3] == kernel[3, 1, 2, 0]
+    assert params["head"]["kernel"][3, 1] == dense[1, 3]
+
+
+def refused(model, tensors, message, **options):
+    with pytest.raises(UserError, match=message) as error:
+        to_variables(model, tensors, **options)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_tensor_is_named(resnet18):
+    model, tensors = resnet18
+    tensors = {name: t for name, t in tensors.items() if name != "layer3.1.bn2.running_var"}
+    refused(model, tensors, r"lacks 'layer3\.1\.bn2\.running_var'; .*'resnet18'")
+
+
+def test_a_surplus_tensor_is_named(resnet18):
+    model, tensors = resnet18
+    surplus = {**tensors, "layer4.1.conv9.weight": np.zeros((1, 1, 1, 1), np.float32)}
+    refused(model, surplus, r"'layer4\.1\.conv9\.weight' would be left over")
+
+
+def test_a_wrong_shape_is_named(resnet18):
+    model, tensors = resnet18
+    wrong = {**tensors, "layer2.0.conv1.weight": np.zeros((128, 64, 1, 1), np.float32)}
+    refused(
+        model, wrong,
+        r"'layer2\.0\.conv1\.weight' is \(128, 64, 1, 1\) where \(128, 64, 3, 3\) is needed",
+    )  # fmt: skip
+
+
+def test_another_number_of_classes_is_an_error_unless_the_head_may_be_replaced(resnet18):
+    _, tensors = resnet18
+    model = create("resnet18", classes=7)
+    refused(model, tensors, r"'fc\.(weight|bias)' is .* \(2 tensors have the wrong shape\)")
+    fitted = to_variables(model, tensors, replace_head=True)
+    assert not fitted.head_fits and "head" not in fitted.variables["params"]
+    assert classes_of(tensors) == 1_000 and classes_of({}) is None
+    wrong = {**tensors, "layer2.0.conv1.weight": np.zeros((128, 64, 1, 1), np.float32)}
+    refused(model, wrong, "3 tensors have the wrong shape", replace_head=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("resnet18", "resnet34"),
+        ("resnet50", "resnet101"),
+        ("resnet50", "resnet18"),
+        ("resnet50", "resnet50d"),
+        ("resnet50", "seresnet50"),
+        ("resnet50", "resnext50_32x4d"),
+        ("resnet50", "wide_resnet50_2"),
+        ("resnet50", "resnetv2_50"),
+        ("resnet50", "ecaresnet50t"),
+        ("cifar_resnet20_akamaster", "cifar_resnet32_akamaster"),
+    ],
+)
+def test_a_file_of_another_network_is_refused_with_the_name_of_one_that_fits(asked, given):
+    refused(create(asked), published(given), f"nearest network that would fit is '{given}'$")
+
+
+def test_a_file_of_no_residual_network_is_said_to_be_none(resnet18):
+    tensors = {"features.0.weight": np.zeros((64, 3, 3, 3), np.float32)}
+    refused(resnet18[0], tensors, "its names are not those of a residual network")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["resnet26d", "resnet50_gn", "resnetrs50", "senet154", "resnetv2_50t", "resnetv2_50x3_bit",
+     "cifar_wrn_28_10", "cifar_resnet20_a", "resnext101_64x4d"],
+)  # fmt: skip
+def test_an_outline_is_the_same_of_a_network_and_of_its_tensors(name):
+    tensors = published(name)
+    outline = outline_of_tensors(tensors)
+    assert outline == outline_of_model(create(name), naming_of(tensors))
+    found = nearest_network(tensors).split("'")[1]
+    assert outline_of_model(create(found), naming_of(tensors)) == outline
+    assert found in ROWS
