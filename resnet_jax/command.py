@@ -2,10 +2,8 @@
 
 import json
 import logging as python_logging
-import runpy
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
@@ -14,17 +12,26 @@ from resnet_jax import cache
 from resnet_jax.tables import UserError
 
 
-def launch(verb: Callable[[], dict[str, Any]]) -> None:
+def launch(verb: Callable[..., dict[str, Any]], operand: str | None = None) -> None:
     """Parses the flags, runs the verb and prints what it returns as the last line of output.
+
+    Args:
+      verb: called with the operand where it takes one.
+      operand: what the one argument that is no flag stands for.
 
     A UserError ends the program with status 2 and its sentence on standard error.
     """
 
     def main(arguments: list[str]) -> None:
-        if arguments[1:]:
-            raise UserError(f"unexpected argument '{arguments[1]}': flags are written --NAME=VALUE")
+        wanted, given = (1 if operand else 0), arguments[1:]
+        if given[wanted:]:
+            raise UserError(
+                f"unexpected argument '{given[wanted]}': flags are written --NAME=VALUE"
+            )
+        if len(given) < wanted:
+            raise UserError(f"no {operand}: name one, before or behind the flags")
         _prepare()
-        print(json.dumps(verb()), flush=True)
+        print(json.dumps(verb(*given)), flush=True)
 
     try:
         app.run(main, flags_parser=_parse_flags)
@@ -65,20 +72,14 @@ def flag_values(arguments: Sequence[str]) -> dict[str, str]:
 
 def _check_configuration(arguments: list[str]) -> None:
     """Reports what is wrong with --config=FILE and its overrides better than their parser does."""
-    from resnet_jax.configuration import check_key
+    from resnet_jax.configuration import check_key, read
 
     values = flag_values(arguments)
     if "config" not in flags.FLAGS or any(name.startswith("help") for name in values):
         return
     if not values.get("config"):
         raise UserError("no configuration: give --config=FILE, for example configs/cifar10.py")
-    path, _, text = values["config"].partition(":")
-    if not Path(path).is_file():
-        raise UserError(
-            f"there is no configuration file {path}: give --config one of those in configs/"
-        )
-    get_config = runpy.run_path(path)["get_config"]
-    config = get_config(text) if text else get_config()
+    config = read(values["config"])
     for name in values:
         if name.startswith("config."):
             check_key(config, name.removeprefix("config."))

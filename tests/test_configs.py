@@ -59,7 +59,7 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     )  # fmt: skip
     picks = run.data.train_picks(run.seed, 3, run.batch_size)
     stacked = jax.tree.map(lambda leaf: np.stack([leaf] * run.steps_per_call), picks)
-    step = jax.make_jaxpr(dispatch._steps)(state, run.data.arrays, stacked)
+    step = jax.make_jaxpr(dispatch._steps)(state, run.data.arrays, stacked, dispatch._key_data)
     evaluator = assembly._evaluator
     eval_picks = list(evaluator._data.eval_picks(evaluator._batch_size, 1))
     plan = (run.seed, run.steps, run.steps_per_call, run.report_every, run.evaluate_every,

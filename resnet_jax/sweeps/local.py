@@ -1,0 +1,96 @@
+"""Runs of a sweep as processes of this machine, some at a time, each on its share of the cores."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from resnet_jax.sweeps import records
+
+
+class Job(NamedTuple):
+    """One process: the configuration as --config takes it, and the run's folder."""
+
+    config: str
+    workdir: Path
+
+
+def command(job: Job) -> list[str]:
+    """The command line of the run's process."""
+    flags = [f"--config={job.config}", f"--workdir={job.workdir}"]
+    return [sys.executable, "-m", "resnet_jax.sweeps.execute", *flags]
+
+
+def run(waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None]) -> None:
+    """Runs every job, `at_once` at a time, and records those that fail.
+
+    Args:
+      tick: called twice a second with the folders of the runs under way.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C or SIGTERM, after every process has saved and stopped.
+    """
+    shares = share_cores(sorted(os.sched_getaffinity(0)), at_once)
+    queue, running = list(waiting), dict[int, tuple[Job, subprocess.Popen]]()
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        while queue or running:
+            for slot in range(at_once):
+                if queue and slot not in running:
+                    job = queue.pop(0)
+                    running[slot] = job, _start(job, shares[slot])
+            tick({job.workdir for job, _ in running.values()})
+            time.sleep(0.5)
+            for slot, (job, process) in list(running.items()):
+                if process.poll() is not None:
+                    del running[slot]
+                    record_failure(job.workdir, process.returncode)
+    finally:
+        for _, process in running.values():
+            process.terminate()
+        for _, process in running.values():
+            process.wait()
+        signal.signal(signal.SIGTERM, previous)
+        tick(set())
+
+
+def share_cores(cores: list[int], at_once: int) -> list[list[int]]:
+    """Splits the cores evenly; where there are fewer cores than processes, each has one.
+
+    For the narrow networks of small experiments two processes on a core each get more done than
+    two that run over both, since one waits for the other at every small operation.
+    """
+    if at_once == 1:
+        return [cores]
+    size = max(1, len(cores) // at_once)
+    return [[cores[(slot * size + i) % len(cores)] for i in range(size)] for slot in range(at_once)]
+
+
+def _start(job: Job, cores: list[int]) -> subprocess.Popen:
+    job.workdir.mkdir(parents=True, exist_ok=True)
+    with (job.workdir / "log.txt").open("a") as log:
+        return subprocess.Popen(
+            [*command(job), f"--cores={','.join(map(str, cores))}"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+
+def record_failure(workdir: Path, returncode: int) -> None:
+    """Records that the process ended without an outcome, unless it was asked to stop."""
+    if returncode == 0:
+        return
+    if returncode < 0:
+        reason = f"killed by {signal.Signals(-returncode).name}"
+    else:
+        lines = (workdir / "log.txt").read_text(errors="replace").split("\n")
+        words = [line for line in lines if line.strip()]
+        reason = words[-1].removeprefix("error: ")[:300] if words else f"status {returncode}"
+    records.put(workdir, records.Record("failed", reason))
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
