@@ -11,6 +11,7 @@ _SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.")
 _SEEDS = flags.DEFINE_integer("seeds", None, "Runs of every row, instead of the experiment's.")
 _JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time, which share the cores.")
 _RUNS = flags.DEFINE_string("runs", "runs/sweeps", "Folder of the runs, one folder each.")
+_REPORT = flags.DEFINE_bool("report", False, "Run nothing; write the report of what there is.")
 _RESULTS = flags.DEFINE_string("results", None, "Folder of tables; by default the experiment's.")
 
 
@@ -18,7 +19,7 @@ def main(folder: str) -> dict[str, Any]:
     """Runs what is missing, and returns how many runs ended how."""
     from collections import Counter
 
-    from resnet_jax.sweeps import experiment, local
+    from resnet_jax.sweeps import experiment, local, report
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
     from resnet_jax.tables import UserError
@@ -26,19 +27,22 @@ def main(folder: str) -> dict[str, Any]:
     if _JOBS.value < 1 or (_SEEDS.value is not None and _SEEDS.value < 1):
         raise UserError("--jobs and --seeds must be at least 1")
     chosen, scale = experiment.load(Path(folder)), _SCALE.value
-    experiment.rows(chosen, scale)
+    experiment.rows(chosen, scale)  # a scale that there is not
     tasks = experiment.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
     results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
     store = Store(Path(_RUNS.value), results / f"{scale}.json")
 
-    # Rows may be the same run.
-    missing = {task.address: task for task in tasks if not is_over(store.find(task))}
-    jobs = [local.Job(task.config, store.workdir(task)) for task in missing.values()]
-    print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
-    local.run(jobs, _JOBS.value, LiveTable(tasks, store).tick)
+    if not _REPORT.value:
+        # Rows may be the same run.
+        missing = {task.address: task for task in tasks if not is_over(store.find(task))}
+        jobs = [local.Job(task.config, store.workdir(task)) for task in missing.values()]
+        print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
+        local.run(jobs, _JOBS.value, LiveTable(tasks, store).tick)
     store.keep(tasks)
+    page = report.write(chosen, scale, tasks, store, results)
+    print((results / f"{scale}.md").read_text())
     outcomes = Counter(record.status for task in tasks if (record := store.find(task)))
-    return {"experiment": folder, "scale": scale, "results": str(results), **outcomes}
+    return {"experiment": folder, "scale": scale, "report": str(page), **outcomes}
 
 
 def is_over(record: Any) -> bool:

@@ -27,7 +27,7 @@ NETWORKS = {110: "shortcut=A", 164: BOTTLENECK, 1001: BOTTLENECK}
 
 
 def rows(scale: str) -> Iterator[Row]:
-    for depth in NETWORKS if scale == "paper" else (32,):
+    for depth in NETWORKS if scale == "paper" else (20,):
         for arrangement, (name, published) in ARRANGEMENTS.items():
             changes = f"depth={depth},arrangement={arrangement}"
             if scale != "paper":
