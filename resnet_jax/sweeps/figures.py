@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -13,7 +14,7 @@ from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.table import Line
 
 # The same input gives the same bytes, so that a committed figure changes only with its numbers.
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "resnet_jax",
     "font.size": 9,
     "axes.spines.top": False,
@@ -71,13 +72,13 @@ def curves(table: list[Line], title: str) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
-        colours = matplotlib.colormaps["tab20"].colors
+        colours = matplotlib.colormaps["tab20"]
         for number, line in enumerate(table):
             together = common(line.records)
             if together is None:
                 continue
             steps, losses = together
-            colour = colours[(2 * number + number // 10) % 20]
+            colour = colours((2 * number + number // 10) % 20)
             axes.plot(steps, losses.mean(axis=0), color=colour, linewidth=1.4, label=line.row.name)
             axes.fill_between(steps, losses.min(axis=0), losses.max(axis=0), color=colour,
                               alpha=0.18, linewidth=0)  # fmt: skip

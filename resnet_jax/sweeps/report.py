@@ -5,7 +5,7 @@ from pathlib import Path
 from resnet_jax.sweeps import experiment, figures
 from resnet_jax.sweeps.experiment import Experiment, Task
 from resnet_jax.sweeps.page import page
-from resnet_jax.sweeps.records import Store
+from resnet_jax.sweeps.records import Record, Store
 from resnet_jax.sweeps.table import Line, as_csv, as_markdown, lines
 
 
@@ -37,7 +37,7 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
 def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) -> list[Line]:
     """Returns the table of the runs that have come to an end."""
     rows = experiment.rows(chosen, scale)
-    found = {row.name: [] for row in rows}
+    found: dict[str, list[Record]] = {row.name: [] for row in rows}
     for task in tasks:
         if (record := store.find(task)) is not None:
             found[task.row.name].append(record)
