@@ -9,7 +9,7 @@ SOURCE = "He et al., arXiv 1603.05027, Table 2 (CIFAR-10, median of five runs); 
 BASES = {
     "paper": "configs/cifar10.py:schedule.warmup=constant,schedule.warmup_start=0.1,"
     "schedule.warmup_epochs=1.024",
-    "small": "configs/cifar10_small.py:shortcut=A",
+    "small": "configs/cifar10_small.py:shortcut=A,train.epochs=1.0",
     "smoke": "configs/smoke.py:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8,shortcut=A",
 }

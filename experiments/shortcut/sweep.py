@@ -10,7 +10,7 @@ SOURCE = "He et al., arXiv 1603.05027, Table 1 (CIFAR-10, ResNet-110, median of 
 BASES = {
     "paper": "configs/cifar10.py:depth=110,schedule.warmup=constant,schedule.warmup_start=0.1,"
     "schedule.warmup_epochs=1.024",
-    "small": "configs/cifar10_small.py:depth=20",
+    "small": "configs/cifar10_small.py:depth=20,train.epochs=1.0",
     "smoke": "configs/smoke.py:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8",
 }

@@ -4,8 +4,8 @@ from pathlib import Path
 
 TINY = (
     "configs/smoke.py:stage_depths=(1,),widths=(4,),width_factor=1.0,stem_width=4,"
-    "data.image_size=8,data.examples=64,train.steps=40,checkpoint.every_epochs=2.0,"
-    "report.every_steps=1,report.tensorboard=False"
+    "data.image_size=8,data.examples=64,train.steps=40,checkpoint.every_epochs=10.0,"
+    "eval.every_epochs=10.0,report.every_steps=1,report.tensorboard=False"
 )
 
 
