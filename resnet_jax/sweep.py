@@ -1,5 +1,6 @@
 """Runs an experiment: python -m resnet_jax.sweep experiments/shortcut --scale=small --jobs=2."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from resnet_jax.command import launch
 
 _SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.")
 _SEEDS = flags.DEFINE_integer("seeds", None, "Runs of every row, instead of the experiment's.")
-_JOBS = flags.DEFINE_integer("jobs", 1, "Runs at a time, which share the cores.")
+_JOBS = flags.DEFINE_integer(
+    "jobs", None, "Runs at a time, which share the cores; by default 1, at smoke scale one a core."
+)
 _RUNS = flags.DEFINE_string("runs", "runs/sweeps", "Folder of the runs, one folder each.")
 _REPORT = flags.DEFINE_bool("report", False, "Run nothing; write the report of what there is.")
 _RESULTS = flags.DEFINE_string("results", None, "Folder of tables; by default the experiment's.")
@@ -24,9 +27,10 @@ def main(folder: str) -> dict[str, Any]:
     from resnet_jax.sweeps.watch import LiveTable
     from resnet_jax.tables import UserError
 
-    if _JOBS.value < 1 or (_SEEDS.value is not None and _SEEDS.value < 1):
+    if any(given is not None and given < 1 for given in (_JOBS.value, _SEEDS.value)):
         raise UserError("--jobs and --seeds must be at least 1")
     chosen, scale = experiment.load(Path(folder)), _SCALE.value
+    at_once = _JOBS.value or (len(os.sched_getaffinity(0)) if scale == "smoke" else 1)
     experiment.rows(chosen, scale)  # a scale that there is not
     tasks = experiment.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
     results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
@@ -37,7 +41,7 @@ def main(folder: str) -> dict[str, Any]:
         missing = {task.address: task for task in tasks if not is_over(store.find(task))}
         jobs = [local.Job(task.config, store.workdir(task)) for task in missing.values()]
         print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
-        local.run(jobs, _JOBS.value, LiveTable(tasks, store).tick)
+        local.run(jobs, at_once, LiveTable(tasks, store).tick)
     store.keep(tasks)
     page = report.write(chosen, scale, tasks, store, results)
     print((results / f"{scale}.md").read_text())
