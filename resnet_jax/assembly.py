@@ -110,6 +110,7 @@ class Assembly:
             },
             kernel_init=model.kernel_init,
             zero_init_branch=model.zero_init_branch,
+            branch_gain=model.branch_gain,
             dropout=model.dropout,
             survival=model.survival,
             scan_blocks=not _on_cpu() if model.scan_blocks is None else model.scan_blocks,

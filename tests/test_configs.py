@@ -106,6 +106,7 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "model.shortcut_dropout": (0.25, {"model.shortcut": "dropout"}),
     "model.kernel_init": ("pytorch", {}),
     "model.zero_init_branch": (True, {}),
+    "model.branch_gain": (0.0, {}),
     "model.dropout": (0.1, {}),
     "model.survival": (0.5, {}),
     "model.scan_blocks": (True, {"model.stage_depths": (1, 3)}),

@@ -7,10 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from resnet_jax.models.layers import Gain
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.resnet import ResNet
 
-COUNTED = (nn.Conv, nn.Dense, BatchNorm, nn.GroupNorm)
+COUNTED = (nn.Conv, nn.Dense, BatchNorm, nn.GroupNorm, Gain)
 
 
 class Layer(NamedTuple):

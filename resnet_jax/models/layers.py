@@ -25,6 +25,22 @@ class NormFactory(Protocol):
     def __call__(self, **options: Any) -> Any: ...
 
 
+class Gain(nn.Module):
+    """One learned factor of the whole input.
+
+    From 0 it is SkipInit (De & Smith, arXiv 2002.10444, section 4) and ReZero (Bachlechner et al.,
+    arXiv 2003.04887, equation 1).
+    """
+
+    initial: float
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        gain = self.param("gain", nn.initializers.constant(self.initial), (), self.param_dtype)
+        return gain.astype(x.dtype) * x
+
+
 class Layers(NamedTuple):
     """How this network makes a convolution, a norm, an activation and a dropout.
 
@@ -68,6 +84,9 @@ class Layers(NamedTuple):
         return self.make_norm(
             train=self.train, dtype=self.dtype, param_dtype=self.param_dtype, **options
         )
+
+    def gain(self, initial: float, **options: Any) -> Gain:
+        return Gain(initial, param_dtype=self.param_dtype, **options)
 
     def activation(self, x: Array) -> Array:
         return nn.relu(x)

@@ -125,7 +125,7 @@ DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
     # Every parameter, norms and biases too: 'Deep Residual Learning' and fb.resnet.torch.
     "all": ((r".*", True),),
     # Kernels alone: He et al., 'Bag of Tricks', arXiv 1812.01187, section 3.1.
-    "kernels": ((r"kernel", True), (r"bias", False), (r"scale", False)),
+    "kernels": ((r"kernel", True), (r"bias", False), (r"scale", False), (r"gain", False)),
 }
 
 
