@@ -14,6 +14,11 @@ _JOBS = flags.DEFINE_integer(
     "jobs", None, "Runs at a time, which share the cores; by default 1, at smoke scale one a core."
 )
 _RUNS = flags.DEFINE_string("runs", "runs/sweeps", "Folder of the runs, one folder each.")
+_LAUNCHER = flags.DEFINE_enum("launcher", "local", ["local", "slurm"], "Where the runs run.")
+_SLURM = flags.DEFINE_list(
+    "slurm", [], "Of --launcher=slurm: submitit's parameters, as timeout_min=600,gpus_per_node=1."
+)
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Run nothing; list what would run.")
 _REPORT = flags.DEFINE_bool("report", False, "Run nothing; write the report of what there is.")
 _RESULTS = flags.DEFINE_string("results", None, "Folder of tables; by default the experiment's.")
 
@@ -22,7 +27,7 @@ def main(folder: str) -> dict[str, Any]:
     """Runs what is missing, and returns how many runs ended how."""
     from collections import Counter
 
-    from resnet_jax.sweeps import experiment, local, report
+    from resnet_jax.sweeps import experiment, local, plan, report, slurm
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
     from resnet_jax.tables import UserError
@@ -36,12 +41,21 @@ def main(folder: str) -> dict[str, Any]:
     results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
     store = Store(Path(_RUNS.value), results / f"{scale}.json")
 
+    # Rows may be the same run.
+    missing = {task.address: task for task in tasks if not is_over(store.find(task))}
+    print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
+    if _DRY_RUN.value:
+        items = plan.plan(tasks, list(missing.values()), store)
+        print(plan.describe(items, at_once))
+        return {"experiment": folder, "scale": scale, "missing": len(missing)}
     if not _REPORT.value:
-        # Rows may be the same run.
-        missing = {task.address: task for task in tasks if not is_over(store.find(task))}
         jobs = [local.Job(task.config, store.workdir(task)) for task in missing.values()]
-        print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
-        local.run(jobs, at_once, LiveTable(tasks, store).tick)
+        tick = LiveTable(tasks, store).tick
+        if _LAUNCHER.value == "local":
+            local.run(jobs, at_once, tick)
+        elif jobs:
+            folder_of_jobs, parameters = Path(_RUNS.value) / "slurm", slurm.parameters(_SLURM.value)
+            slurm.run(jobs, at_once, tick, folder=folder_of_jobs, parameters=parameters)
     store.keep(tasks)
     page = report.write(chosen, scale, tasks, store, results)
     print((results / f"{scale}.md").read_text())

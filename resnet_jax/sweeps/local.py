@@ -89,7 +89,13 @@ def record_failure(workdir: Path, returncode: int) -> None:
         lines = (workdir / "log.txt").read_text(errors="replace").split("\n")
         words = [line for line in lines if line.strip()]
         reason = words[-1].removeprefix("error: ")[:300] if words else f"status {returncode}"
-    records.put(workdir, records.Record("failed", reason))
+    record(workdir, reason)
+
+
+def record(workdir: Path, reason: str) -> None:
+    """Records a failure, unless the run had come to its end before."""
+    if not records.is_over(workdir):
+        records.put(workdir, records.Record("failed", reason))
 
 
 def _interrupt(*_: object) -> None:
