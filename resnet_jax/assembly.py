@@ -2,6 +2,7 @@
 
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.evaluation import Evaluator, Recalibration
 from resnet_jax.training.loop import Run
-from resnet_jax.training.optim import OPTIMIZERS, optimizer
+from resnet_jax.training.optim import OPTIMIZERS, Numbers, optimizer
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.schedules import SHAPES, schedule
 from resnet_jax.training.state import TrainState
@@ -146,8 +147,11 @@ class Assembly:
         return self._config.seed
 
     @cached_property
-    def learning_rate(self) -> optax.Schedule:
-        config, rate = self._config.schedule, self._config.optim.rate
+    def numbers(self) -> Numbers:
+        return Numbers(self._config.optim.rate, self._config.optim.weight_decay)
+
+    def learning_rate(self, peak: Any) -> optax.Schedule:
+        config = self._config.schedule
         options = {
             "decay_at": config.decay_at,
             "decay_factor": config.decay_factor,
@@ -158,14 +162,14 @@ class Assembly:
         }
         return schedule(
             configure(SHAPES, config.name, "schedule", options),
-            peak=rate,
+            peak=peak,
             steps=self.steps,
             warmup_steps=self._in_steps(config.warmup_epochs),
             warmup=config.warmup,
             warmup_start=config.warmup_start,
         )
 
-    def optimizer(self, learning_rate: optax.Schedule) -> optax.GradientTransformation:
+    def optimizer(self, rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
         config = self._config.optim
         options = {
             "momentum": config.momentum,
@@ -176,20 +180,21 @@ class Assembly:
         }
         return optimizer(
             configure(OPTIMIZERS, config.name, "optimizer", options),
-            learning_rate=learning_rate,
-            weight_decay=config.weight_decay,
+            learning_rate=rate,
+            weight_decay=weight_decay,
             decay_rule=config.decay_rule,
             clip_norm=config.clip_norm,
         )
 
-    @cached_property
-    def train_step(self) -> TrainStep:
+    def train_step(self, numbers: Numbers) -> TrainStep:
+        """The step of this run, with these numbers in place of its own."""
         train = self._config.train
         parallel.check_batch(self.batch_size, train.accumulate, self.mesh.size)
+        rate = self.learning_rate(numbers.rate)
         return TrainStep(
             apply=self.model.apply,
-            optimizer=self.optimizer(self.learning_rate),
-            learning_rate=self.learning_rate,
+            optimizer=self.optimizer(rate, numbers.weight_decay),
+            learning_rate=rate,
             label_smoothing=train.label_smoothing,
             ema_decay=self._ema_decay,
             accumulate=train.accumulate,
@@ -217,8 +222,8 @@ class Assembly:
         variables = self.model.clone(scan_blocks=True).init(key, image, train=False)
         if not self.model.scan_blocks:
             variables = unstack_blocks(variables)
-        # The structure of the optimizer's state does not depend on what the rate is.
-        optimizer = self.optimizer(optax.constant_schedule(0.0))
+        # The structure of the optimizer's state does not depend on its numbers.
+        optimizer = self.optimizer(optax.constant_schedule(0.0), 0.0)
         return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
 
     def evaluate(self, state: TrainState) -> dict[str, float | int]:
@@ -257,7 +262,7 @@ class Assembly:
             mesh=self.mesh,
             data=self.train_data,
             create_state=self.create_state,
-            train_step=self.train_step,
+            train_step=self.train_step(self.numbers),
             evaluate=self.evaluate,
             seed=self._seed,
             batch_size=self.batch_size,

@@ -18,6 +18,12 @@ _LAUNCHER = flags.DEFINE_enum("launcher", "local", ["local", "slurm"], "Where th
 _SLURM = flags.DEFINE_list(
     "slurm", [], "Of --launcher=slurm: submitit's parameters, as timeout_min=600,gpus_per_node=1."
 )
+_VECTORIZE = flags.DEFINE_enum(
+    "vectorize",
+    "none",
+    ["none", "seeds", "members"],
+    "Train a row's seeds as one program, or all that differ in seed, rate or weight decay alone.",
+)
 _DRY_RUN = flags.DEFINE_bool("dry_run", False, "Run nothing; list what would run.")
 _REPORT = flags.DEFINE_bool("report", False, "Run nothing; write the report of what there is.")
 _RESULTS = flags.DEFINE_string("results", None, "Folder of tables; by default the experiment's.")
@@ -27,7 +33,7 @@ def main(folder: str) -> dict[str, Any]:
     """Runs what is missing, and returns how many runs ended how."""
     from collections import Counter
 
-    from resnet_jax.sweeps import experiment, local, plan, report, slurm
+    from resnet_jax.sweeps import experiment, jobs, local, plan, report, slurm
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
     from resnet_jax.tables import UserError
@@ -35,7 +41,7 @@ def main(folder: str) -> dict[str, Any]:
     if any(given is not None and given < 1 for given in (_JOBS.value, _SEEDS.value)):
         raise UserError("--jobs and --seeds must be at least 1")
     chosen, scale = experiment.load(Path(folder)), _SCALE.value
-    at_once = _JOBS.value or (len(os.sched_getaffinity(0)) if scale == "smoke" else 1)
+    at_once = _JOBS.value or (os.cpu_count() or 1 if scale == "smoke" else 1)
     experiment.rows(chosen, scale)  # a scale that there is not
     tasks = experiment.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
     results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
@@ -49,13 +55,15 @@ def main(folder: str) -> dict[str, Any]:
         print(plan.describe(items, at_once))
         return {"experiment": folder, "scale": scale, "missing": len(missing)}
     if not _REPORT.value:
-        jobs = [local.Job(task.config, store.workdir(task)) for task in missing.values()]
+        together = jobs.VECTORIZE[_VECTORIZE.value]
+        waiting = jobs.jobs(missing.values(), store, together)
         tick = LiveTable(tasks, store).tick
         if _LAUNCHER.value == "local":
-            local.run(jobs, at_once, tick)
-        elif jobs:
-            folder_of_jobs, parameters = Path(_RUNS.value) / "slurm", slurm.parameters(_SLURM.value)
-            slurm.run(jobs, at_once, tick, folder=folder_of_jobs, parameters=parameters)
+            local.run(waiting, at_once, tick)
+        elif waiting:
+            parameters = slurm.parameters(_SLURM.value)
+            folder_of_jobs = Path(_RUNS.value) / "slurm"
+            slurm.run(waiting, at_once, tick, folder=folder_of_jobs, parameters=parameters)
     store.keep(tasks)
     page = report.write(chosen, scale, tasks, store, results)
     print((results / f"{scale}.md").read_text())

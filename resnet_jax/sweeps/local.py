@@ -3,26 +3,11 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from resnet_jax.sweeps import records
-
-
-class Job(NamedTuple):
-    """One process: the configuration as --config takes it, and the run's folder."""
-
-    config: str
-    workdir: Path
-
-
-def command(job: Job) -> list[str]:
-    """The command line of the run's process."""
-    flags = [f"--config={job.config}", f"--workdir={job.workdir}"]
-    return [sys.executable, "-m", "resnet_jax.sweeps.execute", *flags]
+from resnet_jax.sweeps.jobs import Job, command, record_failure
 
 
 def run(waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None]) -> None:
@@ -43,12 +28,12 @@ def run(waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None])
                 if queue and slot not in running:
                     job = queue.pop(0)
                     running[slot] = job, _start(job, shares[slot])
-            tick({job.workdir for job, _ in running.values()})
+            tick({workdir for job, _ in running.values() for workdir in job.workdirs})
             time.sleep(0.5)
             for slot, (job, process) in list(running.items()):
                 if process.poll() is not None:
                     del running[slot]
-                    record_failure(job.workdir, process.returncode)
+                    record_failure(job, process.returncode)
     finally:
         for _, process in running.values():
             process.terminate()
@@ -71,31 +56,11 @@ def share_cores(cores: list[int], at_once: int) -> list[list[int]]:
 
 
 def _start(job: Job, cores: list[int]) -> subprocess.Popen:
-    job.workdir.mkdir(parents=True, exist_ok=True)
-    with (job.workdir / "log.txt").open("a") as log:
+    with job.log.open("a") as log:
         return subprocess.Popen(
             [*command(job), f"--cores={','.join(map(str, cores))}"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
-
-
-def record_failure(workdir: Path, returncode: int) -> None:
-    """Records that the process ended without an outcome, unless it was asked to stop."""
-    if returncode == 0:
-        return
-    if returncode < 0:
-        reason = f"killed by {signal.Signals(-returncode).name}"
-    else:
-        lines = (workdir / "log.txt").read_text(errors="replace").split("\n")
-        words = [line for line in lines if line.strip()]
-        reason = words[-1].removeprefix("error: ")[:300] if words else f"status {returncode}"
-    record(workdir, reason)
-
-
-def record(workdir: Path, reason: str) -> None:
-    """Records a failure, unless the run had come to its end before."""
-    if not records.is_over(workdir):
-        records.put(workdir, records.Record("failed", reason))
 
 
 def _interrupt(*_: object) -> None:

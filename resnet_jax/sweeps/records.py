@@ -42,7 +42,7 @@ class Record(NamedTuple):
         return self.status != "failed"
 
 
-def of_run(workdir: Path, batch_size: int, status: str, reason: str = "") -> Record:
+def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> Record:
     """Returns the record of a run from its metrics.jsonl."""
     path = workdir / "metrics.jsonl"
     lines = read_lines(path) if path.exists() else []
@@ -59,7 +59,7 @@ def of_run(workdir: Path, batch_size: int, status: str, reason: str = "") -> Rec
     )
 
 
-def _progress(lines: list[dict[str, Any]], batch_size: int) -> dict[str, Any]:
+def _progress(lines: list[dict[str, Any]], batch_size: float) -> dict[str, Any]:
     seconds, curve, before = 0.0, [], 0
     for line in lines:
         seconds += (line["step"] - before) * batch_size / line["images_per_second"]

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from resnet_jax.sweeps import local
-from resnet_jax.sweeps.local import Job
+from resnet_jax.sweeps import jobs
+from resnet_jax.sweeps.jobs import Job
 from resnet_jax.tables import UserError
 
 
@@ -15,22 +15,20 @@ class Execution:
     """What a job does; submitit requeues it where it is preempted or its time is over.
 
     Args:
-      command: of the run's process.
-      workdir: of the run.
+      command: of the process.
     """
 
-    def __init__(self, command: list[str], workdir: Path):
-        self._command, self._workdir = command, workdir
+    def __init__(self, job: Job, command: list[str]):
+        self._job, self._command = job, command
         self._process: subprocess.Popen | None = None
 
     def __call__(self) -> None:
         """Runs the process to its end, and records a failure."""
-        self._workdir.mkdir(parents=True, exist_ok=True)
-        with (self._workdir / "log.txt").open("a") as log:
+        with self._job.log.open("a") as log:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
-            local.record_failure(self._workdir, self._process.wait())
+            jobs.record_failure(self._job, self._process.wait())
 
     def checkpoint(self) -> Any:
         """Called before the job is taken from its machine: the run saves, and is queued again."""
@@ -39,7 +37,7 @@ class Execution:
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
-        return DelayedSubmission(Execution(self._command, self._workdir))
+        return DelayedSubmission(Execution(self._job, self._command))
 
 
 def parameters(items: Sequence[str]) -> dict[str, Any]:
@@ -86,16 +84,15 @@ def run(
     except (RuntimeError, NameError, TypeError, AssertionError) as error:
         raise UserError(f"submitit can't submit: {str(error).splitlines()[0]}") from None
     with executor.batch():
-        submitted = [
-            (job, executor.submit(Execution(local.command(job), job.workdir))) for job in waiting
-        ]
+        submitted = [(job, executor.submit(Execution(job, jobs.command(job)))) for job in waiting]
     try:
         while pending := [(job, handle) for job, handle in submitted if not handle.done()]:
-            tick({job.workdir for job, handle in pending if handle.state == "RUNNING"})
+            running = [job for job, handle in pending if handle.state == "RUNNING"]
+            tick({workdir for job in running for workdir in job.workdirs})
             time.sleep(2)
         for job, handle in submitted:
             if handle.exception() is not None:
-                local.record(job.workdir, f"the Slurm job ended as {handle.state}")
+                jobs.record(job, f"the Slurm job ended as {handle.state}")
     except BaseException:
         for _, handle in submitted:
             handle.cancel()

@@ -1,6 +1,7 @@
 """Compiles one or several training steps into one call, and sends the call its examples."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -64,15 +65,35 @@ class Dispatch:
     def _steps(
         self, state: TrainState, arrays: Tree, picks: Tree, key_data: jax.Array
     ) -> tuple[TrainState, Tree]:
-        key = jax.random.wrap_key_data(key_data)
+        sharding = parallel.batch_sharded(self._mesh)
+        place = partial(jax.lax.with_sharding_constraint, shardings=sharding)
+        return steps(self._train_step, self._data, state, arrays, picks, key_data, place)
 
-        def one(state: TrainState, picks: Tree) -> tuple[TrainState, Tree]:
-            data_key, network_key = step_keys(key, state.step)
-            batch = self._data.train_batch(arrays, picks, data_key)
-            batch = jax.lax.with_sharding_constraint(batch, parallel.batch_sharded(self._mesh))
-            return self._train_step(state, batch, network_key)
 
-        if len(jax.tree.leaves(picks)[0]) > 1:
-            return jax.lax.scan(one, state, picks)
-        state, report = one(state, jax.tree.map(lambda leaf: leaf[0], picks))
-        return state, jax.tree.map(lambda leaf: leaf[None], report)
+def steps(
+    train_step: TrainStep,
+    data: TrainData,
+    state: TrainState,
+    arrays: Tree,
+    picks: Tree,
+    key_data: jax.Array,
+    place: Callable[[Any], Any] = lambda batch: batch,
+) -> tuple[TrainState, Tree]:
+    """One update for each of the stacked picks; returns the new state and the stacked reports.
+
+    Args:
+      arrays: of the data.
+      key_data: of the run's key.
+      place: says where a batch lies.
+    """
+    key = jax.random.wrap_key_data(key_data)
+
+    def one(state: TrainState, picks: Tree) -> tuple[TrainState, Tree]:
+        data_key, network_key = step_keys(key, state.step)
+        batch = place(data.train_batch(arrays, picks, data_key))
+        return train_step(state, batch, network_key)
+
+    if len(jax.tree.leaves(picks)[0]) > 1:
+        return jax.lax.scan(one, state, picks)
+    state, report = one(state, jax.tree.map(lambda leaf: leaf[0], picks))
+    return state, jax.tree.map(lambda leaf: leaf[None], report)

@@ -14,6 +14,13 @@ from resnet_jax.tables import UserError, choose
 Params = Any
 
 
+class Numbers(NamedTuple):
+    """What runs of one program may differ in beside their seeds: traced there, floats elsewhere."""
+
+    rate: Any
+    weight_decay: Any
+
+
 class Update(NamedTuple):
     """What every optimizer is handed beside its own options."""
 

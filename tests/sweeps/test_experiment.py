@@ -94,7 +94,7 @@ def test_every_scale_of_every_experiment_builds_its_networks(folder):
         for task in experiment.tasks(found, scale, 1):
             assembly = Assembly(configuration.read(task.config))
             assert assembly.model.stage_depths
-            assembly.optimizer(lambda _: 0.1)
+            assembly.optimizer(lambda _: 0.1, 0.0)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

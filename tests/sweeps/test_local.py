@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from resnet_jax.sweeps import local, records
-from resnet_jax.sweeps.local import Job, share_cores
+from resnet_jax.sweeps.jobs import Job
+from resnet_jax.sweeps.local import share_cores
 
 
 @pytest.mark.parametrize(
@@ -25,10 +26,10 @@ def test_processes_share_the_cores(cores, at_once, shares):
 
 def run(tmp_path, monkeypatch, programs: list[str], at_once: int) -> list[set[Path]]:
     """Runs Python programs as jobs; returns which folders were under way at each tick."""
-    monkeypatch.setattr(local, "command", lambda job: [sys.executable, "-c", job.config])
+    monkeypatch.setattr(local, "command", lambda job: [sys.executable, "-c", job.configs[0]])
     monkeypatch.setattr(local.time, "sleep", lambda _, sleep=local.time.sleep: sleep(0.05))
     ticks: list[set[Path]] = []
-    jobs = [Job(program, tmp_path / str(number)) for number, program in enumerate(programs)]
+    jobs = [Job((program,), (tmp_path / str(number),)) for number, program in enumerate(programs)]
     local.run(jobs, at_once, ticks.append)
     return ticks
 
@@ -52,7 +53,7 @@ def test_no_more_run_at_once_than_asked(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_sweep_stops_its_processes(tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "command", lambda job: [sys.executable, "-c", job.config])
+    monkeypatch.setattr(local, "command", lambda job: [sys.executable, "-c", job.configs[0]])
 
     def tick(running):
         if running:
@@ -60,6 +61,6 @@ def test_an_interrupted_sweep_stops_its_processes(tmp_path, monkeypatch):
 
     program = "import time; time.sleep(60)"
     with pytest.raises(KeyboardInterrupt):
-        local.run([Job(program, tmp_path / "a")], 1, tick)
+        local.run([Job((program,), (tmp_path / "a",))], 1, tick)
     # It was asked to stop, which is no failure.
     assert records.read(tmp_path / "a") is None

@@ -6,27 +6,27 @@ import time
 
 import pytest
 
-from resnet_jax.sweeps import local, records, slurm
-from resnet_jax.sweeps.local import Job
+from resnet_jax.sweeps import jobs, records, slurm
+from resnet_jax.sweeps.jobs import Job
 from resnet_jax.tables import UserError
 
 submitit = pytest.importorskip("submitit")
 
 
 def test_jobs_run_and_failures_are_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "command", lambda job: [sys.executable, "-c", job.config])
+    monkeypatch.setattr(jobs, "command", lambda job: [sys.executable, "-c", job.configs[0]])
     monkeypatch.setattr(slurm.time, "sleep", lambda _, sleep=time.sleep: sleep(0.1))
-    jobs = [
-        Job("print('fine')", tmp_path / "fine"),
-        Job("import sys; sys.exit('error: no data')", tmp_path / "fails"),
+    waiting = [
+        Job(("print('fine')",), (tmp_path / "fine",)),
+        Job(("import sys; sys.exit('error: no data')",), (tmp_path / "fails",)),
     ]
     ticks = []
-    slurm.run(jobs, 2, ticks.append, folder=tmp_path / "slurm",
+    slurm.run(waiting, 2, ticks.append, folder=tmp_path / "slurm",
               parameters={"timeout_min": 5}, cluster="local")  # fmt: skip
     assert (tmp_path / "fine" / "log.txt").read_text() == "fine\n"
     assert records.read(tmp_path / "fine") is None
     assert records.read(tmp_path / "fails")["record"]["reason"] == "no data"
-    assert set().union(*ticks) <= {job.workdir for job in jobs} and ticks[-1] == set()
+    assert set().union(*ticks) <= {tmp_path / "fine", tmp_path / "fails"} and ticks[-1] == set()
 
 
 def test_a_preempted_run_saves_and_is_queued_again(tmp_path):
@@ -37,7 +37,7 @@ def test_a_preempted_run_saves_and_is_queued_again(tmp_path):
         "print('ready', flush=True)\n"
         "time.sleep(60)"
     )
-    execution = slurm.Execution([sys.executable, "-c", program], tmp_path)
+    execution = slurm.Execution(Job((program,), (tmp_path,)), [sys.executable, "-c", program])
     thread = threading.Thread(target=execution)
     thread.start()
     log = tmp_path / "log.txt"
@@ -63,4 +63,4 @@ def test_parameters_of_the_command_line():
 def test_without_slurm_one_sentence_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="submitit can't submit"):
-        slurm.run([Job("x", tmp_path)], 1, lambda _: None, folder=tmp_path, parameters={})
+        slurm.run([Job(("x",), (tmp_path,))], 1, lambda _: None, folder=tmp_path, parameters={})

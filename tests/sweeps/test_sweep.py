@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -89,6 +90,34 @@ def test_a_sweep_killed_in_the_middle_goes_on_where_it_was(tmp_path):
     assert table(killed) == table(undisturbed)
     pages = [(folder / "results" / "smoke.md").read_text() for folder in (killed, undisturbed)]
     assert pages[0] == pages[1]
+
+
+@pytest.mark.slow
+def test_members_of_one_program_give_the_table_of_single_runs(tmp_path):
+    """Also after a kill that leaves them at different steps."""
+    rows = "Row('first', ''), Row('second', 'optim.rate=0.02'), Row('fails', 'optim.rate=1e30')"
+    single = write_experiment(tmp_path / "single", rows, LONG)
+    run("sweep", *flags(tmp_path / "a", single), "--seeds=2", "--jobs=2")
+
+    together = write_experiment(tmp_path / "together", rows, LONG)
+    given = (*flags(tmp_path / "b", together), "--seeds=2", "--vectorize=members")
+    process = subprocess.Popen(
+        command("sweep", *given), cwd=ROOT, env=environment(), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    runs = tmp_path / "b" / "runs"
+    deadline = time.monotonic() + 300
+    while lines(runs) < 4 * 100 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(runs.glob("*/result.json"))
+    several = [path for path in runs.glob("*/checkpoints") if len(list(path.glob("[0-9]*"))) > 1]
+    newest = max(several[0].glob("[0-9]*"), key=lambda path: int(path.name))
+    shutil.rmtree(newest)
+    result = run("sweep", *given)
+    assert (result["done"], result["diverged"]) == (4, 2)
+    assert table(together) == table(single)
 
 
 def lines(runs: Path) -> int:
