@@ -1,6 +1,5 @@
 """Runs an experiment: python -m resnet_jax.sweep experiments/shortcut --scale=small --jobs=2."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from resnet_jax.command import launch
 _SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.")
 _SEEDS = flags.DEFINE_integer("seeds", None, "Runs of every row, instead of the experiment's.")
 _JOBS = flags.DEFINE_integer(
-    "jobs", None, "Runs at a time, which share the cores; by default 1, at smoke scale one a core."
+    "jobs", None, "Processes at a time; by default 1, at smoke scale one a core, on Slurm 100."
 )
 _RUNS = flags.DEFINE_string("runs", "runs/sweeps", "Folder of the runs, one folder each.")
 _LAUNCHER = flags.DEFINE_enum("launcher", "local", ["local", "slurm"], "Where the runs run.")
@@ -41,7 +40,7 @@ def main(folder: str) -> dict[str, Any]:
     if any(given is not None and given < 1 for given in (_JOBS.value, _SEEDS.value)):
         raise UserError("--jobs and --seeds must be at least 1")
     chosen, scale = experiment.load(Path(folder)), _SCALE.value
-    at_once = _JOBS.value or (os.cpu_count() or 1 if scale == "smoke" else 1)
+    at_once = _JOBS.value or jobs.at_once(_LAUNCHER.value, scale)
     experiment.rows(chosen, scale)  # a scale that there is not
     tasks = experiment.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
     results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"

@@ -1,6 +1,7 @@
 """The processes of a sweep, and what becomes of those that fail."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterable
@@ -45,6 +46,14 @@ def command(job: Job) -> list[str]:
     for config, workdir in zip(job.configs, job.workdirs, strict=True):
         found += [f"--config={config}", f"--workdir={workdir}"]
     return found
+
+
+def at_once(launcher: str, scale: str) -> int:
+    """Returns how many processes run at a time where the user does not say."""
+    if launcher == "slurm":
+        return 100
+    # A smoke run mostly waits for one core to compile.
+    return (os.cpu_count() or 1) if scale == "smoke" else 1
 
 
 def jobs(tasks: Iterable[Task], store: Store, together: tuple[str, ...]) -> list[Job]:

@@ -1,5 +1,6 @@
 """Experiments as folders, and runs named by what they compute."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,16 @@ def test_every_scale_of_every_experiment_builds_its_networks(folder):
             assembly.optimizer(lambda _: 0.1, 0.0)
 
 
+def test_the_experiment_that_the_readme_shows_is_whole(tmp_path):
+    shown = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown and len(shown[1].splitlines()) < 40
+    (tmp_path / "sweep.py").write_text(shown[1])
+    tasks = experiment.tasks(experiment.load(tmp_path), "small", 3)
+    assert [task.row.name for task in tasks[:2]] == ["strided projection", "pooled projection"]
+    assert len({task.address for task in tasks}) == 6
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_an_experiment_is_one_short_file(folder):
-    assert len((folder / "sweep.py").read_text().splitlines()) <= 40
+    assert len((folder / "sweep.py").read_text().splitlines()) < 40
+    assert (folder / "README.md").is_file()
