@@ -12,13 +12,11 @@ from resnet_jax.sweeps import records
 from resnet_jax.sweeps.experiment import Task
 from resnet_jax.sweeps.records import Store
 
-# What members of one program may differ in.
-MEMBER_KEYS = ("seed", "optim.rate", "optim.weight_decay")
-# By what --vectorize says: the keys whose values one program may hold together.
+# By what --vectorize says: the keys that runs of one program may differ in.
 VECTORIZE: dict[str, tuple[str, ...]] = {
     "none": (),
     "seeds": ("seed",),
-    "members": MEMBER_KEYS,
+    "members": ("seed", "optim.rate", "optim.weight_decay"),
 }
 
 

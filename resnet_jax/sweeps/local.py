@@ -19,7 +19,7 @@ def run(waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None])
     Raises:
       KeyboardInterrupt: Ctrl-C or SIGTERM, after every process has saved and stopped.
     """
-    shares = share_cores(sorted(os.sched_getaffinity(0)), at_once)
+    shares = share_cores(_cores(), at_once)
     queue, running = list(waiting), dict[int, tuple[Job, subprocess.Popen]]()
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -43,14 +43,18 @@ def run(waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None])
         tick(set())
 
 
+def _cores() -> list[int]:
+    """The cores that this process may use; none where the system does not say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
 def share_cores(cores: list[int], at_once: int) -> list[list[int]]:
     """Splits the cores evenly; where there are fewer cores than processes, each has one.
 
-    For the narrow networks of small experiments two processes on a core each get more done than
-    two that run over both, since one waits for the other at every small operation.
+    Each process then starts as many threads as it has cores, and none waits for another's.
     """
-    if at_once == 1:
-        return [cores]
+    if at_once == 1 or not cores:
+        return [cores] * at_once
     size = max(1, len(cores) // at_once)
     return [[cores[(slot * size + i) % len(cores)] for i in range(size)] for slot in range(at_once)]
 
@@ -58,7 +62,7 @@ def share_cores(cores: list[int], at_once: int) -> list[list[int]]:
 def _start(job: Job, cores: list[int]) -> subprocess.Popen:
     with job.log.open("a") as log:
         return subprocess.Popen(
-            [*command(job), f"--cores={','.join(map(str, cores))}"],
+            [*command(job), *([f"--cores={','.join(map(str, cores))}"] if cores else [])],
             stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
 

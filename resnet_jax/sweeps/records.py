@@ -122,19 +122,23 @@ class Store:
         if content is None and task.address in self._kept["runs"]:
             kept = self._kept["runs"][task.address]
             content = {"defaults": self._kept["defaults"], "record": kept["record"]}
-        if content is None or not self._same_defaults(task, content["defaults"]):
+        if content is None or not self._still_holds(task.changes, content["defaults"]):
             return None
         return Record(**content["record"])
 
-    def _same_defaults(self, task: Task, then: dict[str, Any]) -> bool:
+    def _still_holds(self, changes: dict[str, Any], then: dict[str, Any]) -> bool:
+        """Whether no key that the run leaves alone has another default now."""
         return all(
-            key in task.changes or self._defaults.get(key, value) == value
-            for key, value in then.items()
+            key in changes or self._defaults.get(key, value) == value for key, value in then.items()
         )
 
     def keep(self, tasks: list[Task]) -> None:
         """Copies the records of these runs to where they can be committed."""
-        runs = dict(self._kept["runs"])
+        runs = {
+            address: run
+            for address, run in self._kept["runs"].items()
+            if self._still_holds(run["changes"], self._kept["defaults"])
+        }
         for task in tasks:
             if (record := self.find(task)) is not None:
                 runs[task.address] = {"changes": task.changes, "record": record._asdict()}
@@ -160,5 +164,9 @@ def read(workdir: Path) -> dict[str, Any] | None:
 
 def is_over(workdir: Path) -> bool:
     """Whether the run in the folder has an outcome that a rerun would repeat."""
-    content = read(workdir)
-    return content is not None and Record(**content["record"]).final
+    content, now = read(workdir), defaults()
+    return (
+        content is not None
+        and Record(**content["record"]).final
+        and all(now.get(key, value) == value for key, value in content["defaults"].items())
+    )

@@ -5,8 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
+from sweeps.folders import write_experiment
 
-from resnet_jax.sweeps import local, records
+from resnet_jax.sweeps import experiment, jobs, local, records
 from resnet_jax.sweeps.jobs import Job
 from resnet_jax.sweeps.local import share_cores
 
@@ -19,6 +20,7 @@ from resnet_jax.sweeps.local import share_cores
         ([2, 3, 5, 7], 2, [[2, 3], [5, 7]]),
         ([0, 1], 3, [[0], [1], [0]]),
         ([0, 1, 2], 2, [[0], [1]]),
+        ([], 2, [[], []]),
     ],
 )
 def test_processes_share_the_cores(cores, at_once, shares):
@@ -67,3 +69,20 @@ def test_an_interrupted_sweep_stops_its_processes(tmp_path, monkeypatch):
     assert time.monotonic() - start < 30
     # It was asked to stop, which is no failure.
     assert records.read(tmp_path / "a") is None
+
+
+def test_runs_of_one_program_are_grouped_by_what_they_differ_in(tmp_path):
+    rows = "Row('a', ''), Row('b', 'optim.rate=0.5'), Row('c', 'depth=14')"
+    folder = write_experiment(tmp_path / "experiment", rows)
+    tasks = experiment.tasks(experiment.load(folder), "smoke", 2)
+    store = records.Store(tmp_path / "runs", tmp_path / "smoke.json")
+
+    def sizes(vectorize):
+        return [len(job.configs) for job in jobs.jobs(tasks, store, jobs.VECTORIZE[vectorize])]
+
+    assert sizes("none") == [1] * 6
+    assert sizes("seeds") == [2, 2, 2]
+    assert sizes("members") == [4, 2]
+    job = jobs.jobs(tasks, store, ("seed",))[0]
+    assert [config.rpartition(",")[2] for config in job.configs] == ["seed=0", "seed=1"]
+    assert job.workdirs == (store.workdir(tasks[0]), store.workdir(tasks[3]))

@@ -82,6 +82,12 @@ def test_a_record_does_not_outlive_a_default_that_it_was_made_with(tmp_path, tas
         return in_file
 
     assert find(**{"optim.momentum": 0.5}) is None
+    assert not records.is_over(store.workdir(task))
+    # Nor is it kept as if it were of the new default.
+    other = records.Store(tmp_path / "none", kept)
+    other.keep([task])
+    assert records.Store(tmp_path / "none", kept).find(task) is None
+    store.keep([task])
     # The run sets this key itself, and that one is new.
     assert "optim.rate" in task.changes
     assert find(**{"optim.rate": 7.0, "model.later": 1}) is not None
