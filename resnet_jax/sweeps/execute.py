@@ -36,9 +36,10 @@ def execute(text: str, workdir: Path) -> dict[str, Any]:
             result = run.train(config, workdir)
         except Diverged as error:
             status, reason, result = "diverged", str(error).partition(":")[0], {}
-        if "stopped" not in result:
-            record = records.of_run(workdir, Assembly(config).batch_size, status, reason)
-            records.put(workdir, record)
+        if "stopped" in result:
+            return result
+        record = records.of_run(workdir, Assembly(config).batch_size, status, reason)
+        records.put(workdir, record)
     return {**result, "status": status, "workdir": str(workdir)}
 
 

@@ -70,7 +70,7 @@ def test_a_sweep_killed_in_the_middle_goes_on_where_it_was(tmp_path):
     run("sweep", *flags(tmp_path / "a", undisturbed), "--seeds=1")
 
     killed = write_experiment(tmp_path / "killed", rows, LONG)
-    given = (*flags(tmp_path / "b", killed), "--seeds=1")
+    given = (*flags(tmp_path / "b", killed), "--seeds=1", "--jobs=1")
     process = subprocess.Popen(
         command("sweep", *given), cwd=ROOT, env=environment(), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
