@@ -67,7 +67,7 @@ def test_a_sweep_records_failures_and_repeats_only_those(tmp_path):
 def test_a_sweep_killed_in_the_middle_goes_on_where_it_was(tmp_path):
     rows = "Row('first', ''), Row('second', 'optim.rate=0.02')"
     undisturbed = write_experiment(tmp_path / "undisturbed", rows, LONG)
-    run("sweep", *flags(tmp_path / "a", undisturbed), "--seeds=1")
+    run("sweep", *flags(tmp_path / "a", undisturbed), "--seeds=1", "--jobs=1")
 
     killed = write_experiment(tmp_path / "killed", rows, LONG)
     given = (*flags(tmp_path / "b", killed), "--seeds=1", "--jobs=1")
