@@ -43,6 +43,7 @@ def get_config() -> ConfigDict:
     model.shortcut_dropout = placeholder(float)  # rate, of shortcut dropout
     model.kernel_init = "he_fan_out"  # he_fan_out, he_fan_in, pytorch
     model.zero_init_branch = False  # blocks start as their shortcut
+    model.branch_gain = placeholder(float)  # start of a learned factor of each branch; None: none
     model.dropout = 0.0  # rate, before every convolution of a branch but its first
     model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth
     model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: not on CPU

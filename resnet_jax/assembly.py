@@ -2,6 +2,7 @@
 
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,7 @@ from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.evaluation import Evaluator, Recalibration
 from resnet_jax.training.loop import Run
-from resnet_jax.training.optim import OPTIMIZERS, optimizer, scaled
+from resnet_jax.training.optim import OPTIMIZERS, Numbers, optimizer, scaled
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.schedules import SHAPES, schedule
 from resnet_jax.training.state import TrainState
@@ -145,6 +146,7 @@ class Assembly:
             },
             kernel_init=model.kernel_init,
             zero_init_branch=model.zero_init_branch,
+            branch_gain=model.branch_gain,
             dropout=model.dropout,
             survival=model.survival,
             scan_blocks=not self._on_cpu if model.scan_blocks is None else model.scan_blocks,
@@ -190,8 +192,11 @@ class Assembly:
         return self._config.seed
 
     @cached_property
-    def learning_rate(self) -> optax.Schedule:
-        config, rate = self._config.schedule, self._config.optim.rate
+    def numbers(self) -> Numbers:
+        return Numbers(self._config.optim.rate, self._config.optim.weight_decay)
+
+    def learning_rate(self, peak: Any) -> optax.Schedule:
+        config = self._config.schedule
         options = {
             "decay_at": config.decay_at,
             "decay_factor": config.decay_factor,
@@ -202,14 +207,14 @@ class Assembly:
         }
         return schedule(
             configure(SHAPES, config.name, "schedule", options),
-            peak=rate,
+            peak=peak,
             steps=self.steps,
             warmup_steps=self._in_steps(config.warmup_epochs),
             warmup=config.warmup,
             warmup_start=config.warmup_start,
         )
 
-    def optimizer(self, learning_rate: optax.Schedule) -> optax.GradientTransformation:
+    def optimizer(self, rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
         config = self._config.optim
         options = {
             "momentum": config.momentum,
@@ -220,8 +225,8 @@ class Assembly:
         }
         chosen = optimizer(
             configure(OPTIMIZERS, config.name, "optimizer", options),
-            learning_rate=learning_rate,
-            weight_decay=config.weight_decay,
+            learning_rate=rate,
+            weight_decay=weight_decay,
             decay_rule=config.decay_rule,
             clip_norm=config.clip_norm,
         )
@@ -230,14 +235,15 @@ class Assembly:
         shares = rate_shares(stages, self._frozen_parts, decay)
         return scaled(chosen, lambda path: shares[part_of(path, stages)])
 
-    @cached_property
-    def train_step(self) -> TrainStep:
+    def train_step(self, numbers: Numbers) -> TrainStep:
+        """The step of this run, with these numbers in place of its own."""
         train = self._config.train
         parallel.check_batch(self.batch_size, train.accumulate, self.mesh.size)
+        rate = self.learning_rate(numbers.rate)
         return TrainStep(
             apply=self.model.apply,
-            optimizer=self.optimizer(self.learning_rate),
-            learning_rate=self.learning_rate,
+            optimizer=self.optimizer(rate, numbers.weight_decay),
+            learning_rate=rate,
             label_smoothing=train.label_smoothing,
             ema_decay=self._ema_decay,
             accumulate=train.accumulate,
@@ -292,8 +298,8 @@ class Assembly:
         if not self.model.scan_blocks:
             variables = unstack_blocks(variables)
         variables = replaced(variables, pretrained or {})
-        # The structure of the optimizer's state does not depend on what the rate is.
-        optimizer = self.optimizer(optax.constant_schedule(0.0))
+        # The structure of the optimizer's state does not depend on its numbers.
+        optimizer = self.optimizer(optax.constant_schedule(0.0), 0.0)
         return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
 
     def evaluate(self, state: TrainState) -> dict[str, float | int]:
@@ -335,7 +341,7 @@ class Assembly:
             mesh=self.mesh,
             data=self.train_data,
             create_state=self.create_state,
-            train_step=self.train_step,
+            train_step=self.train_step(self.numbers),
             evaluate=self.evaluate,
             seed=self._seed,
             batch_size=self.batch_size,

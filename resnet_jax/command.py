@@ -2,11 +2,9 @@
 
 import json
 import logging as python_logging
-import runpy
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
@@ -16,25 +14,27 @@ from resnet_jax.tables import UserError
 
 
 def launch(
-    verb: Callable[..., dict[str, Any]], files: Sequence[str] = (), needs_config: bool = True
+    verb: Callable[..., dict[str, Any]], operands: Sequence[str] = (), needs_config: bool = True
 ) -> None:
     """Parses the flags, runs the verb and prints what it returns as the last line of output.
 
     A UserError ends the program with status 2 and its sentence on standard error.
 
     Args:
-      files: what the arguments that are no flags are called; the verb is called with them.
+      operands: what the arguments that are no flags are called; the verb is called with them.
       needs_config: a verb that has a --config can't do without.
     """
 
     def main(arguments: list[str]) -> None:
         given = arguments[1:]
-        if len(given) > len(files):
+        if len(given) > len(operands):
             raise UserError(
-                f"unexpected argument '{given[len(files)]}': flags are written --NAME=VALUE"
+                f"unexpected argument '{given[len(operands)]}': flags are written --NAME=VALUE"
             )
-        if len(given) < len(files):
-            raise UserError(f"give the arguments {' '.join(files)}: {files[len(given)]} is missing")
+        if len(given) < len(operands):
+            raise UserError(
+                f"give the arguments {' '.join(operands)}: {operands[len(given)]} is missing"
+            )
         _prepare()
         print(json.dumps(verb(*given)), flush=True)
 
@@ -77,7 +77,7 @@ def flag_values(arguments: Sequence[str]) -> dict[str, str]:
 
 def _check_configuration(arguments: list[str], needs_config: bool) -> None:
     """Reports what is wrong with --config=FILE and its overrides better than their parser does."""
-    from resnet_jax.configuration import check_key
+    from resnet_jax.configuration import check_key, read
 
     values = flag_values(arguments)
     if "config" not in flags.FLAGS or any(name.startswith("help") for name in values):
@@ -86,13 +86,7 @@ def _check_configuration(arguments: list[str], needs_config: bool) -> None:
         if not needs_config:
             return
         raise UserError("no configuration: give --config=FILE, for example configs/cifar10.py")
-    path, _, text = values["config"].partition(":")
-    if not Path(path).is_file():
-        raise UserError(
-            f"there is no configuration file {path}: give --config one of those in configs/"
-        )
-    get_config = runpy.run_path(path)["get_config"]
-    config = get_config(text) if text else get_config()
+    config = read(values["config"])
     for name in values:
         if name.startswith("config."):
             check_key(config, name.removeprefix("config."))

@@ -4,6 +4,7 @@ import ast
 import json
 import os
 import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,21 @@ OPTIONS_OF_ROWS = (
 
 # What a published network says of each stage gives way to a choice that is made after it.
 REPLACES = {"model.depth": "model.stage_depths", "model.branch": "model.stage_branches"}
+
+
+def read(text: str) -> ConfigDict:
+    """Returns the configuration of FILE or of FILE:depth=110,shortcut=C.
+
+    Raises:
+      UserError: there is no such file, or what `override` raises.
+    """
+    path, _, changes = text.partition(":")
+    if not Path(path).is_file():
+        raise UserError(
+            f"there is no configuration file {path}: give --config one of those in configs/"
+        )
+    get_config = runpy.run_path(path)["get_config"]
+    return get_config(changes) if changes else get_config()
 
 
 def override(config: ConfigDict, text: str) -> ConfigDict:
@@ -138,6 +154,12 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
+
+
+def facts(config: ConfigDict) -> dict[str, Any]:
+    """Returns every key that changes what a run computes, as flat JSON values."""
+    flat = flatten(json.loads(config.to_json()))
+    return {key: flat[key] for key in sorted(flat) if not key.startswith(FREE_KEYS)}
 
 
 def load(workdir: Path) -> ConfigDict:

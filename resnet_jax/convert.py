@@ -59,4 +59,4 @@ def _from_run(workdir: Path) -> tuple[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    launch(main, files=("IN", "OUT"))
+    launch(main, operands=("IN", "OUT"))

@@ -42,4 +42,4 @@ def main(target: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    launch(main, files=("OUT",), needs_config=False)
+    launch(main, operands=("OUT",), needs_config=False)

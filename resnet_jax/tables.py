@@ -18,6 +18,10 @@ class UserError(ValueError):
     """A mistake that the user can mend: one sentence, shown without a traceback."""
 
 
+class Diverged(UserError):
+    """A loss or a gradient is no longer finite, which a rerun would repeat."""
+
+
 def nearest(name: object, valid: Iterable[str]) -> str:
     """Returns " (did you mean 'X'?)" for the valid name closest to `name`, or ''."""
     found = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.5)

@@ -59,7 +59,7 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     )  # fmt: skip
     picks = run.data.train_picks(run.seed, 3, run.batch_size)
     stacked = jax.tree.map(lambda leaf: np.stack([leaf] * run.steps_per_call), picks)
-    step = jax.make_jaxpr(dispatch._steps)(state, run.data.arrays, stacked)
+    step = jax.make_jaxpr(dispatch._steps)(state, run.data.arrays, stacked, dispatch._key_data)
     evaluator = assembly._evaluator
     eval_picks = list(evaluator._data.eval_picks(evaluator._batch_size, 1))
     plan = (run.seed, run.steps, run.steps_per_call, run.report_every, run.evaluate_every,
@@ -118,6 +118,7 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "model.shortcut_dropout": (0.25, {"model.shortcut": "dropout"}),
     "model.kernel_init": ("pytorch", {}),
     "model.zero_init_branch": (True, {}),
+    "model.branch_gain": (0.0, {}),
     "model.dropout": (0.1, {}),
     "model.survival": (0.5, {}),
     "model.scan_blocks": (True, {"model.stage_depths": (1, 3)}),
@@ -247,7 +248,7 @@ def test_what_the_platform_decides(platform, on_cpu):
     assembly = Assembly(tiny(), platform=platform)
     assert assembly.model.scan_blocks != on_cpu
     assert assembly.model.joint_norm != on_cpu
-    assert assembly.train_step.unroll == on_cpu
+    assert assembly.train_step(assembly.numbers).unroll == on_cpu
     assert assembly.run().steps_per_call == (1 if on_cpu else 16)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "resnet_jax"
-VERBS = ("main", "evaluate", "summary", "convert", "export")
+VERBS = ("main", "evaluate", "summary", "sweep", "convert", "export")
 # What each room may import of the others.
 ALLOWED = {
     "models": {"models", "tables"},
@@ -15,7 +15,9 @@ ALLOWED = {
     "weights": {"weights", "models", "tables"},
     "reporting": {"reporting", "tables"},
     "analysis": {"analysis", "models", "data", "training", "tables"},
-}
+    "sweeps": {"sweeps", "analysis", "models", "data", "training", "reporting", "tables",
+               "assembly", "configuration", "run", "command"},
+}  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:

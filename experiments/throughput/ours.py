@@ -126,7 +126,9 @@ def loop(work: Work) -> None:
 
 def train_step(work: Work) -> Training:
     parts = assembly(work)
-    return Training(parts.train_step, parts.create_state(), example(work), jax.random.key(0))
+    return Training(
+        parts.train_step(parts.numbers), parts.create_state(), example(work), jax.random.key(0)
+    )
 
 
 def inference(work: Work) -> Output:
@@ -152,7 +154,9 @@ def measurement(work: Work):
     if work.kind == "compile":
         parts = assembly(work)
         state = jax.eval_shape(parts.initial_state, jax.random.key(0))
-        return partial(compiling, parts.train_step, state, example(work), jax.random.key(0))
+        return partial(
+            compiling, parts.train_step(parts.numbers), state, example(work), jax.random.key(0)
+        )
     step = {"train": train_step, "inference": inference, "input": batches}[work.kind](work)
     step()
     step.finish()

@@ -9,10 +9,11 @@ import numpy as np
 
 from resnet_jax.models.activating_norms import ACTIVATING
 from resnet_jax.models.attention import ChannelConvolution
+from resnet_jax.models.layers import Gain
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.resnet import ResNet
 
-COUNTED = (nn.Conv, nn.Dense, ChannelConvolution, BatchNorm, nn.GroupNorm, *ACTIVATING)
+COUNTED = (nn.Conv, nn.Dense, ChannelConvolution, BatchNorm, nn.GroupNorm, Gain, *ACTIVATING)
 
 
 class Layer(NamedTuple):

@@ -29,6 +29,22 @@ class NormFactory(Protocol):
     def __call__(self, **options: Any) -> Any: ...
 
 
+class Gain(nn.Module):
+    """One learned factor of the whole input.
+
+    From 0 it is SkipInit (De & Smith, arXiv 2002.10444, section 4) and ReZero (Bachlechner et al.,
+    arXiv 2003.04887, equation 1).
+    """
+
+    initial: float
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        gain = self.param("gain", nn.initializers.constant(self.initial), (), self.param_dtype)
+        return gain.astype(x.dtype) * x
+
+
 class Layers(NamedTuple):
     """How this network makes a convolution, a norm, an activation and a dropout.
 
@@ -97,6 +113,9 @@ class Layers(NamedTuple):
         if self.weight_epsilon is not None:
             kernel = standardise(kernel, self.weight_epsilon)
         return norm(y, Product(x[:, ::down, ::right].astype(self.dtype), kernel[0, 0]))
+
+    def gain(self, initial: float, **options: Any) -> Gain:
+        return Gain(initial, param_dtype=self.param_dtype, **options)
 
     def activation(self, x: Array) -> Array:
         return nn.relu(x)

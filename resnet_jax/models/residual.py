@@ -90,6 +90,7 @@ class ResidualBlock(nn.Module):
         stage-opening block share ('Identity Mappings', appendix; fb.resnet.torch).
       zero_init_branch: F starts as zero, so that the block starts as its shortcut; in a branch that
         repeats this holds for each of the inner blocks.
+      branch_gain: F is multiplied by a learned factor that starts so; None: it is not.
       dropout: rate before every convolution of the branch but the first (Wide ResNet, section 2.4).
       stochastic_depth: drop F of an example with probability 1 - survival.
       attention: a row of ATTENTIONS, options set; weights the channels of F before the addition.
@@ -104,6 +105,7 @@ class ResidualBlock(nn.Module):
     stride: int = 1
     activated: bool = False
     zero_init_branch: bool = False
+    branch_gain: float | None = None
     dropout: float = 0.0
     stochastic_depth: bool = False
     attention: Callable[..., Any] = no_attention
@@ -114,6 +116,8 @@ class ResidualBlock(nn.Module):
         features = self.width * self.branch.expansion
         shortcut, scale = self.shortcut(x, features, self.stride, self.layers)
         y = self._convolutions(x) if self.branch.repeats == 1 else self._inner_blocks(x)
+        if self.branch_gain is not None and self.branch.repeats == 1:
+            y = self.layers.gain(self.branch_gain, name="branch_gain")(y)
         y = scale * y
         if self.stochastic_depth and self.layers.train:
             y = self._drop(y, survival)
@@ -163,6 +167,7 @@ class ResidualBlock(nn.Module):
                 stride=self.stride if number == 1 else 1,
                 activated=self.activated and number == 1,
                 zero_init_branch=self.zero_init_branch,
+                branch_gain=self.branch_gain,
                 dropout=self.dropout,
                 attention=self.attention,
                 antialias=self.antialias,

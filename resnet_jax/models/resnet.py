@@ -99,6 +99,7 @@ class ResNet(nn.Module):
     make_norm: NormFactory | None
     kernel_init: nn.initializers.Initializer = KERNEL_INITS["he_fan_out"]
     zero_init_branch: bool = False
+    branch_gain: float | None = None
     dropout: float = 0.0
     survival: float = 1.0
     scan_blocks: bool = False
@@ -151,6 +152,7 @@ class ResNet(nn.Module):
                     "layers": frozen_layers if number < self.frozen_parts else layers,
                     "width": width,
                     "zero_init_branch": self.zero_init_branch,
+                    "branch_gain": self.branch_gain,
                     "dropout": self.dropout,
                     "stochastic_depth": self.survival < 1,
                     "attention": self.attention,

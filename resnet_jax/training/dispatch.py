@@ -1,6 +1,7 @@
 """Compiles one or several training steps into one call, and sends the call its examples."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -38,6 +39,9 @@ class Dispatch:
         self._seed, self._batch_size, self._mesh = seed, batch_size, mesh
         self._on_compiled = on_compiled
         self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
+        # An argument and not a constant, so that runs of other seeds find the step compiled.
+        key_data = jax.random.key_data(jax.random.key(seed))
+        self._key_data = parallel.place(key_data, parallel.replicated(mesh))
         self._compiled: dict[int, Any] = {}
 
     def __call__(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Tree]:
@@ -51,21 +55,45 @@ class Dispatch:
         if count not in self._compiled:
             self._compiled[count] = self._compile(state, placed)
             self._on_compiled()
-        return self._compiled[count](state, self._arrays, placed)
+        return self._compiled[count](state, self._arrays, placed, self._key_data)
 
     def _compile(self, state: TrainState, picks: Tree) -> Any:
         replicated = parallel.replicated(self._mesh)
         jitted = jax.jit(self._steps, donate_argnums=0, out_shardings=(replicated, replicated))
-        return jitted.lower(state, self._arrays, picks).compile()
+        return jitted.lower(state, self._arrays, picks, self._key_data).compile()
 
-    def _steps(self, state: TrainState, arrays: Tree, picks: Tree) -> tuple[TrainState, Tree]:
-        def one(state: TrainState, picks: Tree) -> tuple[TrainState, Tree]:
-            data_key, network_key = step_keys(self._seed, state.step)
-            batch = self._data.train_batch(arrays, picks, data_key)
-            batch = jax.lax.with_sharding_constraint(batch, parallel.batch_sharded(self._mesh))
-            return self._train_step(state, batch, network_key)
+    def _steps(
+        self, state: TrainState, arrays: Tree, picks: Tree, key_data: jax.Array
+    ) -> tuple[TrainState, Tree]:
+        sharding = parallel.batch_sharded(self._mesh)
+        place = partial(jax.lax.with_sharding_constraint, shardings=sharding)
+        return steps(self._train_step, self._data, state, arrays, picks, key_data, place)
 
-        if len(jax.tree.leaves(picks)[0]) > 1:
-            return jax.lax.scan(one, state, picks)
-        state, report = one(state, jax.tree.map(lambda leaf: leaf[0], picks))
-        return state, jax.tree.map(lambda leaf: leaf[None], report)
+
+def steps(
+    train_step: TrainStep,
+    data: TrainData,
+    state: TrainState,
+    arrays: Tree,
+    picks: Tree,
+    key_data: jax.Array,
+    place: Callable[[Any], Any] = lambda batch: batch,
+) -> tuple[TrainState, Tree]:
+    """One update for each of the stacked picks; returns the new state and the stacked reports.
+
+    Args:
+      arrays: of the data.
+      key_data: of the run's key.
+      place: says where a batch lies.
+    """
+    key = jax.random.wrap_key_data(key_data)
+
+    def one(state: TrainState, picks: Tree) -> tuple[TrainState, Tree]:
+        data_key, network_key = step_keys(key, state.step)
+        batch = place(data.train_batch(arrays, picks, data_key))
+        return train_step(state, batch, network_key)
+
+    if len(jax.tree.leaves(picks)[0]) > 1:
+        return jax.lax.scan(one, state, picks)
+    state, report = one(state, jax.tree.map(lambda leaf: leaf[0], picks))
+    return state, jax.tree.map(lambda leaf: leaf[None], report)

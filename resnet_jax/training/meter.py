@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import jax
 
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Diverged
 
 Metrics = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Meter:
         """Waits for the last pushed steps and checks them.
 
         Raises:
-          UserError: a loss or a gradient is not finite.
+          Diverged: a loss or a gradient is not finite.
         """
         if self._pending is None:
             return
@@ -70,7 +70,7 @@ class Meter:
         """Adds metrics to the line of the last pushed step, which is then written in any case.
 
         Raises:
-          UserError: the evaluation's loss is not finite.
+          Diverged: the evaluation's loss is not finite.
         """
         self.settle()
         step, line = self._records[-1]
@@ -88,10 +88,10 @@ class Meter:
 
 
 def check_finite(step: int, metrics: Metrics) -> None:
-    """Raises UserError where a loss or the gradient is not finite."""
+    """Raises Diverged where a loss or the gradient is not finite."""
     for name in ("train/loss", "train/gradient_norm", "eval/loss"):
         if not math.isfinite(metrics.get(name, 0.0)):
-            raise UserError(
+            raise Diverged(
                 f"{name} became {metrics[name]} at step {step} with learning rate"
                 f" {metrics['lr']:.3g}: lower optim.rate, lengthen schedule.warmup_epochs or set"
                 " optim.clip_norm; the checkpoints before it are kept, and only a changed"

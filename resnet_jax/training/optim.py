@@ -14,6 +14,13 @@ from resnet_jax.tables import UserError, choose
 Params = Any
 
 
+class Numbers(NamedTuple):
+    """What runs of one program may differ in beside their seeds: traced there, floats elsewhere."""
+
+    rate: Any
+    weight_decay: Any
+
+
 class Update(NamedTuple):
     """What every optimizer is handed beside its own options."""
 
@@ -127,7 +134,7 @@ DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
     # Kernels alone: He et al., 'Bag of Tricks', arXiv 1812.01187, section 3.1.
     "kernels": (
         (r"kernel", True),
-        (r"bias|scale", False),
+        (r"bias|scale|gain", False),
         # Of norms that hold their activation: EvoNorm, filter response normalisation.
         (r"slope|threshold", False),
     ),

@@ -28,9 +28,14 @@ class Batch(Protocol):
     def mask(self) -> Bool[Array, "batch"]: ...
 
 
-def step_keys(seed: int, step: Array | int) -> tuple[Array, Array]:
-    """Returns the keys of the data and of the network's random choices in this step."""
-    data_key, network_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), step))
+def step_keys(seed: int | Array, step: Array | int) -> tuple[Array, Array]:
+    """Returns the keys of the data and of the network's random choices in this step.
+
+    Args:
+      seed: of the run, or the key made of it.
+    """
+    key = jax.random.key(seed) if isinstance(seed, int) else seed
+    data_key, network_key = jax.random.split(jax.random.fold_in(key, step))
     return data_key, network_key
 
 

@@ -1,0 +1,133 @@
+"""An experiment: a folder whose sweep.py names the configurations that answer its question.
+
+sweep.py holds
+
+- `TITLE`, the question, and `SOURCE`, where the published figures stand;
+- `BASES`, the configuration that each scale starts from, as --config takes it;
+- `SEEDS`, how many seeds each scale runs if the command does not say;
+- `rows(scale)`, which yields a `Row` for each line of the table, the baseline first.
+"""
+
+import hashlib
+import json
+import runpy
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from resnet_jax import configuration
+from resnet_jax.tables import UserError, choose
+
+
+class Row(NamedTuple):
+    """One line of an experiment's table.
+
+    Attributes:
+      name: in tables and figures.
+      changes: to the scale's configuration, as behind the colon of --config=FILE:depth=56.
+      published: test error in percent, or 'fail', as the paper gives it.
+      against: name of the row to compare with; None is the experiment's first.
+    """
+
+    name: str
+    changes: str
+    published: float | str | None = None
+    against: str | None = None
+
+
+class Experiment(NamedTuple):
+    """What an experiment's sweep.py says; see the module."""
+
+    folder: Path
+    title: str
+    source: str
+    bases: dict[str, str]
+    seeds: dict[str, int]
+    rows: Callable[[str], Iterable[Row]]
+
+
+class Task(NamedTuple):
+    """One run: a row with one seed.
+
+    Attributes:
+      config: as --config takes it.
+      changes: the keys that make it compute something else than the default configuration.
+      address: hash of the changes, and so of everything that the run computes.
+    """
+
+    row: Row
+    seed: int
+    config: str
+    changes: dict[str, Any]
+    address: str
+
+
+def load(folder: Path) -> Experiment:
+    """Reads an experiment's sweep.py.
+
+    Raises:
+      UserError: there is none, or it lacks something.
+    """
+    path = folder / "sweep.py"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no sweep.py: give a folder of experiments/")
+    names = runpy.run_path(str(path))
+    wanted = ("TITLE", "SOURCE", "BASES", "SEEDS", "rows")
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise UserError(f"{path} lacks {', '.join(missing)}: see experiments/shortcut/sweep.py")
+    return Experiment(folder, *(names[name] for name in wanted))
+
+
+def rows(experiment: Experiment, scale: str) -> list[Row]:
+    """Returns the rows of a scale, each with the row that it is compared with.
+
+    Raises:
+      UserError: no such scale, no rows, two of one name, or one that is compared with none of them.
+    """
+    choose(experiment.bases, scale, "scale")
+    found = list(experiment.rows(scale))
+    names = [row.name for row in found]
+    if not names or len(set(names)) < len(names):
+        raise UserError(f"{experiment.folder}/sweep.py must yield rows, each with its own name")
+    found = [row._replace(against=row.against or names[0]) for row in found]
+    for row in found:
+        choose(dict.fromkeys(names), str(row.against), f"row for '{row.name}' to compare with,")
+    return found
+
+
+def tasks(experiment: Experiment, scale: str, seeds: int) -> list[Task]:
+    """Returns the runs of a scale, all rows with seed 0 first: a step compiles once for all seeds.
+
+    Raises:
+      UserError: what `rows` raises, or a row that changes what can't be changed.
+    """
+    default = defaults()
+    base = choose(experiment.bases, scale, "scale")
+    lines, found = rows(experiment, scale), []
+    for seed in range(seeds):
+        for row in lines:
+            config = extend(base, row.changes, f"seed={seed}")
+            facts = configuration.facts(configuration.read(config))
+            changes = {key: facts[key] for key in facts if facts[key] != default.get(key)}
+            found.append(Task(row, seed, config, changes, address(changes)))
+    return found
+
+
+def defaults() -> dict[str, Any]:
+    """Returns every key that changes what a run computes, with its default."""
+    return configuration.facts(configuration.read("configs/default.py"))
+
+
+def extend(config: str, *changes: str) -> str:
+    """'a.py', 'x=1', 'y=2' -> 'a.py:x=1,y=2'."""
+    path, _, old = config.partition(":")
+    return f"{path}:{','.join(filter(None, [old, *changes]))}"
+
+
+def address(changes: dict[str, Any]) -> str:
+    """Names a run by what it computes: equal for equal changes to the default configuration.
+
+    A key that is added with a default which changes nothing leaves every address as it was.
+    """
+    return hashlib.sha256(json.dumps(changes, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,114 @@
+"""The figures of an experiment: errors as bars, training as curves."""
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from resnet_jax.sweeps.records import Record
+from resnet_jax.sweeps.table import Line
+
+# The same input gives the same bytes, so that a committed figure changes only with its numbers.
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "resnet_jax",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+TRAINING, TESTING = "#9db7d5", "#2b5c8a"
+
+
+def errors(table: list[Line], title: str) -> Figure:
+    """Test and training error of each row: the mean, its 95% interval and every seed."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 1.1 + 0.42 * len(table)), layout="constrained")
+        axes = figure.subplots()
+        for place, line in enumerate(table):
+            for figure_name, colour, shift in (
+                ("test_error", TESTING, -0.2),
+                ("train_error", TRAINING, 0.2),
+            ):
+                found = line.summaries[figure_name]
+                if found is None:
+                    continue
+                axes.barh(place + shift, found.mean, 0.38, color=colour)
+                if not math.isnan(found.low):
+                    reach = found.high - found.mean
+                    axes.errorbar(found.mean, place + shift, xerr=reach, color="#333", capsize=2.5,
+                                  linewidth=1)  # fmt: skip
+                values = line.values(figure_name)
+                axes.plot(values, [place + shift] * len(values), ".", color="#111", markersize=4)
+            if line.summaries["test_error"] is None:
+                axes.text(0, place, f"  fail ({line.failures or 'not run'})", va="center")
+        axes.set_yticks(range(len(table)), [line.row.name for line in table])
+        axes.invert_yaxis()
+        axes.set_xlabel("error, %")
+        axes.set_xlim(*_limits(table))
+        axes.set_title(title, loc="left")
+        handles = [Patch(color=TESTING, label="test"),
+                   Patch(color=TRAINING, label="training")]  # fmt: skip
+        figure.legend(handles=handles, loc="outside lower right", ncols=2, frameon=False)
+    return figure
+
+
+def _limits(table: list[Line]) -> tuple[float, float]:
+    """From 0 to the largest mean or seed: a wide interval of few seeds may leave the figure."""
+    largest = [
+        value
+        for line in table
+        for name in ("test_error", "train_error")
+        for value in line.values(name)
+    ]
+    return 0.0, min(100.0, 1.15 * max(largest, default=100.0))
+
+
+def curves(table: list[Line], title: str) -> Figure:
+    """Training loss over the updates, the mean of each row's seeds and their range."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
+        axes = figure.subplots()
+        colours = matplotlib.colormaps["tab20"]
+        for number, line in enumerate(table):
+            together = common(line.records)
+            if together is None:
+                continue
+            steps, losses = together
+            colour = colours((2 * number + number // 10) % 20)
+            axes.plot(steps, losses.mean(axis=0), color=colour, linewidth=1.4, label=line.row.name)
+            axes.fill_between(steps, losses.min(axis=0), losses.max(axis=0), color=colour,
+                              alpha=0.18, linewidth=0)  # fmt: skip
+        axes.set_xlabel("updates")
+        axes.set_ylabel("training loss, nats")
+        axes.set_title(title, loc="left")
+        figure.legend(loc="outside lower center", ncols=2 if len(table) < 7 else 3, frameon=False,
+                      fontsize=8)  # fmt: skip
+    return figure
+
+
+def common(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Steps, and the training loss of each seed at them, as far as every seed came."""
+    found = [np.asarray(record.curve) for record in records if len(record.curve)]
+    if not found:
+        return None
+    length = min(map(len, found))
+    return found[0][:length, 0], np.stack([curve[:length, 2] for curve in found])
+
+
+def as_svg(figure: Figure) -> str:
+    """The figure as SVG text."""
+    out = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as a PNG for pages that show no SVG."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    return out.getvalue()

@@ -1,0 +1,93 @@
+"""The processes of a sweep, and what becomes of those that fail."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from resnet_jax.sweeps import records
+from resnet_jax.sweeps.experiment import Task
+from resnet_jax.sweeps.records import Store
+
+# By what --vectorize says: the keys that runs of one program may differ in.
+VECTORIZE: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "seeds": ("seed",),
+    "members": ("seed", "optim.rate", "optim.weight_decay"),
+}
+
+
+class Job(NamedTuple):
+    """One process.
+
+    Attributes:
+      configs: of its runs, as --config takes them; several are members of one program.
+      workdirs: of its runs.
+    """
+
+    configs: tuple[str, ...]
+    workdirs: tuple[Path, ...]
+
+    @property
+    def log(self) -> Path:
+        """Where the process writes what it prints; its folder is made."""
+        self.workdirs[0].mkdir(parents=True, exist_ok=True)
+        return self.workdirs[0] / "log.txt"
+
+
+def command(job: Job) -> list[str]:
+    """The command line of the process."""
+    found = [sys.executable, "-m", "resnet_jax.sweeps.execute"]
+    for config, workdir in zip(job.configs, job.workdirs, strict=True):
+        found += [f"--config={config}", f"--workdir={workdir}"]
+    return found
+
+
+def at_once(launcher: str, scale: str) -> int:
+    """Returns how many processes run at a time where the user does not say."""
+    if launcher == "slurm":
+        return 100
+    # A smoke run mostly waits for one core to compile.
+    return (os.cpu_count() or 1) if scale == "smoke" else 1
+
+
+def jobs(tasks: Iterable[Task], store: Store, together: tuple[str, ...]) -> list[Job]:
+    """Returns the processes that make these runs.
+
+    Args:
+      together: keys that runs of one process may differ in; with none each run has its own.
+    """
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        rest = {key: value for key, value in task.changes.items() if key not in together}
+        groups.setdefault(json.dumps(rest) if together else task.address, []).append(task)
+    return [
+        Job(
+            tuple(task.config for task in group),
+            tuple(store.workdir(task) for task in group),
+        )
+        for group in groups.values()
+    ]
+
+
+def record_failure(job: Job, returncode: int) -> None:
+    """Records that the process ended without an outcome, unless it was asked to stop."""
+    if returncode == 0:
+        return
+    if returncode < 0:
+        reason = f"killed by {signal.Signals(-returncode).name}"
+    else:
+        lines = job.log.read_text(errors="replace").split("\n")
+        words = [line for line in lines if line.strip()]
+        reason = words[-1].removeprefix("error: ")[:300] if words else f"status {returncode}"
+    record(job, reason)
+
+
+def record(job: Job, reason: str) -> None:
+    """Records the failure of those runs of the process that had not come to their end before."""
+    for workdir in job.workdirs:
+        if not records.is_over(workdir):
+            records.put(workdir, records.Record("failed", reason))

@@ -1,0 +1,172 @@
+"""What is known of a run when it is over, and where that is kept."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from resnet_jax.reporting.metrics_file import read_lines
+from resnet_jax.sweeps.experiment import Task, defaults
+
+# Parts that a run's curve is averaged over.
+PARTS = 40
+
+
+class Record(NamedTuple):
+    """The outcome of a run.
+
+    Attributes:
+      status: 'done'; 'diverged', which a rerun would repeat; or 'failed', which it might not.
+      reason: in words, where the status is not 'done'.
+      test_error: of the last evaluation, percent; test_loss in nats.
+      train_error: mean over the last tenth of the updates, percent, as training saw the images;
+        train_loss likewise, in nats.
+      seconds: spent on training steps, without compiling and evaluating.
+      curve: [step, train error, train loss] over each part of the run.
+      test_curve: [step, test error] at each evaluation.
+    """
+
+    status: str
+    reason: str = ""
+    test_error: float | None = None
+    test_loss: float | None = None
+    train_error: float | None = None
+    train_loss: float | None = None
+    seconds: float = 0.0
+    curve: Sequence[Sequence[float]] = ()
+    test_curve: Sequence[Sequence[float]] = ()
+
+    @property
+    def final(self) -> bool:
+        return self.status != "failed"
+
+
+def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> Record:
+    """Returns the record of a run from its metrics.jsonl."""
+    path = workdir / "metrics.jsonl"
+    lines = read_lines(path) if path.exists() else []
+    record = Record(status, reason, **_progress(lines, batch_size))
+    if status != "done":
+        return record
+    last = lines[-1]["step"]
+    late = [line for line in lines if line["step"] > 0.9 * last]
+    return record._replace(
+        test_error=_percent_wrong(lines[-1]["eval/top1"]),
+        test_loss=lines[-1]["eval/loss"],
+        train_error=_percent_wrong(_mean(late, "train/top1")),
+        train_loss=_mean(late, "train/loss"),
+    )
+
+
+def _progress(lines: list[dict[str, Any]], batch_size: float) -> dict[str, Any]:
+    seconds, curve, before = 0.0, [], 0
+    for line in lines:
+        seconds += (line["step"] - before) * batch_size / line["images_per_second"]
+        before = line["step"]
+    for part in range(PARTS):
+        bounds = part * before / PARTS, (part + 1) * before / PARTS
+        here = [line for line in lines if bounds[0] < line["step"] <= bounds[1]]
+        if here:
+            error, loss = _percent_wrong(_mean(here, "train/top1")), _mean(here, "train/loss")
+            curve.append([here[-1]["step"], round(error, 3), round(loss, 5)])
+    tests = [
+        [line["step"], round(_percent_wrong(line["eval/top1"]), 3)]
+        for line in lines
+        if "eval/top1" in line
+    ]
+    return {"seconds": round(seconds, 1), "curve": curve, "test_curve": tests}
+
+
+def _mean(lines: list[dict[str, Any]], name: str) -> float:
+    return sum(line[name] for line in lines) / len(lines)
+
+
+def _percent_wrong(top1: float) -> float:
+    return 100 * (1 - top1)
+
+
+def write(path: Path, text: str) -> None:
+    """Writes a file so that a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}.tmp")
+    draft.write_text(text)
+    os.replace(draft, path)
+
+
+class Store:
+    """The records of an experiment's runs: those in the runs' folders, then the kept ones.
+
+    Args:
+      runs: folder of the runs, one folder an address.
+      kept: JSON file of a scale's records, small enough to be committed.
+    """
+
+    def __init__(self, runs: Path, kept: Path):
+        self._runs, self._path = runs, kept
+        self._kept: dict[str, Any] = {"defaults": {}, "runs": {}}
+        if kept.exists():
+            self._kept = json.loads(kept.read_text())
+        self._defaults = defaults()
+
+    def workdir(self, task: Task) -> Path:
+        return self._runs / task.address
+
+    def find(self, task: Task) -> Record | None:
+        """Returns what became of the run; None where it has not come to an end.
+
+        An address says which keys differ from their defaults, so a record counts only while the
+        other keys have the defaults that it was made with.
+        """
+        content = read(self.workdir(task))
+        if content is None and task.address in self._kept["runs"]:
+            kept = self._kept["runs"][task.address]
+            content = {"defaults": self._kept["defaults"], "record": kept["record"]}
+        if content is None or not self._still_holds(task.changes, content["defaults"]):
+            return None
+        return Record(**content["record"])
+
+    def _still_holds(self, changes: dict[str, Any], then: dict[str, Any]) -> bool:
+        """Whether no key that the run leaves alone has another default now."""
+        return all(
+            key in changes or self._defaults.get(key, value) == value for key, value in then.items()
+        )
+
+    def keep(self, tasks: list[Task]) -> None:
+        """Copies the records of these runs to where they can be committed."""
+        runs = {
+            address: run
+            for address, run in self._kept["runs"].items()
+            if self._still_holds(run["changes"], self._kept["defaults"])
+        }
+        for task in tasks:
+            if (record := self.find(task)) is not None:
+                runs[task.address] = {"changes": task.changes, "record": record._asdict()}
+        self._kept = {"defaults": self._defaults, "runs": runs}
+        # A line a run, so that a new run is a new line to whoever compares two versions.
+        lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(run)}" for key, run in runs.items())
+        write(
+            self._path, f'{{"defaults": {json.dumps(self._defaults)},\n"runs": {{\n{lines}\n}}}}\n'
+        )
+
+
+def put(workdir: Path, record: Record) -> None:
+    """Keeps the record of the run in its folder."""
+    content = {"defaults": defaults(), "record": record._asdict()}
+    write(workdir / "result.json", json.dumps(content) + "\n")
+
+
+def read(workdir: Path) -> dict[str, Any] | None:
+    """Returns what `put` has written."""
+    path = workdir / "result.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def is_over(workdir: Path) -> bool:
+    """Whether the run in the folder has an outcome that a rerun would repeat."""
+    content, now = read(workdir), defaults()
+    return (
+        content is not None
+        and Record(**content["record"]).final
+        and all(now.get(key, value) == value for key, value in content["defaults"].items())
+    )

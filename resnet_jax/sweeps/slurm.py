@@ -1,0 +1,100 @@
+"""Runs of a sweep as an array of Slurm jobs, through submitit."""
+
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from resnet_jax.sweeps import jobs
+from resnet_jax.sweeps.jobs import Job
+from resnet_jax.tables import UserError
+
+
+class Execution:
+    """What a job does; submitit requeues it where it is preempted or its time is over.
+
+    Args:
+      command: of the process.
+    """
+
+    def __init__(self, job: Job, command: list[str]):
+        self._job, self._command = job, command
+        self._process: subprocess.Popen | None = None
+
+    def __call__(self) -> None:
+        """Runs the process to its end, and records a failure."""
+        with self._job.log.open("a") as log:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+            jobs.record_failure(self._job, self._process.wait())
+
+    def checkpoint(self) -> Any:
+        """Called before the job is taken from its machine: the run saves, and is queued again."""
+        from submitit.helpers import DelayedSubmission
+
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait()
+        return DelayedSubmission(Execution(self._job, self._command))
+
+
+def parameters(items: Sequence[str]) -> dict[str, Any]:
+    """['timeout_min=600', 'slurm_partition=gpu'] -> {"timeout_min": 600, ...}."""
+    found = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise UserError(f"'{item}' of --slurm is not KEY=VALUE: write timeout_min=600")
+        found[key] = int(value) if value.isdigit() else value
+    return found
+
+
+def run(
+    waiting: Sequence[Job],
+    at_once: int,
+    tick: Callable[[set[Path]], None],
+    *,
+    folder: Path,
+    parameters: dict[str, Any],
+    cluster: str = "slurm",
+) -> None:
+    """Submits every job, `at_once` at a time, and returns when all have ended.
+
+    Args:
+      tick: called every few seconds with the folders of the runs under way.
+      folder: of submitit's own files.
+      parameters: of submitit's AutoExecutor, for example {"slurm_partition": "gpu"}.
+      cluster: as submitit calls it.
+
+    Raises:
+      UserError: submitit is not installed, there is no Slurm, or it knows no such parameter.
+    """
+    try:
+        import submitit
+    except ImportError:
+        raise UserError(
+            "--launcher=slurm needs the submitit package: pip install submitit, or choose"
+            " --launcher=local"
+        ) from None
+    try:
+        executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        executor.update_parameters(**{"slurm_array_parallelism": at_once, **parameters})
+    except (RuntimeError, NameError, TypeError, AssertionError) as error:
+        raise UserError(f"submitit can't submit: {str(error).splitlines()[0]}") from None
+    with executor.batch():
+        submitted = [(job, executor.submit(Execution(job, jobs.command(job)))) for job in waiting]
+    try:
+        while pending := [(job, handle) for job, handle in submitted if not handle.done()]:
+            running = [job for job, handle in pending if handle.state == "RUNNING"]
+            tick({workdir for job in running for workdir in job.workdirs})
+            time.sleep(2)
+        for job, handle in submitted:
+            if handle.exception() is not None:
+                jobs.record(job, f"the Slurm job ended as {handle.state}")
+    except BaseException:
+        for _, handle in submitted:
+            handle.cancel()
+        raise
+    tick(set())

@@ -1,0 +1,100 @@
+"""What is kept of a run."""
+
+import json
+
+import pytest
+from sweeps.folders import write_experiment
+
+from resnet_jax.sweeps import experiment, records
+
+
+def write_metrics(workdir, steps):
+    """Training loss 1/step and half of the examples right; a test at the end."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    lines = [
+        {"step": step, "train/loss": 1 / step, "train/top1": 0.5, "images_per_second": 64.0}
+        for step in range(1, steps + 1)
+    ]
+    lines[-1] |= {"eval/top1": 0.75, "eval/loss": 0.7}
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (workdir / "metrics.jsonl").write_text(text + '{"step": 9')
+
+
+def test_the_record_of_a_run(tmp_path):
+    write_metrics(tmp_path, 20)
+    record = records.of_run(tmp_path, 32, "done")
+    assert record.test_error == 25.0 and record.test_loss == 0.7
+    # The last tenth of 20 updates.
+    assert record.train_loss == pytest.approx((1 / 19 + 1 / 20) / 2)
+    assert record.train_error == 50.0
+    # 20 batches of 32 at 64 images a second.
+    assert record.seconds == 10.0
+    assert record.curve[0] == [1, 50.0, 1.0] and len(record.curve) == 20
+    assert record.test_curve == [[20, 25.0]]
+
+
+def test_a_long_run_has_a_short_curve(tmp_path):
+    write_metrics(tmp_path, 4_000)
+    curve = records.of_run(tmp_path, 32, "done").curve
+    assert [point[0] for point in curve] == list(range(100, 4_001, 100))
+    assert curve[1][2] == pytest.approx(sum(1 / step for step in range(101, 201)) / 100, abs=1e-5)
+
+
+def test_a_run_that_diverged_has_no_figures_but_a_curve(tmp_path):
+    write_metrics(tmp_path, 4)
+    record = records.of_run(tmp_path, 32, "diverged", "train/loss became nan at step 5")
+    assert record.test_error is None and record.train_loss is None and len(record.curve) == 4
+
+
+@pytest.fixture
+def task(tmp_path) -> experiment.Task:
+    folder = write_experiment(tmp_path / "experiment", "Row('a', 'depth=14')")
+    return experiment.tasks(experiment.load(folder), "smoke", 1)[0]
+
+
+def test_a_record_is_found_in_the_runs_folder_and_then_in_the_kept_file(tmp_path, task):
+    kept = tmp_path / "results" / "smoke.json"
+    store = records.Store(tmp_path / "runs", kept)
+    assert store.find(task) is None
+    record = records.Record("done", test_error=3.0, curve=[[1, 2.0, 3.0]], test_curve=[[1, 3.0]])
+    records.put(store.workdir(task), record)
+    assert store.find(task) == record
+    store.keep([task])
+    elsewhere = records.Store(tmp_path / "other", kept)
+    assert elsewhere.find(task) == record
+    # The run's own folder knows better.
+    records.put(elsewhere.workdir(task), record._replace(test_error=4.0))
+    assert elsewhere.find(task).test_error == 4.0
+
+
+def test_a_record_does_not_outlive_a_default_that_it_was_made_with(tmp_path, task, monkeypatch):
+    kept = tmp_path / "smoke.json"
+    store = records.Store(tmp_path / "runs", kept)
+    records.put(store.workdir(task), records.Record("done", test_error=3.0))
+    store.keep([task])
+    defaults = experiment.defaults()
+
+    def find(**changes):
+        monkeypatch.setattr(records, "defaults", lambda: {**defaults, **changes})
+        in_folder = records.Store(tmp_path / "runs", kept).find(task)
+        in_file = records.Store(tmp_path / "none", kept).find(task)
+        assert in_folder == in_file
+        return in_file
+
+    assert find(**{"optim.momentum": 0.5}) is None
+    assert not records.is_over(store.workdir(task))
+    # Nor is it kept as if it were of the new default.
+    other = records.Store(tmp_path / "none", kept)
+    other.keep([task])
+    assert records.Store(tmp_path / "none", kept).find(task) is None
+    store.keep([task])
+    # The run sets this key itself, and that one is new.
+    assert "optim.rate" in task.changes
+    assert find(**{"optim.rate": 7.0, "model.later": 1}) is not None
+
+
+def test_only_a_failure_is_tried_again(tmp_path):
+    for status, over in (("done", True), ("diverged", True), ("failed", False)):
+        records.put(tmp_path, records.Record(status))
+        assert records.is_over(tmp_path) == over
+    assert not records.is_over(tmp_path / "nothing")

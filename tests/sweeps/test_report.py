@@ -1,0 +1,144 @@
+"""Tables, figures and the page."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from xml.etree import ElementTree
+
+import pytest
+
+from resnet_jax.sweeps import figures
+from resnet_jax.sweeps.experiment import Row
+from resnet_jax.sweeps.page import page
+from resnet_jax.sweeps.records import Record
+from resnet_jax.sweeps.table import as_csv, as_markdown, cells, lines
+
+ROWS = [
+    Row("base", "", 6.61, "base"),
+    Row("10 & <b>", "", 8.75, "base"),
+    Row("9", "", "fail", "base"),
+    Row("half", "", None, "base"),
+]
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def record(error: float, loss: float = 1.0) -> Record:
+    curve = [[step, error, loss + 1 / step] for step in (10, 20, 30)]
+    return Record("done", "", error, loss, error + 1, loss, 60.0, curve, [[30, error]])
+
+
+DIVERGED = Record("diverged", "train/loss became nan at step 12", curve=[[10, 90.0, 2.3]])
+RECORDS = {
+    "base": [record(7.0), record(8.0), record(9.0)],
+    "10 & <b>": [record(100.0), record(20.0)],
+    "9": [DIVERGED, DIVERGED],
+    "half": [record(30.0), DIVERGED, Record("failed", "killed by SIGKILL")],
+}
+
+
+@pytest.fixture(scope="module")
+def table():
+    return lines(ROWS, RECORDS, published_scale=True)
+
+
+def test_published_figures_stand_beside_ours(table):
+    base, ten, nine, half = table
+    assert base.from_published == pytest.approx(8.0 - 6.61) and base.published_effect is None
+    assert ten.from_published == pytest.approx(60.0 - 8.75)
+    assert ten.published_effect == pytest.approx(8.75 - 6.61)
+    assert nine.from_published is None and half.published_effect is None
+    assert ten.comparisons["test_error"].difference == 52.0
+    assert base.comparisons["test_error"] is None
+    small = lines(ROWS, RECORDS, published_scale=False)
+    assert small[1].from_published is None and small[1].published_effect is not None
+
+
+def test_a_failed_run_is_counted_and_spoils_no_mean(table):
+    assert table[2].failures == "2 diverged" and table[2].summaries["test_error"] is None
+    assert table[3].failures == "1 diverged, 1 failed"
+    assert table[3].summaries["test_error"].mean == 30.0
+    assert cells(table[2])["test error %"] == "fail" and cells(table[2])["published %"] == "fail"
+
+
+def test_csv_reads_back(table):
+    found = list(csv.DictReader(io.StringIO(as_csv(table))))
+    assert [line["row"] for line in found] == [row.name for row in ROWS]
+    assert float(found[1]["test_error_mean"]) == 60.0 and found[1]["test_error_n"] == "2"
+    assert float(found[1]["test_error_change_difference"]) == 52.0
+    assert found[2]["test_error_mean"] == "" and found[2]["published"] == "fail"
+
+
+def test_markdown_has_a_row_a_row(table):
+    text = as_markdown(table).splitlines()
+    assert len(text) == 2 + len(ROWS)
+    assert len({line.count(" | ") for line in text}) == 1
+    assert "| base | 3 | 8.00 ± 1.00 | 8.00 | 5.52 to 10.48 |" in text[2]
+
+
+def test_figures_are_drawn_the_same_each_time(table):
+    for draw in (figures.errors, figures.curves):
+        first, again = (figures.as_svg(draw(table, "title")) for _ in range(2))
+        assert first == again
+        ElementTree.fromstring(first)
+        assert figures.as_png(draw(table, "title")).startswith(b"\x89PNG")
+
+
+def test_curves_go_as_far_as_every_seed_came():
+    steps, losses = figures.common(RECORDS["half"])
+    assert steps.tolist() == [10] and losses.shape == (2, 1)
+    assert figures.common([Record("failed", "x")]) is None
+
+
+@pytest.fixture(scope="module")
+def html(table) -> str:
+    svgs = {"errors": figures.as_svg(figures.errors(table, "title"))}
+    return page(table, title="Which <i>is</i> best?", about=["a & b"], figures=svgs)
+
+
+def test_the_page_stands_alone(html):
+    assert not re.search(r"(src|href)=\"(?!data:)", html)
+    assert "http" not in html and "@import" not in html and "url(" not in html
+    assert "<i>" not in html and "10 &amp; &lt;b&gt;" in html
+    assert 'name="viewport"' in html
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
+def test_a_browser_shows_and_sorts_the_page(html, tmp_path):
+    """Clicks the first three headings and writes into the page what a reader would see."""
+    probe = """<script>
+    const order = () => [...document.querySelectorAll('tbody tr')].map(r => r.cells[0].textContent);
+    const seen = {orders: []};
+    for (const column of [0, 2, 2]) {
+      document.querySelectorAll('th button')[column].click();
+      seen.orders.push(order());
+    }
+    addEventListener('load', () => {
+      seen.image = document.querySelector('img').naturalWidth > 100;
+      seen.requests = performance.getEntriesByType('resource').map(entry => entry.name)
+        .filter(name => !name.startsWith('data:'));
+      seen.overflow = document.documentElement.scrollWidth > innerWidth;
+      document.title = 'seen' + JSON.stringify(seen) + 'end';
+    });
+    </script></body>"""
+    path = tmp_path / "page.html"
+    path.write_text(html.replace("</body>", probe))
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,900", "--dump-dom",
+         path.as_uri()],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    found = re.search(r"<title>seen(.*?)end</title>", done.stdout)
+    assert found, done.stderr
+    seen = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
+    # By name, numbers first; by error up and down, what has none staying behind.
+    assert seen["orders"] == [
+        ["9", "10 & <b>", "base", "half"],
+        ["base", "half", "10 & <b>", "9"],
+        ["10 & <b>", "half", "base", "9"],
+    ]
+    assert seen["image"] and not seen["overflow"] and seen["requests"] == []
