@@ -29,7 +29,7 @@ OPTIONS_OF_ROWS = (
     "shortcut_scale", "branch_scale", "gate_bias", "shortcut_dropout",
 )  # fmt: skip
 
-# What a published network says of each stage gives way to a choice that is made after it.
+# What a network that was named says of each stage gives way to a choice that is made after it.
 REPLACES = {"model.depth": "model.stage_depths", "model.branch": "model.stage_branches"}
 
 
@@ -57,6 +57,7 @@ def override(config: ConfigDict, text: str) -> ConfigDict:
     Raises:
       UserError: not of that form, an unknown key, or a value of another type.
     """
+    named = False
     # Commas inside parentheses belong to a tuple.
     for item in filter(None, re.split(r",(?![^(]*\))", text)):
         key, equals, value = item.partition("=")
@@ -67,11 +68,12 @@ def override(config: ConfigDict, text: str) -> ConfigDict:
             )
         if key == "name":
             set_network(config, value)
+            named = True
             continue
         key = key if "." in key or key in config else f"model.{key}"
         check_key(config, key)
         set_value(config, key, value)
-        if key in REPLACES:
+        if named and key in REPLACES:
             set_value(config, REPLACES[key], "()")
     return config
 

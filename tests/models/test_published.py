@@ -93,3 +93,9 @@ def test_a_configuration_takes_every_network_by_its_name(name):
     model, expected = Assembly(config).model, create(name, classes=9)
     for field in set(model.__dataclass_fields__) - {"parent", "name", "kernel_init"}:
         assert fields(getattr(model, field)) == fields(getattr(expected, field)), field
+
+
+def test_a_depth_behind_a_name_takes_the_place_of_its_own():
+    config = configuration.override(default.get_config(), "name=resnet50,depth=101")
+    config.data.update({"source": "synthetic", "image_size": 8, "classes": 9, "examples": 8})
+    assert Assembly(config).model.stage_depths == create("resnet101").stage_depths
