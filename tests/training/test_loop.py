@@ -134,7 +134,8 @@ def test_run_reaches_its_end(uninterrupted, assembly):
     assert last["eval/examples"] == uninterrupted.result["examples"] == 24
     assert last["eval/top1"] == uninterrupted.result["top1"]
     rates = [line["lr"] for line in uninterrupted.lines.values()]
-    expected = [float(assembly.learning_rate(step)) for step in range(STEPS)]
+    rate = assembly.learning_rate(assembly.numbers.rate)
+    expected = [float(rate(step)) for step in range(STEPS)]
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
