@@ -6,7 +6,8 @@ are written as matrix products; forward passes and input gradients of larger ker
 would have to gather a batch that is sharded over devices.
 
 A kernel keeps the type of the parameters. It is rounded to the type of the images where the two
-are multiplied, and its gradient is summed, over devices as well, without being rounded.
+are multiplied, and its gradient is summed, over devices as well, without being rounded (but for
+convolutions in groups of channels, which are left to JAX altogether).
 
 The rule for derivatives is reverse-mode, and itself differentiable: gradients of gradients and
 `jvp` of `grad` work, `jvp` of the convolution alone raises JAX's error about `custom_vjp`.
