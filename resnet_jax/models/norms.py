@@ -31,8 +31,7 @@ class BatchNorm(nn.Module):
 
     A product x = inputs @ kernel that is wider than its inputs need not be computed to be
     normalised: mean and covariance of the inputs give its statistics, and scaling the kernel
-    normalises it. What training would keep of x, and read several times in each direction, is most
-    of the memory traffic of a bottleneck.
+    normalises it. Training would keep x and read it several times in each direction.
 
     Attributes:
       train: use the batch's statistics and update the running ones, else use the running ones.
