@@ -36,7 +36,7 @@ def main(target: str) -> dict[str, Any]:
         model = assembly.model.clone(scan_blocks=False)
         path.write_bytes(writers[path.suffix](model, variables, assembly.source.image_shape))
     beside = path.with_name(path.name + ".json")
-    beside.write_text(json.dumps(assembly.preprocessing(), indent=2) + "\n")
+    beside.write_text(json.dumps(assembly.inputs.preprocessing(), indent=2) + "\n")
     print(f"{path}, and what images go through before it: {beside}")
     return {"file": str(path), "bytes": path.stat().st_size, "preprocessing": str(beside)}
 

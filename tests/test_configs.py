@@ -74,7 +74,7 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
 def test_every_file_builds_a_run_and_its_first_step(name):
     config = importlib.import_module(f"configs.{name}").get_config()
     assembly = Assembly(config)
-    assembly.__dict__["source"] = made_up(assembly.source)
+    assembly.inputs.__dict__["source"] = made_up(assembly.source)
     config.train.batch_size = 32
     assert "conv_general_dilated" in trace(config, assembly)
     assert len(config.data.mean) == len(config.data.std) == assembly.source.image_shape[-1]
@@ -236,8 +236,12 @@ def reads(function: ast.FunctionDef) -> set[str]:
 
 
 def test_every_key_is_read_in_exactly_one_place():
-    tree = ast.parse((ROOT / "resnet_jax" / "assembly.py").read_text())
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    trees = [
+        ast.parse(path.read_text()) for path in (ROOT / "resnet_jax" / "assembly").glob("*.py")
+    ]
+    functions = [
+        node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+    ]
     read = Counter(key for function in functions for key in reads(function))
     keys = configuration.flatten(default.get_config().to_dict())
     assert {key: read[key] for key in keys} == dict.fromkeys(keys, 1)
@@ -273,9 +277,10 @@ def test_keep_and_keep_best_reach_the_checkpoints(tmp_path):
 def test_sinks_follow_the_configuration(tmp_path, monkeypatch):
     projects = []
     monkeypatch.setattr(
-        "resnet_jax.assembly.WandB", lambda workdir, project, config: projects.append(project)
+        "resnet_jax.assembly.assembly.WandB",
+        lambda workdir, project, config: projects.append(project),
     )
-    monkeypatch.setattr("resnet_jax.assembly.TensorBoard", lambda folder: "tensorboard")
+    monkeypatch.setattr("resnet_jax.assembly.assembly.TensorBoard", lambda folder: "tensorboard")
     for tensorboard in (True, False):
         for wandb in (True, False):
             config = tiny(**{"report.tensorboard": tensorboard, "report.wandb": wandb,

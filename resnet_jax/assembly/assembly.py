@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a run. No other module reads the keys of a configuration."""
+"""A run's parts, each made when first asked for."""
 
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,27 +10,27 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from resnet_jax.data.augment import Augmentation
+from resnet_jax.assembly.inputs import Inputs
+from resnet_jax.assembly.learning import learning_rate, optimizer
+from resnet_jax.assembly.networks import network
 from resnet_jax.data.resident import ResidentData
-from resnet_jax.data.sources import SOURCES, Source
+from resnet_jax.data.sources import Source
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
-from resnet_jax.models.zoo import resnet
 from resnet_jax.reporting.console import Console
 from resnet_jax.reporting.metrics_file import MetricsFile
 from resnet_jax.reporting.reports import Reports, Sink
 from resnet_jax.reporting.tensorboard import TensorBoard
 from resnet_jax.reporting.wandb import WandB
-from resnet_jax.tables import UserError, configure
+from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.evaluation import Evaluator, Recalibration
 from resnet_jax.training.loop import Run
-from resnet_jax.training.optim import OPTIMIZERS, Numbers, optimizer, scaled
+from resnet_jax.training.optim import Numbers, scaled
 from resnet_jax.training.profile import Profile
-from resnet_jax.training.schedules import SHAPES, schedule
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
 from resnet_jax.weights import read_tensors, to_variables
@@ -55,104 +55,29 @@ class Assembly:
             jax.config.update("jax_enable_x64", True)
 
     @cached_property
+    def inputs(self) -> Inputs:
+        return Inputs(self._config, jnp.promote_types(self._dtype, jnp.float32))
+
+    @property
     def source(self) -> Source:
-        data = self._config.data
-        options = {
-            "name": data.name,
-            "dir": data.dir,
-            "image_size": data.image_size,
-            "classes": data.classes,
-            "examples": data.examples,
-        }
-        return configure(SOURCES, data.source, "data.source", options)()
+        return self.inputs.source
 
-    @cached_property
+    @property
     def train_data(self) -> ResidentData:
-        data = self._config.data
-        augmentation = Augmentation(pad=data.pad, flip=data.flip, cutout=data.cutout)
-        return self._resident(data.train_split, augmentation)
+        return self.inputs.train_data
 
-    @cached_property
+    @property
     def eval_data(self) -> ResidentData:
-        return self._resident(self._config.data.eval_split, None)
-
-    @cached_property
-    def _normalisation(self) -> dict[str, tuple[float, ...]]:
-        data = self._config.data
-        return {"mean": data.mean, "std": data.std}
-
-    def _resident(self, split: str, augmentation: Augmentation | None) -> ResidentData:
-        return ResidentData(
-            self.source.load(split),
-            **self._normalisation,
-            augmentation=augmentation,
-            dtype=jnp.promote_types(self.model.dtype, jnp.float32),
-        )
-
-    def preprocessing(self) -> dict:
-        """What an image goes through first: scaled, mean subtracted, divided by std."""
-        height, width, channels = self.source.image_shape
-        return {
-            "layout": "NHWC",
-            "image_shape": [height, width, channels],
-            "scale": 1 / 255,
-            **self._normalisation,
-            "classes": list(self.source.class_names),
-        }
+        return self.inputs.eval_data
 
     @cached_property
     def model(self) -> ResNet:
-        model, norm = self._config.model, self._config.norm
-        return resnet(
-            family=model.family,
+        return network(
+            self._config,
             classes=len(self.source.class_names),
-            depth=model.depth,
-            stage_depths=model.stage_depths,
-            widths=model.widths,
-            width_factor=model.width_factor,
-            stem=model.stem,
-            stem_pool=model.stem_pool,
-            stem_width=model.stem_width,
-            branch=model.branch,
-            stage_branches=model.stage_branches,
-            branch_options={
-                "kernels": model.kernels,
-                "pairs": model.pairs,
-                "groups": model.groups,
-                "base_width": model.base_width,
-                "first_reduction": model.first_reduction,
-            },
-            arrangement=model.arrangement,
-            shortcut=model.shortcut,
-            shortcut_options={
-                "layout": model.layout,
-                "projection_kernel": model.projection_kernel,
-                "shortcut_scale": model.shortcut_scale,
-                "branch_scale": model.branch_scale,
-                "gate_bias": model.gate_bias,
-                "shortcut_dropout": model.shortcut_dropout,
-            },
-            activate_identity=model.activate_identity,
-            attention=model.attention,
-            attention_options={"reduction": model.attention_reduction},
-            antialias=model.antialias,
-            norm=norm.name,
-            weight_epsilon=norm.weight_epsilon,
-            norm_options={
-                "group_size": norm.group_size,
-                "momentum": norm.momentum,
-                "epsilon": norm.epsilon,
-                "channel_groups": norm.channel_groups,
-            },
-            kernel_init=model.kernel_init,
-            zero_init_branch=model.zero_init_branch,
-            branch_gain=model.branch_gain,
-            dropout=model.dropout,
-            survival=model.survival,
-            scan_blocks=not self._on_cpu if model.scan_blocks is None else model.scan_blocks,
             frozen_parts=self._frozen_parts,
             dtype=self._dtype,
-            joint_norm=not self._on_cpu,
+            on_cpu=self._on_cpu,
         )
 
     @cached_property
@@ -196,40 +121,10 @@ class Assembly:
         return Numbers(self._config.optim.rate, self._config.optim.weight_decay)
 
     def learning_rate(self, peak: Any) -> optax.Schedule:
-        config = self._config.schedule
-        options = {
-            "decay_at": config.decay_at,
-            "decay_factor": config.decay_factor,
-            "power": config.power,
-            "final": config.final,
-            "rise": config.rise,
-            "start": config.start,
-        }
-        return schedule(
-            configure(SHAPES, config.name, "schedule", options),
-            peak=peak,
-            steps=self.steps,
-            warmup_steps=self._in_steps(config.warmup_epochs),
-            warmup=config.warmup,
-            warmup_start=config.warmup_start,
-        )
+        return learning_rate(self._config, peak, steps=self.steps, in_steps=self._in_steps)
 
     def optimizer(self, rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
-        config = self._config.optim
-        options = {
-            "momentum": config.momentum,
-            "b1": config.b1,
-            "b2": config.b2,
-            "eps": config.eps,
-            "trust": config.trust,
-        }
-        chosen = optimizer(
-            configure(OPTIMIZERS, config.name, "optimizer", options),
-            learning_rate=rate,
-            weight_decay=weight_decay,
-            decay_rule=config.decay_rule,
-            clip_norm=config.clip_norm,
-        )
+        chosen = optimizer(self._config, rate, weight_decay)
         stages = len(self.model.stage_depths)
         decay = self._config.finetune.rate_decay
         shares = rate_shares(stages, self._frozen_parts, decay)

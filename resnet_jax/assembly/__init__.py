@@ -1,0 +1,5 @@
+"""From a configuration to the parts of a run. No other room reads the keys of a configuration."""
+
+from resnet_jax.assembly.assembly import Assembly
+
+__all__ = ["Assembly"]

@@ -1,0 +1,60 @@
+"""The learning rate and the optimizer that a configuration describes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import optax
+from ml_collections import ConfigDict
+
+from resnet_jax.tables import configure
+from resnet_jax.training import optim as optimizers
+from resnet_jax.training import schedules
+
+
+def learning_rate(
+    config: ConfigDict, peak: Any, *, steps: int, in_steps: Callable[[float], int]
+) -> optax.Schedule:
+    """The schedule of `config.schedule`.
+
+    Args:
+      steps: of the whole run.
+      in_steps: from epochs to steps.
+    """
+    schedule = config.schedule
+    options = {
+        "decay_at": schedule.decay_at,
+        "decay_factor": schedule.decay_factor,
+        "power": schedule.power,
+        "final": schedule.final,
+        "rise": schedule.rise,
+        "start": schedule.start,
+    }
+    return schedules.schedule(
+        configure(schedules.SHAPES, schedule.name, "schedule", options),
+        peak=peak,
+        steps=steps,
+        warmup_steps=in_steps(schedule.warmup_epochs),
+        warmup=schedule.warmup,
+        warmup_start=schedule.warmup_start,
+    )
+
+
+def optimizer(
+    config: ConfigDict, rate: optax.Schedule, weight_decay: Any
+) -> optax.GradientTransformation:
+    """The optimizer of `config.optim`, with this rate and weight decay."""
+    optim = config.optim
+    options = {
+        "momentum": optim.momentum,
+        "b1": optim.b1,
+        "b2": optim.b2,
+        "eps": optim.eps,
+        "trust": optim.trust,
+    }
+    return optimizers.optimizer(
+        configure(optimizers.OPTIMIZERS, optim.name, "optimizer", options),
+        learning_rate=rate,
+        weight_decay=weight_decay,
+        decay_rule=optim.decay_rule,
+        clip_norm=optim.clip_norm,
+    )
