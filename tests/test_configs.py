@@ -183,6 +183,7 @@ SHOWN_ELSEWHERE = {
     "init.weights": "weights/test_use.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",
+    "report.page": "test_run_page.py",
     "report.profile": "test_the_window_of_the_profile_follows_the_configuration",
     "report.tensorboard": "test_sinks_follow_the_configuration",
     "report.wandb": "test_sinks_follow_the_configuration",

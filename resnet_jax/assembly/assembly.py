@@ -267,5 +267,10 @@ class Assembly:
             sinks.append(WandB(workdir, config.project, self._config.to_dict()))
         return Reports(sinks)
 
+    @property
+    def writes_page(self) -> bool:
+        """Whether the run ends with a page about it."""
+        return self._config.report.page
+
     def profile(self, workdir: Path) -> Profile:
         return Profile(self._config.report.profile, workdir / "profile")
