@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()
-    norm.name = "batch"  # batch, group, evo, filter_response, none
+    norm.name = "batch"  # batch, group, evo, filter_response, fixup, none
     norm.group_size = placeholder(int)  # of batch: examples that share statistics; None is all
     norm.momentum = placeholder(float)  # of batch: weight of the old running average
     norm.epsilon = placeholder(float)  # added to the variance
