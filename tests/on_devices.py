@@ -31,7 +31,10 @@ class Losses(list):
 
 
 def figures(dtype: str, steps: int, eval_batch_size: int) -> dict:
-    changes = f"dtype={dtype},train.steps={steps},eval.batch_size={eval_batch_size}"
+    changes = (
+        f"dtype={dtype},train.steps={steps},eval.batch_size={eval_batch_size},"
+        "mixing.mixup=0.2,mixing.cutmix=1.0"
+    )
     config = smoke.get_config(changes)
     config.report.every_steps = 1
     config.eval.every_epochs = 0.0
