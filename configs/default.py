@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()
-    norm.name = "batch"  # batch, group, evo, filter_response, none
+    norm.name = "batch"  # batch, group, evo, filter_response, fixup, none
     norm.group_size = placeholder(int)  # of batch: examples that share statistics; None is all
     norm.momentum = placeholder(float)  # of batch: weight of the old running average
     norm.epsilon = placeholder(float)  # added to the variance
@@ -90,8 +90,17 @@ def get_config() -> ConfigDict:
     train.steps = placeholder(int)  # updates, in place of epochs
     train.accumulate = 1  # parts that a batch is computed in, one after another
     train.steps_per_call = placeholder(int)  # updates in one compiled call; None: 1 on CPU, else 16
+    train.loss = "cross_entropy"  # cross_entropy, binary_cross_entropy
+    train.target_threshold = placeholder(float)  # of binary_cross_entropy: targets above it are 1
     train.label_smoothing = 0.0  # share of the target that is uniform
     train.ema_decay = placeholder(float)  # of the averaged weights that are evaluated; None is off
+
+    config.mixing = mixing = ConfigDict()
+    mixing.mixup = 0.0  # a of the Beta(a, a) of the first image's weight; 0: off
+    mixing.cutmix = 0.0  # a of the Beta(a, a) of the first image's area; 0: off
+    mixing.switch = 0.5  # probability of CutMix where both are on
+    mixing.probability = 1.0  # that anything is mixed
+    mixing.per_example = False  # draw for each example, not once for a batch
 
     config.optim = optim = ConfigDict()
     optim.name = "sgd"  # sgd, nesterov, adam, adamw, lars, lamb, muon

@@ -41,7 +41,7 @@ def configuration(setting: str):
     return smoke.get_config(
         f"{NETWORK},dtype={dtype},train.steps={steps},eval.batch_size={eval_batch_size},"
         "report.every_steps=1,eval.every_epochs=0.0,checkpoint.every_epochs=0.0,"
-        f"train.ema_decay=0.9,{changes}"
+        f"train.ema_decay=0.9,mixing.mixup=0.2,mixing.cutmix=1.0,{changes}"
     )
 
 

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.inputs import Inputs
-from resnet_jax.assembly.learning import learning_rate, optimizer
+from resnet_jax.assembly.learning import learning_rate, loss, mixing, optimizer
 from resnet_jax.assembly.networks import network
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources import Source
@@ -145,7 +145,9 @@ class Assembly:
             apply=self.model.apply,
             optimizer=self.optimizer(rate, numbers.weight_decay),
             learning_rate=rate,
+            loss=loss(self._config),
             label_smoothing=train.label_smoothing,
+            mixing=mixing(self._config),
             ema_decay=self._ema_decay,
             accumulate=train.accumulate,
             unroll=self._on_cpu,

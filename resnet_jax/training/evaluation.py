@@ -7,7 +7,8 @@ import jax
 from jax.sharding import Mesh
 
 from resnet_jax.training import batch_stats, metrics, parallel
-from resnet_jax.training.steps import Apply, Batch, eval_step, step_keys
+from resnet_jax.training.batch import Batch
+from resnet_jax.training.steps import Apply, eval_step, step_keys
 
 Tree = Any
 

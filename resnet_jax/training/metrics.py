@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import jax.numpy as jnp
 import numpy as np
+from jax.nn import one_hot
 from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.training.losses import cross_entropy
@@ -26,8 +27,9 @@ def sums(
     rank = ((logits > label_logit) | ((logits == label_logit) & before)).sum(axis=1)
     # A NaN compares as not larger: without this it would count as a hit.
     rank = jnp.where(jnp.isnan(logits).any(axis=1), logits.shape[1], rank)
+    losses = cross_entropy(logits, one_hot(labels, logits.shape[1]))
     return {
-        "loss": jnp.where(mask, cross_entropy(logits, labels), 0).sum(),
+        "loss": jnp.where(mask, losses, 0).sum(),
         "top1": (mask & (rank < 1)).sum(),
         "top5": (mask & (rank < 5)).sum(),
         "examples": mask.sum(),

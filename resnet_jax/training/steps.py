@@ -3,29 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int32
+from jaxtyping import Array
 
 from resnet_jax.training import ema, metrics
-from resnet_jax.training.losses import cross_entropy
+from resnet_jax.training.batch import Batch
+from resnet_jax.training.losses import Loss, cross_entropy, smoothed
+from resnet_jax.training.mixing import Mixing, shares
 from resnet_jax.training.state import TrainState, Tree
 
 Apply = Callable[..., Any]
-
-
-class Batch(Protocol):
-    """Images, the class of each, and which of them count."""
-
-    @property
-    def images(self) -> Float[Array, "batch height width channels"]: ...
-    @property
-    def labels(self) -> Int32[Array, "batch"]: ...
-    @property
-    def mask(self) -> Bool[Array, "batch"]: ...
 
 
 def step_keys(seed: int | Array, step: Array | int) -> tuple[Array, Array]:
@@ -47,7 +38,9 @@ class TrainStep:
       apply: (variables, images, train, ...) -> logits, and the changed collections if asked for.
       optimizer: turns gradients into updates.
       learning_rate: for the report.
+      loss: a row of LOSSES, its options set.
       label_smoothing: see losses.
+      mixing: of the images of a batch, or None.
       ema_decay: see ema; None keeps no average.
       accumulate: parts that a batch is computed in, one after another, before one update. Each part
         has its own batch statistics.
@@ -57,12 +50,17 @@ class TrainStep:
     apply: Apply
     optimizer: optax.GradientTransformation
     learning_rate: optax.Schedule
+    loss: Loss = cross_entropy
     label_smoothing: float = 0.0
+    mixing: Mixing | None = None
     ema_decay: float | None = None
     accumulate: int = 1
     unroll: bool = False
 
     def __call__(self, state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, dict]:
+        if self.mixing is not None:
+            key, mixing_key = jax.random.split(key)
+            batch = self.mixing(mixing_key, batch)
         gradients, (batch_stats, sums) = self._gradients(state, batch, key)
         updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -86,7 +84,8 @@ class TrainStep:
             mutable=["batch_stats"],
             rngs={"dropout": key},
         )
-        loss = cross_entropy(logits, batch.labels, self.label_smoothing).mean()
+        targets = smoothed(shares(batch, logits.shape[-1]), self.label_smoothing)
+        loss = self.loss(logits, targets).mean()
         sums = metrics.sums(logits, batch.labels, batch.mask)
         return loss, (changed.get("batch_stats", batch_stats), sums)
 
