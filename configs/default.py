@@ -79,6 +79,11 @@ def get_config() -> ConfigDict:
     data.flip = False  # mirror left and right at random
     data.cutout = 0  # side of the erased square, pixels
 
+    config.mesh = mesh = ConfigDict()
+    mesh.data = placeholder(int)  # devices that a batch is split over; None: all
+    mesh.model = 1  # devices that large kernels' output features are split over
+    mesh.shard_state = False  # split parameters, optimizer's memory and averages over mesh.data
+
     config.train = train = ConfigDict()
     train.batch_size = 128  # examples in one update, over all devices
     train.epochs = 10.0  # passes over the training set
