@@ -113,6 +113,7 @@ def get_config() -> ConfigDict:
     optim.b2 = placeholder(float)  # of adam, adamw, lamb, muon
     optim.eps = placeholder(float)  # of adam, adamw, lamb, muon
     optim.trust = placeholder(float)  # of lars
+    optim.adapt_all = placeholder(bool)  # of lamb: trust ratios also of what does not decay
 
     config.schedule = schedule = ConfigDict()
     schedule.name = "cosine"  # constant, step, cosine, one_cycle, polynomial

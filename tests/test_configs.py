@@ -167,6 +167,7 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "optim.b2": (0.5, {"optim.name": "adam"}),
     "optim.eps": (0.5, {"optim.name": "adam"}),
     "optim.trust": (0.5, {"optim.name": "lars"}),
+    "optim.adapt_all": (False, {"optim.name": "lamb", "optim.decay_rule": "kernels"}),
     "schedule.name": ("constant", {}),
     "schedule.warmup_epochs": (1.0, {}),
     "schedule.warmup": ("constant", {"schedule.warmup_epochs": 1.0}),

@@ -257,6 +257,7 @@ class Assembly:
             batch_size=self.batch_size,
             steps=self.steps,
             steps_per_call=config.train.steps_per_call or (1 if self._on_cpu else 16),
+            size_changes=(),
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),

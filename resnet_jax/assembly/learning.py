@@ -52,6 +52,7 @@ def optimizer(
         "b2": optim.b2,
         "eps": optim.eps,
         "trust": optim.trust,
+        "adapt_all": optim.adapt_all,
     }
     return optimizers.optimizer(
         configure(optimizers.OPTIMIZERS, optim.name, "optimizer", options),
