@@ -13,8 +13,8 @@ from absl import app, flags, logging
 from resnet_jax import cache
 from resnet_jax.tables import UserError
 
-# Huge pages for what malloc gives: XLA takes memory for a step's temporaries anew in every step, and
-# on a CPU spends a seventh of its time on small pages.
+# Huge pages for what malloc gives: XLA takes memory for temporaries anew in every step, and small
+# pages cost a CPU a seventh of its time.
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
