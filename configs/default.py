@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()
-    norm.name = "batch"  # batch, group, evo, filter_response, none
+    norm.name = "batch"  # batch, group, evo, filter_response, fixup, none
     norm.group_size = placeholder(int)  # of batch: examples that share statistics; None is all
     norm.momentum = placeholder(float)  # of batch: weight of the old running average
     norm.epsilon = placeholder(float)  # added to the variance
@@ -78,6 +78,11 @@ def get_config() -> ConfigDict:
     data.pad = 0  # pixels on each side, for a random crop
     data.flip = False  # mirror left and right at random
     data.cutout = 0  # side of the erased square, pixels
+
+    config.mesh = mesh = ConfigDict()
+    mesh.data = placeholder(int)  # devices that a batch is split over; None: all
+    mesh.model = 1  # devices that large kernels' output features are split over
+    mesh.shard_state = False  # split parameters, optimizer's memory and averages over mesh.data
 
     config.train = train = ConfigDict()
     train.batch_size = 128  # examples in one update, over all devices

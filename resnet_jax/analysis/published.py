@@ -1,4 +1,4 @@
-"""Published accuracies, to stand beside one's own; errors of AlexNet, by which ImageNet-C divides."""
+"""Published accuracies, to stand beside one's own, and AlexNet's errors under corruption."""
 
 from typing import NamedTuple
 

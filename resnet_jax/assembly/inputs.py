@@ -16,13 +16,14 @@ class Inputs:
 
     Args:
       dtype: of the images in a batch.
+      shard: (index, count) of this process among those that share every batch.
 
     Raises:
       UserError: on the first use of what it describes wrongly.
     """
 
-    def __init__(self, config: ConfigDict, dtype: Any):
-        self._config, self._dtype = config, dtype
+    def __init__(self, config: ConfigDict, dtype: Any, shard: tuple[int, int]):
+        self._config, self._dtype, self._shard = config, dtype, shard
 
     @cached_property
     def source(self) -> Source:
@@ -68,4 +69,5 @@ class Inputs:
             **self._normalisation,
             augmentation=augmentation,
             dtype=self._dtype,
+            shard=self._shard,
         )

@@ -66,9 +66,10 @@ class Evaluator:
     def batches(self, variables: Tree) -> list[metrics.Sums]:
         """Returns the sums of each batch."""
         sharding = parallel.batch_sharded(self._mesh)
-        picks = self._data.eval_picks(self._batch_size, self._mesh.size)
+        picks = self._data.eval_picks(self._batch_size, parallel.data_shards(self._mesh))
         sums = [
-            self._step(variables, self._arrays, parallel.place(pick, sharding)) for pick in picks
+            self._step(variables, self._arrays, parallel.place_rows(pick, sharding))
+            for pick in picks
         ]
         return jax.device_get(sums)
 
@@ -103,7 +104,7 @@ class Recalibration:
 
         def statistics(step: int) -> Tree:
             picks = self._data.train_picks(self._seed, step, self._batch_size)
-            return self._step(variables, self._arrays, parallel.place(picks, sharding), step)
+            return self._step(variables, self._arrays, parallel.place_rows(picks, sharding), step)
 
         pooled = batch_stats.pool(statistics(step) for step in range(self._steps))
         return {**variables, "batch_stats": pooled}

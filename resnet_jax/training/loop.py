@@ -23,6 +23,7 @@ class Run(NamedTuple):
     Attributes:
       create_state: a new state, placed on the mesh.
       evaluate: examples, loss, top1 and top5 of the evaluation split.
+      shard_state: see parallel.Placement.
       seed: of the data order and of every random choice in a step.
       steps: updates in all.
       steps_per_call: updates that one compiled call makes.
@@ -31,6 +32,7 @@ class Run(NamedTuple):
     """
 
     mesh: Mesh
+    shard_state: bool
     data: TrainData
     create_state: Callable[[], TrainState]
     train_step: TrainStep
@@ -66,6 +68,7 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profi
         batch_size=run.batch_size,
         mesh=run.mesh,
         on_compiled=meter.restart,
+        shard_state=run.shard_state,
     )
     evaluation = None
 
@@ -81,8 +84,8 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profi
                 meter.settle()
                 evaluation = run.evaluate(state)
                 meter.add({f"eval/{name}": value for name, value in evaluation.items()})
-            # Read once: what arrives while the state is saved is for the next step to see.
-            stopped = interruption.signal
+            # Asked once: what arrives while the state is saved is for the next step to see.
+            stopped = interruption.agreed()
             if due(step, run.save_every, run.steps) or stopped:
                 meter.flush()
                 checkpoints.save(state, evaluation)

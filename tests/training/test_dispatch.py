@@ -48,7 +48,7 @@ def dispatch(compilations):
         Data(),
         seed=SEED,
         batch_size=BATCH_SIZE,
-        mesh=parallel.data_mesh(),
+        mesh=parallel.make_mesh(),
         on_compiled=lambda: compilations.append(1),
     )
 
