@@ -65,12 +65,12 @@ def get_config() -> ConfigDict:
     finetune.rate_decay = 1.0  # factor of the learning rate for each part further from the head
 
     config.data = data = ConfigDict()
-    data.source = "tfds"  # tfds, digits, synthetic
-    data.name = placeholder(str)  # of tfds: the data set
-    data.dir = placeholder(str)  # of tfds: folder of prepared sets; None is TFDS_DATA_DIR
-    data.train_split = "train"  # tfds slices too: train[:20000]
+    data.source = "tfds"  # tfds, folder, digits, synthetic
+    data.name = placeholder(str)  # of folder, tfds: the data set
+    data.dir = placeholder(str)  # of folder, tfds: where sets lie; None is tfds' TFDS_DATA_DIR
+    data.train_split = "train"  # tfds slices too: train[:20000]; of folder: a folder in data.dir
     data.eval_split = "test"
-    data.image_size = placeholder(int)  # of synthetic: pixels
+    data.image_size = placeholder(int)  # of synthetic and of photographs: pixels of a side
     data.classes = placeholder(int)  # of synthetic
     data.examples = placeholder(int)  # of synthetic: in each split
     data.mean = (0.5,)  # of each channel, on the scale of [0, 1]
@@ -78,6 +78,13 @@ def get_config() -> ConfigDict:
     data.pad = 0  # pixels on each side, for a random crop
     data.flip = False  # mirror left and right at random
     data.cutout = 0  # side of the erased square, pixels
+    data.crop_area = placeholder(tuple)  # of photographs: least and most share of a training crop
+    data.crop_aspect = placeholder(tuple)  # of photographs: its least and most width / height
+    data.eval_size = placeholder(int)  # of photographs: pixels of a side; None is image_size
+    data.crop_ratio = placeholder(float)  # of photographs: eval_size / short side of the image
+    data.interpolation = placeholder(str)  # of photographs, in evaluation: bilinear, bicubic
+    data.repeats = placeholder(int)  # of photographs: times that training meets one in a row
+    data.workers = placeholder(int)  # of photographs: processes that decode; None is one a core
 
     config.mesh = mesh = ConfigDict()
     mesh.data = placeholder(int)  # devices that a batch is split over; None: all

@@ -15,6 +15,7 @@ from resnet_jax.assembly.learning import learning_rate, loss, mixing, optimizer
 from resnet_jax.assembly.networks import network
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources import Source
+from resnet_jax.data.stream import StreamedData
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet
@@ -64,11 +65,11 @@ class Assembly:
         return self.inputs.source
 
     @property
-    def train_data(self) -> ResidentData:
+    def train_data(self) -> ResidentData | StreamedData:
         return self.inputs.train_data
 
     @property
-    def eval_data(self) -> ResidentData:
+    def eval_data(self) -> ResidentData | StreamedData:
         return self.inputs.eval_data
 
     @cached_property

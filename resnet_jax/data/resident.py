@@ -6,7 +6,6 @@ none is short.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.data.augment import Augmentation, normalise
 from resnet_jax.data.decoded import ImageSet
+from resnet_jax.data.order import stream
 
 
 class Batch(NamedTuple):
@@ -108,19 +108,3 @@ def part(shard: tuple[int, int], batch_size: int) -> range:
     """The rows of a batch that belong to part `index` of `count` equal, consecutive ones."""
     index, count = shard
     return range(index * batch_size // count, (index + 1) * batch_size // count)
-
-
-def stream(seed: int, start: int, count: int, examples: int) -> Int32[np.ndarray, "count"]:
-    """Returns elements start...start + count of the endless sequence of permutations."""
-    positions = np.arange(start, start + count)
-    epochs, places = np.divmod(positions, examples)
-    indices = np.empty(count, np.int32)
-    for epoch in np.unique(epochs):
-        here = epochs == epoch
-        indices[here] = _permutation(seed, int(epoch), examples)[places[here]]
-    return indices
-
-
-@lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(examples).astype(np.int32)

@@ -5,7 +5,8 @@ import numpy as np
 import optax
 import pytest
 
-from resnet_jax.data.resident import Picks, stream
+from resnet_jax.data.order import stream
+from resnet_jax.data.resident import Picks
 from resnet_jax.training import parallel
 from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.state import TrainState
