@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()
-    norm.name = "batch"  # batch, group, evo, filter_response, none
+    norm.name = "batch"  # batch, group, evo, filter_response, fixup, none
     norm.group_size = placeholder(int)  # of batch: examples that share statistics; None is all
     norm.momentum = placeholder(float)  # of batch: weight of the old running average
     norm.epsilon = placeholder(float)  # added to the variance
@@ -65,12 +65,12 @@ def get_config() -> ConfigDict:
     finetune.rate_decay = 1.0  # factor of the learning rate for each part further from the head
 
     config.data = data = ConfigDict()
-    data.source = "tfds"  # tfds, digits, synthetic
-    data.name = placeholder(str)  # of tfds: the data set
-    data.dir = placeholder(str)  # of tfds: folder of prepared sets; None is TFDS_DATA_DIR
-    data.train_split = "train"  # tfds slices too: train[:20000]
+    data.source = "tfds"  # tfds, folder, digits, synthetic
+    data.name = placeholder(str)  # of folder, tfds: the data set
+    data.dir = placeholder(str)  # of folder, tfds: where sets lie; None is tfds' TFDS_DATA_DIR
+    data.train_split = "train"  # tfds slices too: train[:20000]; of folder: a folder in data.dir
     data.eval_split = "test"
-    data.image_size = placeholder(int)  # of synthetic: pixels
+    data.image_size = placeholder(int)  # of synthetic and of photographs: pixels of a side
     data.classes = placeholder(int)  # of synthetic
     data.examples = placeholder(int)  # of synthetic: in each split
     data.mean = (0.5,)  # of each channel, on the scale of [0, 1]
@@ -78,6 +78,18 @@ def get_config() -> ConfigDict:
     data.pad = 0  # pixels on each side, for a random crop
     data.flip = False  # mirror left and right at random
     data.cutout = 0  # side of the erased square, pixels
+    data.crop_area = placeholder(tuple)  # of photographs: least and most share of a training crop
+    data.crop_aspect = placeholder(tuple)  # of photographs: its least and most width / height
+    data.eval_size = placeholder(int)  # of photographs: pixels of a side; None is image_size
+    data.crop_ratio = placeholder(float)  # of photographs: eval_size / short side of the image
+    data.interpolation = placeholder(str)  # of photographs, in evaluation: bilinear, bicubic
+    data.repeats = placeholder(int)  # of photographs: times that training meets one in a row
+    data.workers = placeholder(int)  # of photographs: processes that decode; None is one a core
+
+    config.mesh = mesh = ConfigDict()
+    mesh.data = placeholder(int)  # devices that a batch is split over; None: all
+    mesh.model = 1  # devices that large kernels' output features are split over
+    mesh.shard_state = False  # split parameters, optimizer's memory and averages over mesh.data
 
     config.train = train = ConfigDict()
     train.batch_size = 128  # examples in one update, over all devices
@@ -85,8 +97,17 @@ def get_config() -> ConfigDict:
     train.steps = placeholder(int)  # updates, in place of epochs
     train.accumulate = 1  # parts that a batch is computed in, one after another
     train.steps_per_call = placeholder(int)  # updates in one compiled call; None: 1 on CPU, else 16
+    train.loss = "cross_entropy"  # cross_entropy, binary_cross_entropy
+    train.target_threshold = placeholder(float)  # of binary_cross_entropy: targets above it are 1
     train.label_smoothing = 0.0  # share of the target that is uniform
     train.ema_decay = placeholder(float)  # of the averaged weights that are evaluated; None is off
+
+    config.mixing = mixing = ConfigDict()
+    mixing.mixup = 0.0  # a of the Beta(a, a) of the first image's weight; 0: off
+    mixing.cutmix = 0.0  # a of the Beta(a, a) of the first image's area; 0: off
+    mixing.switch = 0.5  # probability of CutMix where both are on
+    mixing.probability = 1.0  # that anything is mixed
+    mixing.per_example = False  # draw for each example, not once for a batch
 
     config.optim = optim = ConfigDict()
     optim.name = "sgd"  # sgd, nesterov, adam, adamw, lars, lamb, muon
@@ -99,6 +120,7 @@ def get_config() -> ConfigDict:
     optim.b2 = placeholder(float)  # of adam, adamw, lamb, muon
     optim.eps = placeholder(float)  # of adam, adamw, lamb, muon
     optim.trust = placeholder(float)  # of lars
+    optim.adapt_all = placeholder(bool)  # of lamb: trust ratios also of what does not decay
 
     config.schedule = schedule = ConfigDict()
     schedule.name = "cosine"  # constant, step, cosine, one_cycle, polynomial

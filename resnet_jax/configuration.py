@@ -17,8 +17,10 @@ FREE_KEYS = (
     "report.",
     "checkpoint.",
     "data.dir",
+    "data.workers",
     "eval.batch_size",
     "train.steps_per_call",
+    "mesh.",
     "model.scan_blocks",
 )
 
@@ -46,6 +48,37 @@ def read(text: str) -> ConfigDict:
         )
     get_config = runpy.run_path(path)["get_config"]
     return get_config(changes) if changes else get_config()
+
+
+def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:
+    """Takes what a file itself understands out of the changes behind the colon.
+
+    Args:
+      text: as `override` reads it; a flag of the file stands there without a value.
+      defaults: the file's arguments; one that is False is a flag.
+
+    Returns:
+      Their values, and the other changes.
+
+    Raises:
+      UserError: a value of another type.
+    """
+    values, rest = dict(defaults), []
+    for item in text.split(","):
+        key, equals, value = item.partition("=")
+        if key not in defaults or (defaults[key] is False) == bool(equals):
+            rest.append(item)
+        elif not equals:
+            values[key] = True
+        else:
+            kind = type(defaults[key])
+            try:
+                values[key] = kind(value)
+            except ValueError:
+                raise UserError(
+                    f"{item} has the wrong type: give a value of type {kind.__name__}"
+                ) from None
+    return values, ",".join(rest)
 
 
 def override(config: ConfigDict, text: str) -> ConfigDict:
@@ -185,10 +218,13 @@ def _with_tuples(value: Any) -> Any:
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
-def claim(workdir: Path, config: ConfigDict) -> None:
+def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
     """Writes config.json into a new workdir, or checks that the run there is of the same one.
 
     A run that has no checkpoint yet has nothing to lose, and gives way.
+
+    Args:
+      write: false on all but one of the processes that share the run.
 
     Raises:
       UserError: the workdir holds a run of another configuration, or can't be written.
@@ -197,6 +233,8 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
     if path.exists() and any((workdir / "checkpoints").glob("[0-9]*")):
         _check_same(workdir, old=json.loads(path.read_text()), new=json.loads(text))
+    if not write:
+        return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".tmp")

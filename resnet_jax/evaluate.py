@@ -5,7 +5,7 @@ python -m resnet_jax.evaluate --config=configs/cifar10.py --weights=resnet20.saf
 
 from typing import Any
 
-from resnet_jax import trained
+from resnet_jax import processes, trained
 from resnet_jax.command import launch
 
 
@@ -21,4 +21,4 @@ def main() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    launch(main, needs_config=False)
+    launch(processes.together(main), needs_config=False)

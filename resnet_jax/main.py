@@ -8,6 +8,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from resnet_jax import processes
 from resnet_jax.command import flag_values, launch
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -52,4 +53,4 @@ def default_workdir(arguments: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    launch(main)
+    launch(processes.together(main))

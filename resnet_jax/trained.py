@@ -212,6 +212,6 @@ def from_run(workdir: Path, step: int | None = None) -> Trained:
                 f"none of the checkpoints in {workdir} was evaluated: leave out --best, or set"
                 " checkpoint.every_epochs to a multiple of eval.every_epochs and train again"
             )
-        state = checkpoints.restore(assembly.create_state(), step, set_aside=False)
+        state = checkpoints.restore(assembly.abstract_state, step, set_aside=False)
     assert state is not None
     return Trained(assembly, state.eval_variables, f"step {int(state.step)}")

@@ -11,10 +11,11 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.inputs import Inputs
-from resnet_jax.assembly.learning import learning_rate, optimizer
+from resnet_jax.assembly.learning import learning_rate, loss, mixing, optimizer
 from resnet_jax.assembly.networks import network
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources import Source
+from resnet_jax.data.stream import StreamedData
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet
@@ -56,18 +57,19 @@ class Assembly:
 
     @cached_property
     def inputs(self) -> Inputs:
-        return Inputs(self._config, jnp.promote_types(self._dtype, jnp.float32))
+        dtype = jnp.promote_types(self._dtype, jnp.float32)
+        return Inputs(self._config, dtype, parallel.process_shard())
 
     @property
     def source(self) -> Source:
         return self.inputs.source
 
     @property
-    def train_data(self) -> ResidentData:
+    def train_data(self) -> ResidentData | StreamedData:
         return self.inputs.train_data
 
     @property
-    def eval_data(self) -> ResidentData:
+    def eval_data(self) -> ResidentData | StreamedData:
         return self.inputs.eval_data
 
     @cached_property
@@ -90,7 +92,12 @@ class Assembly:
 
     @cached_property
     def mesh(self) -> Mesh:
-        return parallel.data_mesh()
+        mesh = self._config.mesh
+        return parallel.make_mesh(mesh.data, mesh.model)
+
+    @cached_property
+    def placement(self) -> parallel.Placement:
+        return parallel.Placement(self.mesh, self._config.mesh.shard_state)
 
     @cached_property
     def steps(self) -> int:
@@ -133,13 +140,15 @@ class Assembly:
     def train_step(self, numbers: Numbers) -> TrainStep:
         """The step of this run, with these numbers in place of its own."""
         train = self._config.train
-        parallel.check_batch(self.batch_size, train.accumulate, self.mesh.size)
+        parallel.check_batch(self.batch_size, train.accumulate, parallel.data_shards(self.mesh))
         rate = self.learning_rate(numbers.rate)
         return TrainStep(
             apply=self.model.apply,
             optimizer=self.optimizer(rate, numbers.weight_decay),
             learning_rate=rate,
+            loss=loss(self._config),
             label_smoothing=train.label_smoothing,
+            mixing=mixing(self._config),
             ema_decay=self._ema_decay,
             accumulate=train.accumulate,
             unroll=self._on_cpu,
@@ -151,10 +160,16 @@ class Assembly:
         options = {"xla_backend_optimization_level": 0} if self._on_cpu else None
         create = jax.jit(
             self.initial_state,
-            out_shardings=parallel.replicated(self.mesh),
+            out_shardings=self.placement.at_rest(self.abstract_state),
             compiler_options=options,
         )
         return create(jax.random.key(self._seed), self._pretrained)
+
+    @cached_property
+    def abstract_state(self) -> TrainState:
+        """Shapes and types of a state, and where its arrays lie."""
+        shapes = jax.eval_shape(self.initial_state, jax.random.key(0))
+        return self.placement.abstract(shapes)
 
     @cached_property
     def _pretrained(self) -> dict:
@@ -199,7 +214,7 @@ class Assembly:
 
     def evaluate(self, state: TrainState) -> dict[str, float | int]:
         """Examples, loss, top1 and top5 of the evaluation split."""
-        return self.evaluate_variables(state.eval_variables)
+        return self.evaluate_variables(self.placement.gathered(state.eval_variables))
 
     def evaluate_variables(self, variables: dict) -> dict[str, float | int]:
         """The same figures of a network's variables."""
@@ -234,6 +249,7 @@ class Assembly:
         _ = self._evaluator, self._recalibration
         return Run(
             mesh=self.mesh,
+            shard_state=self.placement.shard_state,
             data=self.train_data,
             create_state=self.create_state,
             train_step=self.train_step(self.numbers),
@@ -242,6 +258,7 @@ class Assembly:
             batch_size=self.batch_size,
             steps=self.steps,
             steps_per_call=config.train.steps_per_call or (1 if self._on_cpu else 16),
+            size_changes=(),
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),
@@ -256,10 +273,13 @@ class Assembly:
             keep_best=config.keep_best,
             to_stored=unstack_blocks if scanned else None,
             from_stored=stack_blocks if scanned else None,
+            at_rest=self.placement.at_rest,
         )
 
     def reports(self, workdir: Path) -> Reports:
         config = self._config.report
+        if not parallel.is_first_process():
+            return Reports([])
         sinks: list[Sink] = [MetricsFile(workdir / "metrics.jsonl"), Console(self.steps)]
         if config.tensorboard:
             sinks.append(TensorBoard(workdir / "tensorboard"))
@@ -273,4 +293,6 @@ class Assembly:
         return self._config.report.page
 
     def profile(self, workdir: Path) -> Profile:
-        return Profile(self._config.report.profile, workdir / "profile")
+        index, count = parallel.process_shard()
+        folder = workdir / "profile" / (f"process{index}" if count > 1 else "")
+        return Profile(self._config.report.profile, folder)

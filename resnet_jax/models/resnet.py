@@ -84,6 +84,7 @@ class ResNet(nn.Module):
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
       activate_identity: whether an identity shortcut that opens a stage takes the activated x
         (resnet-1k-layers) or x itself; where blocks have no lead, it is the same.
+      fixup: see models.norms.fixup; make_norm is None.
       frozen_parts: stem, first stage, second stage ... that pass no gradient and use their running
         statistics; one more than there are stages leaves the head alone: a linear probe.
     """
@@ -111,6 +112,7 @@ class ResNet(nn.Module):
     antialias: Callable[..., Any] | None = None
     weight_epsilon: float | None = None
     activate_identity: bool = True
+    fixup: bool = False
     frozen_parts: int = 0
 
     @nn.compact
@@ -118,6 +120,8 @@ class ResNet(nn.Module):
         arrangement = self.arrangement
         if self.make_norm is None:
             arrangement = arrangement.without_norm()
+        if self.fixup:
+            arrangement = arrangement.with_biases()
         layers = Layers(
             train,
             self.make_norm,
@@ -126,6 +130,7 @@ class ResNet(nn.Module):
             self.dtype,
             weight_epsilon=self.weight_epsilon,
             joint_norm=self.joint_norm,
+            fixup=self.fixup,
         )
         frozen_layers = layers._replace(train=False)
 
@@ -139,20 +144,20 @@ class ResNet(nn.Module):
         ):
             if number == self.frozen_parts:
                 x = lax.stop_gradient(x)
+            branch = self.stage_branches[number - 1] if self.stage_branches else self.branch
             stage = Stage(
                 survival=survival[:depth],
                 stride=1 if number == 1 else 2,
                 scan=self.scan_blocks,
                 block={
-                    "branch": self.stage_branches[number - 1]
-                    if self.stage_branches
-                    else self.branch,
+                    "branch": branch,
                     "arrangement": arrangement,
                     "shortcut": self.shortcut,
                     "layers": frozen_layers if number < self.frozen_parts else layers,
                     "width": width,
-                    "zero_init_branch": self.zero_init_branch,
-                    "branch_gain": self.branch_gain,
+                    "zero_init_branch": self.zero_init_branch or self.fixup,
+                    "kernel_scale": self._fixup_scale(branch) if self.fixup else 1.0,
+                    "branch_gain": 1.0 if self.fixup else self.branch_gain,
                     "dropout": self.dropout,
                     "stochastic_depth": self.survival < 1,
                     "attention": self.attention,
@@ -169,9 +174,18 @@ class ResNet(nn.Module):
             x = lax.stop_gradient(x)
         x = x.astype(layers.param_dtype).mean(axis=(1, 2))
         head = nn.Dense(
-            self.classes, dtype=layers.param_dtype, param_dtype=layers.param_dtype, name="head"
+            self.classes,
+            dtype=layers.param_dtype,
+            param_dtype=layers.param_dtype,
+            kernel_init=nn.initializers.zeros if self.fixup else nn.linear.default_kernel_init,
+            name="head",
         )
         return head(x)
+
+    def _fixup_scale(self, branch: Branch) -> float:
+        """L^(-1/(2m-2)) for L branches of m convolutions, where a single one starts at zero."""
+        count, convolutions = sum(self.stage_depths) * branch.repeats, len(branch.convolutions)
+        return count ** (-1 / (2 * convolutions - 2)) if convolutions > 1 else 1.0
 
 
 def linear_decay(last: float, blocks: int) -> tuple[float, ...]:

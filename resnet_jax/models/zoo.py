@@ -108,10 +108,21 @@ def resnet(
             f"{len(stage_depths)} stage depths {stage_depths} for {len(widths)} widths {widths}:"
             " give model.stage_depths and model.widths the same length"
         )
-    if zero_init_branch and chosen_arrangement.last.endswith("na"):
+    fixup = norm == "fixup"
+    if (zero_init_branch or fixup) and chosen_arrangement.last.endswith("na"):
+        cause, cure = (
+            ("norm.name=fixup", "norm.name=none")
+            if fixup
+            else ("zero_init_branch", "model.zero_init_branch=False")
+        )
         raise UserError(
-            "zero_init_branch would never train with arrangement 'relu_before_addition', whose"
-            " branch ends in a ReLU that passes no gradient at 0: set model.zero_init_branch=False"
+            f"{cause} would never train with arrangement 'relu_before_addition', whose branch ends"
+            f" in a ReLU that passes no gradient at 0: set {cure}, or another model.arrangement"
+        )
+    if fixup and branch_gain is not None:
+        raise UserError(
+            "norm.name=fixup has a gain of its own in every branch, which starts at 1: leave out"
+            " model.branch_gain, or set norm.name=none"
         )
     if not 0 < survival <= 1 or not 0 <= dropout < 1:
         raise UserError(
@@ -158,6 +169,7 @@ def resnet(
         dropout=dropout,
         survival=survival,
         scan_blocks=scan_blocks,
+        fixup=fixup,
         frozen_parts=frozen_parts,
         dtype=choose(DTYPES, dtype, "model.dtype"),
         joint_norm=joint_norm,
