@@ -50,7 +50,7 @@ def main(name: str) -> dict[str, Any]:
     network = trained.load()
     subject = network.subject(_SEED.value)
     smaller = method(subject, network.assembly.train_data)
-    result = {
+    result: dict[str, Any] = {
         "method": name,
         "options": {key: value for key, value in options.items() if value is not None},
         "before": figures(original(subject), subject, _EXAMPLES.value),

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, UInt8
 
@@ -101,7 +102,7 @@ class Predictor:
         return picture._replace(maps={"grad-cam": np.asarray(cam), "occlusion": drop})
 
     def _normalised(self, pixels: np.ndarray) -> Any:
-        return normalise(pixels[None], self._network.mean, self._network.std)
+        return normalise(jnp.asarray(pixels[None]), self._network.mean, self._network.std)
 
 
 def _read_names(path: Path) -> tuple[str, ...]:

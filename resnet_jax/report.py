@@ -19,7 +19,7 @@ def main() -> dict[str, Any]:
     """Returns the page's file."""
     from resnet_jax import run_page
 
-    path = run_page.write(Path(_WORKDIR.value))
+    path = run_page.write(Path(str(_WORKDIR.value)))
     print(f"the page: {path}")
     return {"file": str(path), "bytes": path.stat().st_size}
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import jax
 import matplotlib
 from matplotlib.figure import Figure
 
@@ -23,9 +24,12 @@ PICTURES = ("worst",)
 
 
 def write_if_wanted(workdir: Path) -> Path | None:
-    """Writes the page where the run's configuration asks for it."""
-    assembly = Assembly(configuration.load(workdir))
-    return write(workdir) if assembly.writes_page else None
+    """Writes the page where the run's configuration asks for it.
+
+    A run of several processes is left to `python -m resnet_jax.report`, for which one is enough.
+    """
+    wanted = Assembly(configuration.load(workdir)).writes_page
+    return write(workdir) if wanted and jax.process_count() == 1 else None
 
 
 def write(workdir: Path) -> Path:

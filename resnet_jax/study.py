@@ -31,7 +31,7 @@ def subject(assembly: Assembly, variables: Any, seed: int = 0) -> Subject:
 
 def _examples(assembly: Assembly, split: str, count: int | None) -> Examples:
     """The first `count` examples of a split, not augmented; all where there are fewer."""
-    data = assembly.train_data if split == "train" else assembly.eval_data
+    data: Any = assembly.train_data if split == "train" else assembly.eval_data
     count = data.examples if count is None else min(count, data.examples)
     images: list[np.ndarray] = []
     labels: list[np.ndarray] = []

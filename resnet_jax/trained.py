@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -168,7 +169,11 @@ def checkpoints() -> dict[int, Callable[[], Any]]:
     workdir = Path(_WORKDIR.value)
     with Assembly(configuration.load(workdir)).checkpoints(workdir) as found:
         steps = found.steps
-    return {step: lambda step=step: from_run(workdir, step).unrolled_variables() for step in steps}
+
+    def read(step: int) -> Any:
+        return from_run(workdir, step).unrolled_variables()
+
+    return {step: partial(read, step) for step in steps}
 
 
 def output_folder(name: str, out: str | None) -> Path:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 
 from resnet_jax.analysis import cost
 from resnet_jax.analysis.blocks import names, shapes
-from resnet_jax.analysis.subject import Findings, Scores, Subject, Tree
+from resnet_jax.analysis.subject import Findings, Scores, Subject, Tree, logits
 from resnet_jax.drawing import STYLE
 from resnet_jax.models.residual import ResidualBlock
 from resnet_jax.models.resnet import ResNet
@@ -121,9 +122,9 @@ def _timed(
 ) -> tuple[float, float]:
     x = jnp.ones(shape, block.layers.dtype)
     compiled = jax.jit(block.apply).lower(variables, x).compile()
-    return float(compiled.cost_analysis()["bytes accessed"]), _median(
-        lambda: compiled(variables, x), repeats
-    )
+    analysis: Any = compiled.cost_analysis()
+    seconds = _median(lambda: compiled(variables, x), repeats)
+    return float(analysis["bytes accessed"]), seconds
 
 
 def _median(call: Callable[[], Array], repeats: int) -> float:
@@ -140,8 +141,7 @@ def study(subject: Subject, *, examples: int = 128) -> Findings:
     """The table of one network, measured in a batch of so many images, beside its test top-1."""
     model, variables = subject.model, subject.variables
     rows = measured(model, variables, subject.image_shape, examples)
-    apply = lambda variables, images: model.apply(variables, images, train=False)  # noqa: E731
-    scores = Scores(apply, subject.examples("test", 1_000))(variables)
+    scores = Scores(partial(logits, model), subject.examples("test", 1_000))(variables)
     totals = {
         column: sum(getattr(row, column) for row in rows)
         for column in ("parameters", "flops", "activation_bytes")

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from resnet_jax.analysis.subject import logits
 from resnet_jax.models import shortcuts
 from resnet_jax.models.residual import ResidualBlock
 from resnet_jax.models.resnet import ResNet
@@ -72,8 +73,8 @@ def outputs(model: ResNet, variables: Any, images: Array) -> tuple[list[Array], 
         return found[-1]
 
     with changed(model, block=keep):
-        logits = model.apply(variables, images, train=False)
-    return found, logits
+        last = logits(model, variables, images)
+    return found, last
 
 
 def shapes(
@@ -89,7 +90,7 @@ def shapes(
 
     def forward(variables: Any, image: Array) -> Array:
         with changed(model, block=note):
-            return model.apply(variables, image, train=False)
+            return logits(model, variables, image)
 
     jax.eval_shape(forward, variables, jax.ShapeDtypeStruct((1, *image_shape), jnp.float32))
     return found

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from resnet_jax.analysis.blocks import changed, names
-from resnet_jax.analysis.subject import Tree
+from resnet_jax.analysis.subject import Tree, logits
 from resnet_jax.models.resnet import ResNet
 
 Map = Float[np.ndarray, "height width"]
@@ -40,8 +40,8 @@ def grad_cam(
             return y
 
         with changed(model, block=observe):
-            logits = model.apply(variables, images, train=False)
-        return jnp.take_along_axis(logits, classes[:, None], axis=1).sum(), found[0]
+            found_logits = logits(model, variables, images)
+        return jnp.take_along_axis(found_logits, classes[:, None], axis=1).sum(), found[0]
 
     # The gradient by a zero that is added to the activations is the gradient by them.
     shape = jax.eval_shape(lambda: logit(None)[1])

@@ -8,35 +8,52 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from matplotlib.figure import Figure
+from scipy.special import log_softmax
 
 from resnet_jax.analysis.subject import Examples, Findings, Scores, Subject
 from resnet_jax.data.augment import normalise
 from resnet_jax.data.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.drawing import STYLE
-from resnet_jax.training.calibration import Reliability, confusion, probabilities, reliability
+from resnet_jax.training.details import calibration_error, confusion, reliability
 
 
 class Predictions(NamedTuple):
     """What a network says of examples."""
 
-    probability: Float[np.ndarray, "examples classes"]
+    logits: Float[np.ndarray, "examples classes"]
     labels: Int[np.ndarray, "examples"]
 
     @property
+    def probability(self) -> np.ndarray:
+        return np.exp(log_softmax(self.logits.astype(np.float64), axis=1))
+
+    @property
     def predicted(self) -> np.ndarray:
-        return self.probability.argmax(axis=1)
+        return self.logits.argmax(axis=1)
 
     @property
     def losses(self) -> np.ndarray:
-        right = self.probability[np.arange(len(self.labels)), self.labels]
-        return -np.log(np.maximum(right, np.finfo(np.float64).tiny))
+        every = log_softmax(self.logits.astype(np.float64), axis=1)
+        return -every[np.arange(len(self.labels)), self.labels]
+
+    @property
+    def confusion(self) -> np.ndarray:
+        everyone = np.ones(len(self.labels), bool)
+        return np.asarray(confusion(self.logits, self.labels, everyone))
+
+    @property
+    def reliability(self) -> dict[str, np.ndarray]:
+        """Totals of each interval of the confidence; see training.details."""
+        hits, everyone = self.predicted == self.labels, np.ones(len(self.labels), bool)
+        totals = reliability(self.logits, hits, everyone)
+        return {name: np.asarray(values) for name, values in totals.items()}
 
 
 def predict(subject: Subject, examples: Examples, batch_size: int = 500) -> Predictions:
     """Runs the network over all examples."""
     apply = jax.jit(partial(subject.model.apply, train=False))
     logits = [apply(subject.variables, batch.images) for batch in examples.batches(batch_size)]
-    found = probabilities(np.concatenate([np.asarray(part, np.float32) for part in logits]))
+    found = np.concatenate([np.asarray(part, np.float32) for part in logits])
     return Predictions(found, np.asarray(examples.labels))
 
 
@@ -82,8 +99,8 @@ def study(subject: Subject, *, examples: int = 2_000, corrupted: int = 500) -> F
     train = predict(subject, subject.examples("train", examples))
     test_examples = subject.examples("test", examples)
     test = predict(subject, test_examples)
-    bins = reliability(test.probability, test.labels)
-    counts = confusion(test.labels, test.predicted, len(subject.class_names))
+    bins, counts = test.reliability, test.confusion
+    error = calibration_error(bins)
     worst = np.argsort(-test.losses, kind="stable")[:24]
     figures = {
         "confusion": draw_confusion(counts, subject.class_names),
@@ -99,7 +116,7 @@ def study(subject: Subject, *, examples: int = 2_000, corrupted: int = 500) -> F
             }
             for split, found in (("train", train), ("test", test))
         },
-        "calibration_error": bins.calibration_error,
+        "calibration_error": error,
         "confusion": counts.tolist(),
         "most_confused": confused_pairs(counts, subject.class_names),
         "most_wrong": [
@@ -114,7 +131,7 @@ def study(subject: Subject, *, examples: int = 2_000, corrupted: int = 500) -> F
     }
     summary = (
         f"top1 {numbers['train']['top1']:.4f} in training, {numbers['test']['top1']:.4f} in the"
-        f" test; calibration error {bins.calibration_error:.4f}"
+        f" test; calibration error {error:.4f}"
     )
     if corrupted:
         errors = corruption_errors(subject, subject.examples("test", corrupted))
@@ -144,18 +161,19 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...]) -> Figure:
     return figure
 
 
-def draw_reliability(bins: Reliability) -> Figure:
+def draw_reliability(bins: dict[str, np.ndarray]) -> Figure:
     """Accuracy against confidence."""
+    accuracy = bins["bin_hits"] / np.maximum(bins["bin_examples"], 1)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.4, 4), layout="constrained")
         axes = figure.subplots()
-        edges = np.arange(len(bins.count)) / len(bins.count)
-        axes.bar(edges, bins.accuracy, 1 / len(bins.count), align="edge", color="#9db7d5",
+        width = 1 / len(accuracy)
+        axes.bar(np.arange(len(accuracy)) * width, accuracy, width, align="edge", color="#9db7d5",
                  edgecolor="#2b5c8a")  # fmt: skip
         axes.plot([0, 1], [0, 1], ":", color="#333")
         axes.set_xlabel("confidence")
         axes.set_ylabel("accuracy")
-        axes.set_title(f"calibration error {bins.calibration_error:.4f}", loc="left")
+        axes.set_title(f"calibration error {calibration_error(bins):.4f}", loc="left")
     return figure
 
 
@@ -188,5 +206,7 @@ def draw_corruptions(errors: dict[str, list[float]]) -> Figure:
         axes.set_xticks(range(1, 6))
         axes.set_xlabel("severity")
         axes.set_ylabel("test error, %")
-        figure.legend(loc="outside right", frameon=False, fontsize=7)
+        figure.legend(
+            *axes.get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=7
+        )
     return figure

@@ -60,7 +60,8 @@ def measure(model: ResNet, variables: Tree, examples: Examples, seed: int = 0) -
     return Flow(*(np.asarray(values, np.float64) for values in measured))
 
 
-def _flow(model: ResNet, variables: Tree, images: Array, labels: Array, seed: int) -> Flow:
+def _flow(model: ResNet, variables: Tree, images: Array, labels: Array, seed: int) -> Any:
+    """The columns of a Flow."""
     rest = {key: value for key, value in variables.items() if key != "params"}
 
     def loss(params: Tree, shifts: list[Array] | None) -> tuple[Array, Any]:
@@ -94,7 +95,7 @@ def _flow(model: ResNet, variables: Tree, images: Array, labels: Array, seed: in
     by_params, by_inputs = gradients
     of_blocks = [by_params[name.path[0]][name.path[1]] for name in names(model)]
     mean, variance = (jnp.stack(values) for values in zip(*signals, strict=True))
-    return Flow(
+    return (
         jnp.stack([norm(gradient) for gradient in by_inputs]),
         jnp.stack([norm(gradient) for gradient in of_blocks]),
         mean,
@@ -119,7 +120,7 @@ def twins(model: ResNet) -> dict[str, ResNet]:
     itself is plain, so that all have the same parameters.
     """
     shortcut = SHORTCUTS["A"] if is_plain(model) else model.shortcut
-    kinds = {
+    kinds: dict[str, dict[str, Any]] = {
         "plain": {"shortcut": SHORTCUTS["none"], "arrangement": ARRANGEMENTS["original"]},
         "residual": {"shortcut": shortcut, "arrangement": ARRANGEMENTS["original"]},
         "pre-activation": {"shortcut": shortcut, "arrangement": ARRANGEMENTS["full_preactivation"]},

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from resnet_jax.analysis.subject import Findings, Scores, Subject, Tree
+from resnet_jax.analysis.subject import Findings, Scores, Subject, Tree, logits
 from resnet_jax.drawing import STYLE
 from resnet_jax.tables import UserError
 
@@ -34,7 +34,7 @@ def direction(params: Tree, key: Array) -> Tree:
         own, its = (jnp.sqrt((x**2).sum(axes, keepdims=True)) for x in (leaf, drawn))
         return drawn * own / jnp.maximum(its, jnp.finfo(leaf.dtype).tiny)
 
-    return structure.unflatten(map(normalised, leaves, keys))
+    return jax.tree.unflatten(structure, map(normalised, leaves, keys))
 
 
 def moved(params: Tree, directions: Sequence[Tree], distances: Sequence[float]) -> Tree:
@@ -99,8 +99,7 @@ def study(
       points: on each side of the plane.
       reach: distance to its edge, in norms of the filters.
     """
-    apply = partial(subject.model.apply, train=False)
-    scores = Scores(apply, subject.examples("train", examples))
+    scores = Scores(partial(logits, subject.model), subject.examples("train", examples))
     params = subject.variables["params"]
     keys = jax.random.split(jax.random.key(subject.seed), 2)
     first, second = (direction(params, key) for key in keys)
@@ -153,7 +152,7 @@ def draw_contour(plane: np.ndarray, coordinates: np.ndarray) -> Figure:
         axes = figure.subplots()
         lines = axes.contour(coordinates, coordinates, plane, levels=_levels(plane), cmap="viridis",
                              linewidths=1)  # fmt: skip
-        axes.clabel(lines, lines.levels[::4], fontsize=7, fmt="%.2g")
+        axes.clabel(lines, np.asarray(lines.levels)[::4], fontsize=7, fmt="%.2g")
         axes.plot(0, 0, "+", color="#c0504d")
         axes.set_aspect("equal")
         axes.set_title("training loss, filter-normalised directions", loc="left")

@@ -22,7 +22,7 @@ from scipy.stats import kendalltau
 
 from resnet_jax.analysis.blocks import changed, is_plain, names, shapes
 from resnet_jax.analysis.gradient_flow import norm
-from resnet_jax.analysis.subject import Examples, Findings, Scores, Subject, Tree
+from resnet_jax.analysis.subject import Examples, Findings, Scores, Subject, Tree, logits
 from resnet_jax.drawing import STYLE
 from resnet_jax.models.resnet import ResNet
 
@@ -45,7 +45,7 @@ def apply_lesioned(
 
     change = {"block": block} if is_plain(model) else {"branch": branch}
     with changed(model, **change):
-        return model.apply(variables, images, train=False)
+        return logits(model, variables, images)
 
 
 def deletable(model: ResNet, variables: Tree, image_shape: tuple[int, int, int]) -> list[int]:
@@ -115,8 +115,8 @@ def path_gradient(
             return compute(x)
 
         with changed(model, block=shifted, shortcut=shortcut, branch=branch):
-            logits = model.apply(variables, images, train=False)
-        losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+            found = logits(model, variables, images)
+        losses = optax.softmax_cross_entropy_with_integer_labels(found, labels)
         return losses.mean(), first[0]
 
     shape = jax.eval_shape(lambda: loss(None)[1])

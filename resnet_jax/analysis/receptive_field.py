@@ -50,8 +50,8 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
     Attention that pools over all positions is left out: with it, every field is the whole image.
     """
     field = Field()
-    for spec in model.stem:
-        field = field.through(spec.kernel, spec.stride)
+    for stem_spec in model.stem:
+        field = field.through(stem_spec.kernel, stem_spec.stride)
     for kernel, stride in POOLS[model.stem_pool]:
         field = field.through(kernel, stride)
     fields = {}

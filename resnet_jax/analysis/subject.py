@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -80,6 +80,11 @@ def initial_variables(model: ResNet, image_shape: tuple[int, int, int], seed: in
 def run_once() -> dict[str, int] | None:
     """Options of the compiler for what runs once: XLA's for CPU takes longer than it saves."""
     return {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+
+
+def logits(model: ResNet, variables: Tree, images: Array) -> Array:
+    """Of the network as evaluated."""
+    return cast(Array, model.apply(variables, images, train=False))
 
 
 class Scores:

@@ -13,7 +13,7 @@ from jaxtyping import Array
 from safetensors.numpy import save
 
 from resnet_jax.analysis import cost
-from resnet_jax.analysis.subject import Scores, Subject, initial_variables
+from resnet_jax.analysis.subject import Scores, Subject, initial_variables, logits
 from resnet_jax.compression.folding import fold
 from resnet_jax.compression.learning import Data, distillation, learn
 from resnet_jax.compression.pruning import magnitude_mask, masked, without_channels
@@ -47,7 +47,7 @@ class Smaller(NamedTuple):
 def _whole(model: ResNet, variables: Tree, subject: Subject) -> Smaller:
     layers = cost.layers(model, subject.image_shape)
     return Smaller(
-        partial(model.apply, train=False),
+        partial(logits, model),
         variables,
         _flat(variables),
         sum(layer.parameters for layer in layers),
@@ -114,7 +114,7 @@ def distilled(
       consistent: see learning.learn.
     """
     student = subject.model.clone(stage_depths=(depths,) * len(subject.model.stage_depths))
-    teacher = partial(subject.model.apply, subject.variables, train=False)
+    teacher = partial(logits, subject.model, subject.variables)
     found = learn(
         student.apply,
         initial_variables(student, subject.image_shape, subject.seed),

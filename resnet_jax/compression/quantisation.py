@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
+from resnet_jax.analysis.subject import logits
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import UserError
 
@@ -70,7 +71,7 @@ def apply_quantised(model: ResNet, quantised_params: Tree, images: Array) -> Arr
         return y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
 
     with _replaced(call):
-        return model.apply({"params": _floats(quantised_params)}, images, train=False)
+        return logits(model, {"params": _floats(quantised_params)}, images)
 
 
 def apply_rounded(model: ResNet, variables: Tree, images: Array, **options: Any) -> Any:

@@ -31,7 +31,7 @@ def read_picture(
     """
     height, width, channels = shape
     try:
-        opened = Image.open(file)
+        opened: Image.Image = Image.open(file)
         # Colours behind an alpha channel would show: a page is white.
         if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
             over = opened.convert("RGBA")

@@ -3,36 +3,29 @@
 import numpy as np
 import pytest
 
-from resnet_jax.analysis.generalisation import confused_pairs
+from resnet_jax.analysis.generalisation import Predictions, confused_pairs
 from resnet_jax.data.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.tables import UserError
-from resnet_jax.training import calibration
+from resnet_jax.training.details import calibration_error
 
 
-def test_calibration_error_by_hand():
-    # Two at 0.9, one right; one at 0.6, right; two at 0.55, none right: bins of a tenth.
-    confidence = np.array([0.9, 0.9, 0.6, 0.55, 0.55])
-    probability = np.stack([confidence, 1 - confidence], axis=1)
-    found = calibration.reliability(probability, np.array([0, 1, 0, 1, 1]), bins=10)
-    assert found.count.tolist() == [0, 0, 0, 0, 0, 3, 0, 0, 2, 0]
-    np.testing.assert_allclose(found.accuracy[[5, 8]], [1 / 3, 1 / 2])
-    np.testing.assert_allclose(found.confidence[[5, 8]], [1.7 / 3, 0.9])
-    gaps = 3 / 5 * (1.7 / 3 - 1 / 3) + 2 / 5 * (0.9 - 0.5)
-    assert found.calibration_error == pytest.approx(gaps)
+def test_predictions_by_hand():
+    """Classes a, b, c: right with 3/4, taken for b with 3/4, right with 2/4."""
+    logits = np.log([[6.0, 1, 1], [1, 6, 1], [1, 1, 2]])
+    found = Predictions(logits, np.array([0, 0, 2]))
+    np.testing.assert_allclose(found.probability[0], [0.75, 0.125, 0.125])
+    np.testing.assert_allclose(found.losses, -np.log([0.75, 0.125, 0.5]))
+    assert found.confusion.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+    # (0.75 + 0.75 - 1) in one interval, (1 - 0.5) in another, over three examples.
+    assert calibration_error(found.reliability) == pytest.approx((0.5 + 0.5) / 3)
 
 
-def test_confusion_counts_and_pairs():
-    counts = calibration.confusion(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 0, 2, 1]), 3)
-    assert counts.tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 1]]
+def test_pairs_are_counted_both_ways():
+    counts = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 1]])
     assert confused_pairs(counts, ("a", "b", "c")) == [
         {"classes": ["a", "b"], "count": 2},
         {"classes": ["b", "c"], "count": 1},
     ]
-
-
-def test_probabilities_of_large_logits():
-    found = calibration.probabilities(np.array([[1000.0, 1000.0 + np.log(3)]]))
-    np.testing.assert_allclose(found, [[0.25, 0.75]])
 
 
 GREY = np.full((8, 32, 32, 3), 128, np.uint8)
