@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import matplotlib
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -39,13 +40,13 @@ class Predictions(NamedTuple):
     @property
     def confusion(self) -> np.ndarray:
         everyone = np.ones(len(self.labels), bool)
-        return np.asarray(confusion(self.logits, self.labels, everyone))
+        return np.asarray(confusion(*map(jnp.asarray, (self.logits, self.labels, everyone))))
 
     @property
     def reliability(self) -> dict[str, np.ndarray]:
         """Totals of each interval of the confidence; see training.details."""
         hits, everyone = self.predicted == self.labels, np.ones(len(self.labels), bool)
-        totals = reliability(self.logits, hits, everyone)
+        totals = reliability(*map(jnp.asarray, (self.logits, hits, everyone)))
         return {name: np.asarray(values) for name, values in totals.items()}
 
 
