@@ -80,10 +80,15 @@ def get_config() -> ConfigDict:
     data.cutout = 0  # side of the erased square, pixels
     data.crop_area = placeholder(tuple)  # of photographs: least and most share of a training crop
     data.crop_aspect = placeholder(tuple)  # of photographs: its least and most width / height
+    data.short_side = placeholder(tuple)  # of photographs, for crop_area: least, most; pixels
     data.eval_size = placeholder(int)  # of photographs: pixels of a side; None is image_size
     data.crop_ratio = placeholder(float)  # of photographs: eval_size / short side of the image
     data.interpolation = placeholder(str)  # of photographs, in evaluation: bilinear, bicubic
-    data.repeats = placeholder(int)  # of photographs: times that training meets one in a row
+    data.first_size = placeholder(int)  # of photographs that grow: pixels of a side at first
+    data.growth = placeholder(tuple)  # of photographs that grow: from, until; fractions of the run
+    data.eval_views = placeholder(str)  # of photographs: centre, mirrored, ten
+    data.eval_scales = placeholder(tuple)  # of photographs: short sides, pixels, for crop_ratio
+    data.repeats = 1  # times that training meets an example in a row, each augmented anew
     data.workers = placeholder(int)  # of photographs: processes that decode; None is one a core
 
     config.mesh = mesh = ConfigDict()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from resnet_jax.data.encoded import decode, size_of
-from resnet_jax.tables import choose
+from resnet_jax.tables import UserError, choose
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -67,6 +68,47 @@ class RandomCrop(NamedTuple):
         box_width = min(width, round(height * most))
         box_height = min(height, round(width / least))
         return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
+
+
+@dataclass(frozen=True)
+class ScaledCrop:
+    """A square crop at a random place of an image whose short side is drawn first.
+
+    The scale augmentation of 'Deep Residual Learning', arXiv 1512.03385, section 3.4.
+
+    Attributes:
+      short_side: least and most of the resized image, pixels.
+    """
+
+    short_side: tuple[int, int]
+
+    def __call__(
+        self, draw: np.random.Generator, encoded: bytes, size: int
+    ) -> UInt8[np.ndarray, "size size 3"]:
+        """Decodes, resizes and crops.
+
+        Raises:
+          UnreadableImage: of decoding.
+        """
+        least, most = self.short_side
+        shape = resized(size_of(encoded), int(draw.integers(least, most + 1)))
+        top, left = (int(draw.integers(0, side - size + 1)) for side in shape)
+        image = decode(encoded, shape)
+        return crop_of_resized(image, shape, Box(top, left, size, size), "bilinear")
+
+
+def scaled_crop(short_side: tuple[int, int], size: int) -> ScaledCrop:
+    """Returns the crop of so many pixels a side.
+
+    Raises:
+      UserError: an image may come out smaller than that.
+    """
+    if len(short_side) != 2 or not size <= short_side[0] <= short_side[1]:
+        raise UserError(
+            f"data.short_side={tuple(short_side)} must be two numbers that rise from no less than"
+            f" the {size} pixels of data.image_size"
+        )
+    return ScaledCrop(short_side)
 
 
 def stretched(image: np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:

@@ -19,8 +19,8 @@ Tree = Any
 class Dispatch:
     """Makes `count` updates in one compiled call; the state that goes in is donated.
 
-    A call is compiled once for each count and size of images. The examples and the random choices of
-    step k depend on (seed, k) alone.
+    A call is compiled once for each count and size of images. The examples and the random choices
+    of step k depend on (seed, k) alone.
 
     Args:
       on_compiled: called after each compilation, before the first step that it made possible.
