@@ -105,7 +105,7 @@ def test_compiles_once_for_each_size_of_images(compilations):
 
     dispatch = Dispatch(
         report_everything, Growing(), seed=SEED, batch_size=BATCH_SIZE,
-        mesh=parallel.data_mesh(), on_compiled=lambda: compilations.append(1),
+        mesh=parallel.make_mesh(), on_compiled=lambda: compilations.append(1),
     )  # fmt: skip
     state, shapes = state_at(0), []
     for _ in range(4):
