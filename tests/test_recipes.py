@@ -114,6 +114,14 @@ class TestSchedules:
         assert sizes == [160, 160, 192, 192]
         assert len(size.changes()) == 1
 
+    def test_fixres(self):
+        """imnet_finetune/train.py: 8 x 1e-3 for batches of 512, a tenth of it at epoch 30."""
+        made = assembly("imagenet_fixres")
+        assert made.batch_size == 512 and epochs(made) == pytest.approx(31, abs=1e-2)
+        points = {0: 0.008, 29.99: 0.008, 30.01: 8e-4, 31: 8e-4}
+        for epoch, expected in points.items():
+            assert rate(made, epoch) == pytest.approx(expected, rel=1e-5)
+
     def test_ffcv_has_no_other_number_of_epochs(self):
         with pytest.raises(UserError, match="no recipe of 17 epochs: choose 16, 24"):
             assembly("imagenet_fast", "epochs=17")
@@ -136,11 +144,14 @@ def reduced(name, folder):
         config.data.first_size = 8
     if config.data.short_side is not None:
         config.data.short_side = (18, 24)
+    if config.finetune.frozen_parts:
+        config.finetune.frozen_parts = 3
     config.model.update(stage_depths=(1, 1), widths=(8, 16), stem_width=8, width_factor=1.0)
     if config.norm.name == "group":
         config.norm.channel_groups = 4
     config.train.update(batch_size=8, steps=40, epochs=0.0)
-    config.schedule.warmup_epochs = 1.0
+    # A rate that is not zero from the first update on.
+    config.schedule.warmup_epochs = 0.0
     return config
 
 
@@ -163,7 +174,10 @@ def test_a_recipe_takes_two_steps_on_a_reduced_network(name, folder):
     assert int(state.step) == 2
     after = jax.device_get(state.params)
     moved = jax.tree.map(lambda old, new: bool((old != new).any()), before, after)
-    assert all(jax.tree.leaves(moved))
+    if made._config.finetune.frozen_parts:
+        assert all(jax.tree.leaves(moved.pop("head"))) and not any(jax.tree.leaves(moved))
+    else:
+        assert all(jax.tree.leaves(moved))
     assert len(compilations) == 1 + (made._config.data.first_size is not None)
     result = made.evaluate(state)
     assert result["examples"] == 12 and np.isfinite(result["loss"])
