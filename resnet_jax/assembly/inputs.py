@@ -56,7 +56,9 @@ class Inputs:
     @cached_property
     def train_data(self) -> ResidentData | StreamedData:
         data = self._config.data
-        augmentation = Augmentation(pad=data.pad, flip=data.flip, cutout=data.cutout)
+        augmentation = Augmentation(
+            pad=data.pad, flip=data.flip, cutout=data.cutout, erase=data.erase
+        )
         return self._data(self._train_split, augmentation)
 
     @cached_property
@@ -84,6 +86,10 @@ class Inputs:
         options = {
             "crop_area": data.crop_area,
             "crop_aspect": data.crop_aspect,
+            "policy": data.policy,
+            "policy_operations": data.policy_operations,
+            "policy_magnitude": data.policy_magnitude,
+            "jitter": data.jitter,
             "eval_size": data.eval_size,
             "crop_ratio": data.crop_ratio,
             "interpolation": data.interpolation,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,7 +24,8 @@ class Box(NamedTuple):
     width: int
 
 
-class RandomCrop(NamedTuple):
+@dataclass(frozen=True)
+class RandomCrop:
     """A crop of random area and aspect, stretched to a square (Szegedy et al., arXiv 1409.4842).
 
     The box is drawn as torchvision's RandomResizedCrop does: ten attempts, then the centre.
@@ -79,7 +81,8 @@ def stretched(image: np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:
     )
 
 
-class CentreCrop(NamedTuple):
+@dataclass(frozen=True)
+class CentreCrop:
     """The middle of an image whose short side has been resized, as evaluation sees it.
 
     The same pixels as torchvision's Resize and CenterCrop give of a PIL image: Pillow's antialiased
