@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "resnet_jax"
-VERBS = ("main", "evaluate", "summary", "sweep", "convert", "export")
+VERBS = ("main", "evaluate", "summary", "prepare", "sweep", "convert", "export")
 # What each room may import of the others.
 ALLOWED = {
     "models": {"models", "tables"},
