@@ -157,6 +157,7 @@ def get_config() -> ConfigDict:
     config.report = report = ConfigDict()
     report.every_steps = 50  # between two lines of metrics.jsonl; 0: only where one evaluates
     report.profile = placeholder(str)  # START:STOP, steps whose trace goes to profile/; None is off
+    report.page = True  # report.html at the end: curves, mistakes, costs, gradients
     report.tensorboard = True
     report.wandb = False
     report.project = "resnet_jax"  # W&B's

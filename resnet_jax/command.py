@@ -26,13 +26,15 @@ def launch(
     A UserError ends the program with status 2 and its sentence on standard error.
 
     Args:
-      operands: what the arguments that are no flags are called; the verb is called with them.
+      operands: what the arguments that are no flags are called; the verb is called with them; one
+        or more of the last, where that ends in '...'.
       needs_config: a verb that has a --config can't do without.
     """
 
     def main(arguments: list[str]) -> None:
         given = arguments[1:]
-        if len(given) > len(operands):
+        repeats = bool(operands) and operands[-1].endswith("...")
+        if len(given) > len(operands) and not repeats:
             raise UserError(
                 f"unexpected argument '{given[len(operands)]}': flags are written --NAME=VALUE"
             )

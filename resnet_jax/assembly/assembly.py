@@ -319,6 +319,11 @@ class Assembly:
             sinks.append(WandB(workdir, config.project, self._config.to_dict()))
         return Reports(sinks)
 
+    @property
+    def writes_page(self) -> bool:
+        """Whether the run ends with a page about it."""
+        return self._config.report.page
+
     def profile(self, workdir: Path) -> Profile:
         index, count = parallel.process_shard()
         folder = workdir / "profile" / (f"process{index}" if count > 1 else "")
