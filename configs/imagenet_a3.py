@@ -20,8 +20,8 @@ def get_config(changes: str = "") -> ConfigDict:
     config = imagenet_a2.get_config()
     config.data.image_size = 160
     config.data.eval_size = 224
-    # PENDING config.data.randaugment = (2, 6.0)
-    config.data.repeats = None
+    config.data.policy_magnitude = 18
+    config.data.repeats = 1
 
     config.model.survival = 1.0
 

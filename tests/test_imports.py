@@ -10,6 +10,7 @@ VERBS = (
     "main",
     "evaluate",
     "summary",
+    "prepare",
     "sweep",
     "convert",
     "export",

@@ -75,7 +75,9 @@ class Inputs:
     @cached_property
     def train_data(self) -> ResidentData | StreamedData:
         data = self._config.data
-        augmentation = Augmentation(pad=data.pad, flip=data.flip, cutout=data.cutout)
+        augmentation = Augmentation(
+            pad=data.pad, flip=data.flip, cutout=data.cutout, erase=data.erase
+        )
         return self._data(self.source.load(self._train_split), augmentation)
 
     @cached_property
@@ -128,6 +130,10 @@ class Inputs:
             "crop_area": data.crop_area,
             "crop_aspect": data.crop_aspect,
             "short_side": data.short_side,
+            "policy": data.policy,
+            "policy_operations": data.policy_operations,
+            "policy_magnitude": data.policy_magnitude,
+            "jitter": data.jitter,
             "eval_size": data.eval_size,
             "crop_ratio": data.crop_ratio,
             "interpolation": data.interpolation,

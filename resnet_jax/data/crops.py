@@ -24,7 +24,8 @@ class Box(NamedTuple):
     width: int
 
 
-class RandomCrop(NamedTuple):
+@dataclass(frozen=True)
+class RandomCrop:
     """A crop of random area and aspect, stretched to a square (Szegedy et al., arXiv 1409.4842).
 
     The box is drawn as torchvision's RandomResizedCrop does: ten attempts, then the centre.
@@ -119,36 +120,6 @@ def stretched(image: np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:
     return cv2.resize(
         image, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     )
-
-
-class CentreCrop(NamedTuple):
-    """The middle of an image whose short side has been resized, as evaluation sees it.
-
-    The same pixels as torchvision's Resize and CenterCrop give of a PIL image: Pillow's antialiased
-    filters, the long side rounded down, nothing padded.
-
-    Attributes:
-      size: side of the crop, pixels.
-      ratio: size / short side of the resized image; 0.875 is 224 of 256.
-      interpolation: a key of FILTERS.
-    """
-
-    size: int
-    ratio: float = 0.875
-    interpolation: str = "bilinear"
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return (1, self.size, self.size, 3)
-
-    def __call__(
-        self, image: UInt8[np.ndarray, "height width 3"]
-    ) -> UInt8[np.ndarray, "1 size size 3"]:
-        """The one crop, as a stack."""
-        height, width = resized(image.shape[:2], round(self.size / self.ratio))
-        top, left = centred(height, self.size), centred(width, self.size)
-        box = Box(top, left, self.size, self.size)
-        return crop_of_resized(image, (height, width), box, self.interpolation)[None]
 
 
 FILTERS = {"bilinear": "BILINEAR", "bicubic": "BICUBIC"}

@@ -6,6 +6,7 @@ costs little beside decoding it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -65,10 +66,12 @@ class Rows(NamedTuple):
 
     Attributes:
       start, stop: of them, in the batch.
+      together: rows in one part.
     """
 
     start: int
     stop: int
+    together: int
 
     @classmethod
     def of_shard(cls, batch_size: int, shard: tuple[int, int]) -> Rows:
@@ -77,7 +80,7 @@ class Rows(NamedTuple):
         share, rest = divmod(batch_size, count)
         if rest:
             raise ValueError(f"{count} processes can't share a batch of {batch_size}")
-        return cls(index * share, (index + 1) * share)
+        return cls(index * share, (index + 1) * share, ROWS)
 
     @property
     def all(self) -> range:
@@ -86,8 +89,8 @@ class Rows(NamedTuple):
     def parts(self) -> list[range]:
         """The rows, cut into those that are computed at once."""
         return [
-            range(start, min(start + ROWS, self.stop))
-            for start in range(self.start, self.stop, ROWS)
+            range(start, min(start + self.together, self.stop))
+            for start in range(self.start, self.stop, self.together)
         ]
 
 
@@ -110,6 +113,11 @@ class TrainParts:
     rows: Rows
     size_at: Callable[[int], int]
     repeats: int = 1
+
+    def nbytes(self, number: int) -> int:
+        """Of the images of the largest part in the batch of part `number`."""
+        step = number // len(self.rows.parts())
+        return len(self.rows.parts()[0]) * 3 * self.size_at(step) ** 2
 
     def __call__(self, number: int) -> Part:
         parts = self.rows.parts()
@@ -153,6 +161,10 @@ class EvalParts:
     transform: EvalTransform
     batch_size: int
     rows: Rows
+
+    def nbytes(self, number: int) -> int:
+        """Of the images of the largest part."""
+        return len(self.rows.parts()[0]) * math.prod(self.transform.shape)
 
     def __call__(self, number: int) -> Part:
         parts = self.rows.parts()

@@ -8,7 +8,7 @@ many processes of a run share it.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -29,10 +29,11 @@ from resnet_jax.data.parts import (
     TrainTransform,
 )
 from resnet_jax.data.pipeline import Pipeline
+from resnet_jax.data.policies import POLICIES, ChangedCrop, Jitter
 from resnet_jax.data.resident import Batch
 from resnet_jax.data.resizing import resizing
 from resnet_jax.data.views import views
-from resnet_jax.tables import UserError
+from resnet_jax.tables import UserError, configure
 
 ENDLESS = 2**60  # parts
 
@@ -112,9 +113,10 @@ class StreamedData:
                 self._reading.parts.close()
             self._reading = self._read_from(seed, step, batch_size)
         reading = self._reading
-        parts = [self._checked(next(reading.parts)) for _ in reading.rows.parts()]
+        parts = (self._checked(next(reading.parts)) for _ in reading.rows.parts())
+        pixels = _joined(parts, np.ones(len(reading.rows.all), bool))
         self._reading = reading._replace(at=(seed, step + 1, batch_size))
-        return _joined(parts, np.ones(len(reading.rows.all), bool))
+        return pixels
 
     def _read_from(self, seed: int, step: int, batch_size: int) -> _Reading:
         rows = Rows.of_shard(batch_size, self._shard)
@@ -159,7 +161,7 @@ class StreamedData:
         pipeline = Pipeline(function, 0, batches * len(rows.parts()), workers=self._workers)
         try:
             for batch in range(batches):
-                parts = [_readable(next(pipeline)) for _ in rows.parts()]
+                parts = (_readable(next(pipeline)) for _ in rows.parts())
                 mask = np.arange(len(rows.all)) < function.counted(batch, rows.all)
                 yield _joined(parts, mask)
         finally:
@@ -189,6 +191,10 @@ def streamed(
     crop_area: tuple[float, float] = RandomCrop().area,
     crop_aspect: tuple[float, float] = RandomCrop().aspect,
     short_side: tuple[int, int] | None = None,
+    policy: str = "none",
+    policy_operations: int | None = None,
+    policy_magnitude: int | None = None,
+    jitter: tuple[float, float, float, float] | None = None,
     eval_size: int | None = None,
     crop_ratio: float = 0.875,
     interpolation: str = "bilinear",
@@ -205,17 +211,23 @@ def streamed(
       steps, first_size, growth: of images that grow, see resizing.resizing.
       crop_area, crop_aspect: see crops.RandomCrop.
       short_side: see crops.ScaledCrop, which it chooses; None is RandomCrop.
+      policy, policy_operations, policy_magnitude: a row of policies.POLICIES and its options.
+      jitter: see policies.Jitter.
       eval_size: pixels of a side in evaluation; None is `image_size`.
       crop_ratio, interpolation, eval_views, eval_scales: see views.views.
       workers: see StreamedData; None is one for each core.
       options: of StreamedData.
     """
+    strength = {"operations": policy_operations, "magnitude": policy_magnitude}
+    chosen = configure(POLICIES, policy, "data.policy", strength)()
+    changes = tuple(filter(None, (chosen, Jitter(*jitter) if jitter else None)))
+    crop: TrainTransform = RandomCrop(crop_area, crop_aspect)
+    if short_side:
+        crop = scaled_crop(short_side, image_size)
     sizes = resizing(first_size, image_size, growth, steps)
     return StreamedData(
         examples,
-        train_transform=scaled_crop(short_side, image_size)
-        if short_side
-        else RandomCrop(crop_area, crop_aspect),
+        train_transform=ChangedCrop(crop, changes),
         eval_transform=views(
             eval_size or image_size, crop_ratio, eval_views, eval_scales, interpolation
         ),
@@ -235,9 +247,16 @@ class _Reading(NamedTuple):
     parts: Pipeline
 
 
-def _joined(parts: Sequence[Part], mask: np.ndarray) -> Pixels:
-    images = np.concatenate([part.images for part in parts])
-    return Pixels(images, np.concatenate([part.labels for part in parts]), mask)
+def _joined(parts: Iterable[Part], mask: np.ndarray) -> Pixels:
+    """Copies the parts into a batch of as many rows as the mask has."""
+    images, labels, start = np.empty(0, np.uint8), np.empty(len(mask), np.int32), 0
+    for part in parts:
+        if not start:
+            images = np.empty((len(mask), *part.images.shape[1:]), np.uint8)
+        rows = slice(start, start + len(part.labels))
+        images[rows], labels[rows] = part.images, part.labels
+        start = rows.stop
+    return Pixels(images, labels, mask)
 
 
 def _readable(part: Part) -> Part:
