@@ -21,6 +21,7 @@ FREE_KEYS = (
     "train.steps_per_call",
     "mesh.",
     "model.scan_blocks",
+    "model.remat",
 )
 
 
@@ -104,6 +105,7 @@ def set_network(config: ConfigDict, name: str) -> None:
         "dtype",
         "joint_norm",
         "frozen_parts",
+        "remat",
     ):
         chosen.pop(key)
     norm.name, norm.weight_epsilon = chosen.pop("norm"), chosen.pop("weight_epsilon")
