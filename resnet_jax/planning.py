@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import export
-from jax.sharding import NamedSharding
 
 from resnet_jax import cache, configuration
 from resnet_jax.analysis import compiled, cost, slices
@@ -149,15 +148,13 @@ def arguments(assembly: Assembly, batch: int) -> tuple[Any, Any, Any]:
 
 def abstract_batch(assembly: Assembly, batch: int) -> Batch:
     """Shapes of a batch, and where it lies."""
-    sharding: NamedSharding = parallel.batch_sharded(assembly.mesh)
-    shapes = Batch(
-        jax.ShapeDtypeStruct((batch, *assembly.source.image_shape), jnp.float32),
-        jax.ShapeDtypeStruct((batch,), jnp.int32),
-        jax.ShapeDtypeStruct((batch,), jnp.bool_),
-    )
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes
-    )
+    sharding = parallel.batch_sharded(assembly.mesh)
+
+    def leaf(dtype: Any, *shape: int) -> Any:
+        return jax.ShapeDtypeStruct((batch, *shape), dtype, sharding=sharding)
+
+    images = leaf(jnp.float32, *assembly.source.image_shape)
+    return Batch(images, labels=leaf(jnp.int32), mask=leaf(jnp.bool_))
 
 
 def lower(assembly: Assembly, batch: int) -> Any:

@@ -81,12 +81,12 @@ def _join() -> None:
     if given == (None, 1, None):
         return
     if any(value is not None for value in given):
-        if None in given:
+        _, processes, process = given
+        if _COORDINATOR.value is None or processes is None or process is None:
             raise UserError("give all of --coordinator=HOST:PORT, --processes=N and --process=K")
-        if _PROCESS.value >= _PROCESSES.value:
+        if process >= processes:
             raise UserError(
-                f"--process={_PROCESS.value} of --processes={_PROCESSES.value}: processes are"
-                " counted from 0"
+                f"--process={process} of --processes={processes}: processes are counted from 0"
             )
     _end_on_abort(
         f"not all processes of the run met within {_START_TIMEOUT.value} s: start the same command"
