@@ -47,6 +47,7 @@ def get_config() -> ConfigDict:
     model.dropout = 0.0  # rate, before every convolution of a branch but its first
     model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth
     model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: not on CPU
+    model.remat = "none"  # none, block, stage: computed again in the backward pass, not kept
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()

@@ -142,6 +142,7 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "model.dropout": (0.1, {}),
     "model.survival": (0.5, {}),
     "model.scan_blocks": (True, {"model.stage_depths": (1, 3)}),
+    "model.remat": ("block", {}),
     "model.dtype": ("bfloat16", {}),
     "norm.name": ("none", {}),
     "norm.group_size": (8, {}),

@@ -1,5 +1,6 @@
 """A run's parts, each made when first asked for."""
 
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,23 @@ class Assembly:
 
     Args:
       platform: that the run is compiled for; None is the one that this process computes on.
+      devices: that it is compiled for, in place of those that there are.
+      examples: in the training set, where that need not be read.
 
     Raises:
       UserError: on the first use of a part that the configuration describes wrongly.
     """
 
-    def __init__(self, config: ConfigDict, platform: str | None = None):
+    def __init__(
+        self,
+        config: ConfigDict,
+        platform: str | None = None,
+        *,
+        devices: Sequence[Any] | None = None,
+        examples: int | None = None,
+    ):
         self._config = config
-        self._platform = platform
+        self._platform, self._devices, self._examples = platform, devices, examples
         self._dtype = config.model.dtype
         if self._dtype == "float64":
             # JAX has no other way to 64 bits; this holds for the whole process.
@@ -96,7 +106,7 @@ class Assembly:
     @cached_property
     def mesh(self) -> Mesh:
         mesh = self._config.mesh
-        return parallel.make_mesh(mesh.data, mesh.model)
+        return parallel.make_mesh(mesh.data, mesh.model, self._devices)
 
     @cached_property
     def placement(self) -> parallel.Placement:
@@ -105,7 +115,11 @@ class Assembly:
     @cached_property
     def steps(self) -> int:
         """Updates in the whole run."""
-        return self._steps(self.train_data.examples)
+        return self._steps(self._train_examples)
+
+    @cached_property
+    def _train_examples(self) -> int:
+        return self.train_data.examples if self._examples is None else self._examples
 
     def _steps(self, examples: int) -> int:
         """The same for a training set of so many examples."""
@@ -113,7 +127,7 @@ class Assembly:
         return train.steps or self._epochs_in_steps(train.epochs, examples)
 
     def _in_steps(self, epochs: float) -> int:
-        return self._epochs_in_steps(epochs, self.train_data.examples)
+        return self._epochs_in_steps(epochs, self._train_examples)
 
     def _epochs_in_steps(self, epochs: float, examples: int) -> int:
         """At least one step, unless none is asked for."""
@@ -123,6 +137,11 @@ class Assembly:
     def batch_size(self) -> int:
         """Examples in one update."""
         return self._config.train.batch_size
+
+    @cached_property
+    def accumulate(self) -> int:
+        """Parts that a batch is computed in."""
+        return self._config.train.accumulate
 
     @cached_property
     def _ema_decay(self) -> float | None:
@@ -149,7 +168,7 @@ class Assembly:
     def train_step(self, numbers: Numbers) -> TrainStep:
         """The step of this run, with these numbers in place of its own."""
         train = self._config.train
-        parallel.check_batch(self.batch_size, train.accumulate, parallel.data_shards(self.mesh))
+        parallel.check_batch(self.batch_size, self.accumulate, parallel.data_shards(self.mesh))
         rate = self.learning_rate(numbers.rate)
         return TrainStep(
             apply=self.model.apply,
@@ -159,7 +178,7 @@ class Assembly:
             label_smoothing=train.label_smoothing,
             mixing=mixing(self._config, repeats=self.inputs.repeats),
             ema_decay=self._ema_decay,
-            accumulate=train.accumulate,
+            accumulate=self.accumulate,
             unroll=self._on_cpu,
         )
 
@@ -223,11 +242,11 @@ class Assembly:
 
     def evaluate(self, state: TrainState) -> dict[str, float | int]:
         """Examples, loss, top1 and top5 of the evaluation split."""
-        return self.evaluate_variables(self.placement.gathered(state.eval_variables))
+        return self.evaluate_variables(state.eval_variables)
 
     def evaluate_variables(self, variables: dict) -> dict[str, float | int]:
         """The same figures of a network's variables."""
-        return self._evaluator(self.recalibrated(variables))
+        return self._evaluator(self.recalibrated(self.placement.gathered(variables)))
 
     def recalibrated(self, variables: dict) -> dict:
         """The variables with batch statistics of the training set, where the run asks for them."""
