@@ -47,6 +47,7 @@ def get_config() -> ConfigDict:
     model.dropout = 0.0  # rate, before every convolution of a branch but its first
     model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth
     model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: not on CPU
+    model.remat = "none"  # none, block, stage: computed again in the backward pass, not kept
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()
@@ -65,9 +66,9 @@ def get_config() -> ConfigDict:
     finetune.rate_decay = 1.0  # factor of the learning rate for each part further from the head
 
     config.data = data = ConfigDict()
-    data.source = "tfds"  # tfds, folder, digits, synthetic
-    data.name = placeholder(str)  # of folder, tfds: the data set
-    data.dir = placeholder(str)  # of folder, tfds: where sets lie; None is tfds' TFDS_DATA_DIR
+    data.source = "tfds"  # tfds, folder, prepared, digits, synthetic
+    data.name = placeholder(str)  # of folder, prepared, tfds: the data set
+    data.dir = placeholder(str)  # where sets lie; None is TFDS_DATA_DIR, for tfds
     data.train_split = "train"  # tfds slices too: train[:20000]; of folder: a folder in data.dir
     data.eval_split = "test"
     data.image_size = placeholder(int)  # of synthetic and of photographs: pixels of a side
@@ -78,12 +79,22 @@ def get_config() -> ConfigDict:
     data.pad = 0  # pixels on each side, for a random crop
     data.flip = False  # mirror left and right at random
     data.cutout = 0  # side of the erased square, pixels
+    data.erase = 0.0  # probability that a random rectangle of an image is erased
     data.crop_area = placeholder(tuple)  # of photographs: least and most share of a training crop
     data.crop_aspect = placeholder(tuple)  # of photographs: its least and most width / height
+    data.short_side = placeholder(tuple)  # of photographs, for crop_area: least, most; pixels
+    data.policy = placeholder(str)  # of photographs: a row of data.policies.POLICIES
+    data.policy_operations = placeholder(int)  # of rand_augment: in a row
+    data.policy_magnitude = placeholder(int)  # of rand_augment: 0 to 30
+    data.jitter = placeholder(tuple)  # of photographs: brightness, contrast, saturation, hue
     data.eval_size = placeholder(int)  # of photographs: pixels of a side; None is image_size
     data.crop_ratio = placeholder(float)  # of photographs: eval_size / short side of the image
     data.interpolation = placeholder(str)  # of photographs, in evaluation: bilinear, bicubic
-    data.repeats = placeholder(int)  # of photographs: times that training meets one in a row
+    data.first_size = placeholder(int)  # of photographs that grow: pixels of a side at first
+    data.growth = placeholder(tuple)  # of photographs that grow: from, until; fractions of the run
+    data.eval_views = placeholder(str)  # of photographs: centre, mirrored, ten
+    data.eval_scales = placeholder(tuple)  # of photographs: short sides, pixels, for crop_ratio
+    data.repeats = 1  # times that training meets an example in a row, each augmented anew
     data.workers = placeholder(int)  # of photographs: processes that decode; None is one a core
 
     config.mesh = mesh = ConfigDict()

@@ -22,6 +22,7 @@ FREE_KEYS = (
     "train.steps_per_call",
     "mesh.",
     "model.scan_blocks",
+    "model.remat",
 )
 
 
@@ -136,6 +137,7 @@ def set_network(config: ConfigDict, name: str) -> None:
         "dtype",
         "joint_norm",
         "frozen_parts",
+        "remat",
     ):
         chosen.pop(key)
     norm.name, norm.weight_epsilon = chosen.pop("norm"), chosen.pop("weight_epsilon")

@@ -8,7 +8,8 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -45,19 +46,31 @@ def together(verb: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
             return verb(*operands)
         if jax.process_index():
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115, until the process ends
-        try:
+        with ending_together():
             return verb(*operands)
-        except UserError:
-            # A mistake of the user, which every process finds.
-            raise
-        except jax.errors.JaxRuntimeError as error:
-            _end(f"{_lost()} ({str(error).splitlines()[0]})")
-        except BaseException:
-            # The others wait for this process, and would for as long as it said goodbye.
-            traceback.print_exc()
-            _end("this process failed, and the others of the run end with it")
 
     return joined
+
+
+@contextmanager
+def ending_together() -> Iterator[None]:
+    """Ends this process at once where it fails or another is lost, without waiting for that one."""
+    import jax
+
+    try:
+        yield
+    except UserError:
+        # A mistake of the user, which every process finds.
+        raise
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        _end(f"{_lost()} ({str(error).splitlines()[0]})")
+    except BaseException:
+        if jax.process_count() == 1:
+            raise
+        traceback.print_exc()
+        _end("this process failed, and the others of the run end with it")
 
 
 def _join() -> None:
@@ -68,12 +81,12 @@ def _join() -> None:
     if given == (None, 1, None):
         return
     if any(value is not None for value in given):
-        if None in given:
+        _, processes, process = given
+        if _COORDINATOR.value is None or processes is None or process is None:
             raise UserError("give all of --coordinator=HOST:PORT, --processes=N and --process=K")
-        if _PROCESS.value >= _PROCESSES.value:
+        if process >= processes:
             raise UserError(
-                f"--process={_PROCESS.value} of --processes={_PROCESSES.value}: processes are"
-                " counted from 0"
+                f"--process={process} of --processes={processes}: processes are counted from 0"
             )
     _end_on_abort(
         f"not all processes of the run met within {_START_TIMEOUT.value} s: start the same command"
@@ -94,7 +107,7 @@ def _join() -> None:
         if any(value is not None for value in given):
             raise UserError(f"--coordinator={_COORDINATOR.value} is not HOST:PORT") from None
         # JAX found no cluster: a process alone.
-    _end_on_abort(_lost())
+    _end_on_abort(_lost() if jax.process_count() > 1 else None)
 
 
 def _lost() -> str:
@@ -104,16 +117,19 @@ def _lost() -> str:
     )
 
 
-def _end_on_abort(sentence: str) -> None:
+def _end_on_abort(sentence: str | None) -> None:
     """Says this where JAX's runtime aborts the process, its only answer to a peer that is lost.
 
-    A handler of Python's would not be called: the abort comes from a thread of the runtime.
+    A handler of Python's would not be called: the abort comes from a thread of the runtime. None
+    takes the handler away.
     """
     global _on_abort
-    _on_abort = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda number: _end(sentence))
+    kind = ctypes.CFUNCTYPE(None, ctypes.c_int)
+    _on_abort = kind() if sentence is None else kind(lambda number: _end(sentence))
     ctypes.CDLL(None).signal(int(signal.SIGABRT), _on_abort)
 
 
+# Python must hold on to what C calls.
 _on_abort: Any = None
 
 

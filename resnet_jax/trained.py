@@ -23,6 +23,17 @@ _WEIGHTS = flags.DEFINE_string("weights", None, "File of weights, in place of a 
 _STEP = flags.DEFINE_integer("step", None, "Checkpoint of the run; by default the newest.")
 _BEST = flags.DEFINE_bool("best", False, "Take the checkpoint with the highest test top-1.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", None, "Examples in a batch, instead of the run's.")
+_CHANGES = flags.DEFINE_string(
+    "changes",
+    "",
+    "Keys of the run that only evaluation reads, as data.eval_size=256,data.eval_views=ten.",
+)
+
+# What --changes may begin with.
+EVALUATION_KEYS = (
+    "eval.", "data.eval_", "data.crop_ratio", "data.interpolation", "data.dir", "data.source",
+    "data.name", "data.workers",
+)  # fmt: skip
 
 
 class Trained(NamedTuple):
@@ -204,6 +215,14 @@ def from_run(workdir: Path, step: int | None = None) -> Trained:
     from resnet_jax.assembly import Assembly
 
     config = configuration.load(workdir)
+    before = configuration.flatten(config.to_dict())
+    after = configuration.flatten(configuration.override(config, _CHANGES.value).to_dict())
+    for key, value in after.items():
+        if value != before[key] and not key.startswith(EVALUATION_KEYS):
+            raise UserError(
+                f"--changes={_CHANGES.value} would change {key}, with which the run was trained: it"
+                f" may change keys that begin with {', '.join(EVALUATION_KEYS)}"
+            )
     if _BATCH_SIZE.value is not None:
         config.eval.batch_size = _BATCH_SIZE.value
     assembly = Assembly(config)

@@ -30,11 +30,17 @@ ROOT = FOLDER.parents[1]
 REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds.", lower_bound=2)
 ONLY = flags.DEFINE_list("only", [], "Names of comparisons; by default all.")
 PEERS = flags.DEFINE_string("peers", sys.executable, "Python that has requirements-peers.txt.")
+TENSORFLOW = flags.DEFINE_string("tensorflow", sys.executable, "Python that has TensorFlow.")
 OUT = flags.DEFINE_string("out", str(FOLDER / "results"), "Folder of the results.")
 
 OURS, EAGER, COMPILED, FLAX = "resnet_jax", "PyTorch eager", "torch.compile", "Flax example"
+PREPARED = "resnet_jax, prepared copy"
+PILLOW, JPEG = "torchvision DataLoader, Pillow", "torchvision DataLoader, decode_jpeg"
+TFDATA = "tf.data, decode_and_crop_jpeg"
 SCRIPTS = {OURS: ("ours.py",), EAGER: ("pytorch.py", "eager"), COMPILED: ("pytorch.py", "compile"),
-           FLAX: ("flax_example.py",)}  # fmt: skip
+           FLAX: ("flax_example.py",), PREPARED: ("ours.py", "prepared"),
+           PILLOW: ("pytorch.py", "pillow"), JPEG: ("pytorch.py", "jpeg"),
+           TFDATA: ("tfdata.py",)}  # fmt: skip
 
 # Each comparison: what is measured, by label. The first label is divided by the others.
 COMPARISONS: dict[str, dict[str, tuple[str, str]]] = {
@@ -57,6 +63,12 @@ COMPARISONS: dict[str, dict[str, tuple[str, str]]] = {
     "CIFAR input: crop, flip, normalise": {
         OURS: (OURS, "cifar_input"),
         "PyTorch DataLoader": (EAGER, "cifar_input"),
+    },
+    "ImageNet input: random crop, flip": {
+        side: (side, "photographs") for side in (OURS, PILLOW, JPEG, TFDATA)
+    },
+    "ImageNet input from the prepared copy": {
+        side: (side, "photographs") for side in (PREPARED, OURS, PILLOW, JPEG, TFDATA)
     },
     "ResNet-20: compiling the training step": {
         OURS: (OURS, "resnet20_compile"),
@@ -83,7 +95,8 @@ class Side:
     """A process that measures when it is asked to."""
 
     def __init__(self, script: Sequence[str], work: str):
-        python = PEERS.value if script[0] == "pytorch.py" else sys.executable
+        pythons = {"pytorch.py": PEERS.value, "tfdata.py": TENSORFLOW.value}
+        python = pythons.get(script[0], sys.executable)
         # What `launch` gives to every verb of this project.
         settings = command.HUGE_PAGES if script[0] == "ours.py" else {}
         self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""This project's side: `python ours.py WORK`."""
+"""This project's side: `python ours.py WORK`, or of photographs `python ours.py WORK prepared`."""
 
 import json
 import os
@@ -14,14 +14,18 @@ import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from works import CLASSES, WORKS, Work, rate, seconds, serve
+from works import CLASSES, PHOTOGRAPHS, PREPARED, THREADS, WORKS, Work, rate, seconds, serve
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from configs import default
 from resnet_jax.analysis import cost
 from resnet_jax.assembly import Assembly
+from resnet_jax.data import sources
+from resnet_jax.data.augment import random_flip
 from resnet_jax.data.resident import Batch
+from resnet_jax.data.sources import Source
+from resnet_jax.data.stream import streamed
 from resnet_jax.reporting.reports import Reports
 from resnet_jax.training.loop import train
 
@@ -144,12 +148,39 @@ def batches(work: Work) -> Output:
     return Output(data.train_batch, arrays, picks, jax.random.key(0))
 
 
+class Photographs:
+    """Batches that two worker processes crop, and that a compiled function flips."""
+
+    def __init__(self, work: Work, source: Source, split: str):
+        self._data = streamed(
+            source.load(split), image_size=work.size, mean=(0.5,) * 3, std=(0.25,) * 3,
+            workers=THREADS,
+        )  # fmt: skip
+        self._flip = jax.jit(random_flip)
+        self._batch, self._step = work.batch, 0
+
+    def __call__(self) -> None:
+        picks = self._data.train_picks(0, self._step, self._batch)
+        self._images = self._flip(jax.random.key(self._step), picks.images)
+        self._step += 1
+
+    def finish(self) -> None:
+        jax.block_until_ready(self._images)
+
+
+def photographs(work: Work, prepared: bool) -> Photographs:
+    root = Path(PHOTOGRAPHS)
+    if prepared:
+        return Photographs(work, sources.prepared(dir=PREPARED), root.name)
+    return Photographs(work, sources.folder(dir=str(root.parent), splits=(root.name,)), root.name)
+
+
 def compiling(step, *arguments) -> float:
     jax.clear_caches()
     return seconds(jax.jit(step, donate_argnums=0).lower(*arguments).compile)
 
 
-def measurement(work: Work):
+def measurement(work: Work, prepared: bool = False):
     """Returns a function that measures once."""
     if work.kind == "compile":
         parts = assembly(work)
@@ -157,7 +188,10 @@ def measurement(work: Work):
         return partial(
             compiling, parts.train_step(parts.numbers), state, example(work), jax.random.key(0)
         )
-    step = {"train": train_step, "inference": inference, "input": batches}[work.kind](work)
+    if work.kind == "photographs":
+        step = photographs(work, prepared)
+    else:
+        step = {"train": train_step, "inference": inference, "input": batches}[work.kind](work)
     step()
     step.finish()
     return partial(rate, step, work)
@@ -202,4 +236,4 @@ if __name__ == "__main__":
     if work.kind == "loop":
         loop(work)
     else:
-        serve(measurement(work), **facts(work))
+        serve(measurement(work, sys.argv[2:] == ["prepared"]), **facts(work))

@@ -1,4 +1,4 @@
-"""PyTorch's side: `python pytorch.py WORK eager|compile`.
+"""PyTorch's side: `python pytorch.py WORK eager|compile`, of photographs `... pillow|jpeg`.
 
 The networks are those of tests/golden/write_pytorch.py, whose logits and updates the tests prove
 equal to this project's.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from works import CLASSES, THREADS, WORKS, Work, rate, seconds, serve
+from works import CLASSES, PHOTOGRAPHS, THREADS, WORKS, Work, rate, seconds, serve
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden"))
 
@@ -94,6 +94,41 @@ class Batches:
         """The workers read ahead; a batch that is there is done."""
 
 
+class Photographs:
+    """torchvision's ImageFolder with its usual transforms, in two worker processes.
+
+    Args:
+      decoder: pillow, or jpeg for torchvision's own.
+    """
+
+    def __init__(self, work: Work, decoder: str):
+        from torchvision import datasets, io
+        from torchvision.transforms import v2
+
+        def jpeg(path):
+            return io.decode_jpeg(io.read_file(path), mode=io.ImageReadMode.RGB)
+
+        load = {"pillow": datasets.folder.default_loader, "jpeg": jpeg}[decoder]
+        crop = [v2.RandomResizedCrop(work.size, antialias=True), v2.RandomHorizontalFlip()]
+        transform = v2.Compose([*crop, v2.PILToTensor()] if decoder == "pillow" else crop)
+        images = datasets.ImageFolder(PHOTOGRAPHS, transform, loader=load)
+        loader = torch.utils.data.DataLoader(
+            images, work.batch, shuffle=True, num_workers=THREADS, drop_last=True,
+            persistent_workers=True, worker_init_fn=one_thread,
+        )  # fmt: skip
+        self._batches = (batch for _ in iter(int, 1) for batch in loader)
+
+    def __call__(self) -> None:
+        next(self._batches)
+
+    def finish(self) -> None:
+        """The workers read ahead; a batch that is there is done."""
+
+
+def one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
 def example(work: Work) -> tuple[torch.Tensor, torch.Tensor]:
     images = torch.randn(work.batch, 3, work.size, work.size)
     labels = torch.randint(0, CLASSES[work.family], (work.batch,))
@@ -108,10 +143,12 @@ def compiling(work: Work) -> float:
         return seconds(step)
 
 
-def measurement(work: Work, compiled: bool):
+def measurement(work: Work, compiled: bool, decoder: str = "pillow"):
     if work.kind == "compile":
         return partial(compiling, work)
-    if work.kind == "input":
+    if work.kind == "photographs":
+        step = Photographs(work, decoder)
+    elif work.kind == "input":
         step = Batches(work)
     else:
         step = (Training if work.kind == "train" else Inference)(work, compiled)
@@ -125,4 +162,4 @@ if __name__ == "__main__":
     torch.set_num_threads(THREADS)
     work = WORKS[sys.argv[1]]
     versions = {"python": platform.python_version(), "torch": torch.__version__}
-    serve(measurement(work, sys.argv[2:] == ["compile"]), versions=versions)
+    serve(measurement(work, sys.argv[2:] == ["compile"], sys.argv[2]), versions=versions)

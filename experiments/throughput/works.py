@@ -1,12 +1,16 @@
 """The works that every side does, and how a side tells what it measured."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 THREADS = 2
+# A folder of photographs in a folder for each class, and the copy of it that `prepare` makes.
+PHOTOGRAPHS = os.environ.get("PHOTOGRAPHS", "")
+PREPARED = os.environ.get("PREPARED", "")
 CLASSES = {"cifar": 10, "imagenet": 1000}
 
 
@@ -16,7 +20,9 @@ class Work(NamedTuple):
     Attributes:
       kind: train (a step of SGD with momentum and weight decay on a batch that lies in memory),
         inference (logits in evaluation mode), loop (the whole training loop: data, metrics, a
-        checkpoint), input (augmented batches alone), compile (of the training step, from nothing).
+        checkpoint), input (augmented batches alone), photographs (random crops and flips of JPEGs
+        that two processes or threads decode, from PHOTOGRAPHS), compile (of the training step, from
+        nothing).
       family, depth: of the network; shortcut A on CIFAR, B on ImageNet; float32.
       size: of the images, pixels.
       batch: images.
@@ -43,6 +49,7 @@ WORKS = {
     "resnet20_loop": Work("loop", steps=50),
     "resnet20_bare": Work("train", steps=50),
     "cifar_input": Work("input", steps=100),
+    "photographs": Work("photographs", "imagenet", size=224, batch=64, steps=12),
     "resnet20_compile": Work("compile"),
     "resnet50_compile": Work("compile", "imagenet", 50, 64, 2),
     "resnet110_compile": Work("compile", depth=110),

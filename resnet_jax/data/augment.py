@@ -4,6 +4,7 @@ Images are normalised first, so the zeros that a crop or a cutout fills in are t
 colour, as where 'Deep Residual Learning' subtracts the mean before it pads.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,11 +22,13 @@ class Augmentation(NamedTuple):
       pad: pixels of zeros on each side, of which a random crop of the old size is taken.
       flip: mirror left and right with probability 1/2.
       cutout: side of a square of zeros around a random pixel (DeVries & Taylor, arXiv 1708.04552).
+      erase: probability that a random rectangle becomes zeros (Zhong et al., arXiv 1708.04896).
     """
 
     pad: int = 0
     flip: bool = False
     cutout: int = 0
+    erase: float = 0.0
 
     def __call__(self, key: Array, images: Images) -> Images:
         crop_key, flip_key, cutout_key = jax.random.split(key, 3)
@@ -35,6 +38,9 @@ class Augmentation(NamedTuple):
             images = random_flip(flip_key, images)
         if self.cutout:
             images = random_cutout(cutout_key, images, self.cutout)
+        if self.erase:
+            # Apart from the split above, so that runs without it keep their random numbers.
+            images = random_erasing(jax.random.fold_in(key, 3), images, self.erase)
         return images
 
 
@@ -77,4 +83,42 @@ def random_cutout(key: Array, images: Images, size: int) -> Images:
     inside_rows = (rows >= 0) & (rows < size)
     inside_columns = (columns >= 0) & (columns < size)
     inside = inside_rows[:, :, None] & inside_columns[:, None, :]
+    return jnp.where(inside[..., None], 0, images)
+
+
+def random_erasing(
+    key: Array,
+    images: Images,
+    probability: float,
+    area: tuple[float, float] = (0.02, 1 / 3),
+    aspect: tuple[float, float] = (0.3, 3.3),
+) -> Images:
+    """Fills a random rectangle of some images with zeros; it lies inside the image.
+
+    The rectangle is drawn as torchvision's RandomErasing does, up to ten times; an image that none
+    of the ten fits into stays whole.
+
+    Args:
+      area: least and most share of the image.
+      aspect: least and most height / width, drawn evenly on a logarithmic scale.
+    """
+    batch, height, width, _ = images.shape
+    area_key, aspect_key, place_key, choice_key = jax.random.split(key, 4)
+    areas = jax.random.uniform(area_key, (batch, 10), minval=area[0], maxval=area[1])
+    low, high = (math.log(bound) for bound in aspect)
+    ratios = jnp.exp(jax.random.uniform(aspect_key, (batch, 10), minval=low, maxval=high))
+    heights = jnp.round(jnp.sqrt(areas * height * width * ratios)).astype(jnp.int32)
+    widths = jnp.round(jnp.sqrt(areas * height * width / ratios)).astype(jnp.int32)
+    fits = (heights < height) & (widths < width)
+    first = jnp.argmax(fits, axis=1, keepdims=True)
+    chosen_height = jnp.take_along_axis(heights, first, axis=1)
+    chosen_width = jnp.take_along_axis(widths, first, axis=1)
+    place = jax.random.uniform(place_key, (batch, 2))
+    top = jnp.floor(place[:, :1] * (height - chosen_height + 1)).astype(jnp.int32)
+    left = jnp.floor(place[:, 1:] * (width - chosen_width + 1)).astype(jnp.int32)
+    rows, columns = jnp.arange(height)[None], jnp.arange(width)[None]
+    inside_rows = (rows >= top) & (rows < top + chosen_height)
+    inside_columns = (columns >= left) & (columns < left + chosen_width)
+    erased = jax.random.bernoulli(choice_key, probability, (batch, 1)) & fits.any(1, keepdims=True)
+    inside = inside_rows[:, :, None] & inside_columns[:, None, :] & erased[:, :, None]
     return jnp.where(inside[..., None], 0, images)

@@ -6,6 +6,7 @@ costs little beside decoding it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from resnet_jax.data.encoded import EncodedSet, UnreadableImage, decode
-from resnet_jax.data.order import stream
+from resnet_jax.data.order import repeated
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, UInt8
@@ -37,15 +38,6 @@ class EvalTransform(Protocol):
     def __call__(
         self, image: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "crops size size 3"]: ...
-
-
-class Constant(NamedTuple):
-    """The same number of pixels in every step."""
-
-    size: int
-
-    def __call__(self, step: int) -> int:
-        return self.size
 
 
 class Unreadable(NamedTuple):
@@ -74,10 +66,12 @@ class Rows(NamedTuple):
 
     Attributes:
       start, stop: of them, in the batch.
+      together: rows in one part.
     """
 
     start: int
     stop: int
+    together: int
 
     @classmethod
     def of_shard(cls, batch_size: int, shard: tuple[int, int]) -> Rows:
@@ -86,7 +80,7 @@ class Rows(NamedTuple):
         share, rest = divmod(batch_size, count)
         if rest:
             raise ValueError(f"{count} processes can't share a batch of {batch_size}")
-        return cls(index * share, (index + 1) * share)
+        return cls(index * share, (index + 1) * share, ROWS)
 
     @property
     def all(self) -> range:
@@ -95,8 +89,8 @@ class Rows(NamedTuple):
     def parts(self) -> list[range]:
         """The rows, cut into those that are computed at once."""
         return [
-            range(start, min(start + ROWS, self.stop))
-            for start in range(self.start, self.stop, ROWS)
+            range(start, min(start + self.together, self.stop))
+            for start in range(self.start, self.stop, self.together)
         ]
 
 
@@ -108,8 +102,7 @@ class TrainParts:
     seed and that position decide everything about it.
 
     Attributes:
-      repeats: times that an example comes in a row, each with random choices of its own
-        (repeated augmentation, Hoffer et al., arXiv 1901.09335).
+      repeats: see order.repeated; each has random choices of its own.
       size_at: pixels of a side in step k.
     """
 
@@ -120,6 +113,11 @@ class TrainParts:
     rows: Rows
     size_at: Callable[[int], int]
     repeats: int = 1
+
+    def nbytes(self, number: int) -> int:
+        """Of the images of the largest part in the batch of part `number`."""
+        step = number // len(self.rows.parts())
+        return len(self.rows.parts()[0]) * 3 * self.size_at(step) ** 2
 
     def __call__(self, number: int) -> Part:
         parts = self.rows.parts()
@@ -139,7 +137,7 @@ class TrainParts:
     ) -> tuple[np.ndarray, int]:
         draw = np.random.default_rng([self.seed, position])
         count = len(self.examples)
-        index = int(stream(self.seed, position // self.repeats, 1, count)[0])
+        index = int(repeated(self.seed, position, 1, count, self.repeats)[0])
         for _ in range(ATTEMPTS):
             try:
                 encoded, label = _read(self.examples, index)
@@ -163,6 +161,10 @@ class EvalParts:
     transform: EvalTransform
     batch_size: int
     rows: Rows
+
+    def nbytes(self, number: int) -> int:
+        """Of the images of the largest part."""
+        return len(self.rows.parts()[0]) * math.prod(self.transform.shape)
 
     def __call__(self, number: int) -> Part:
         parts = self.rows.parts()

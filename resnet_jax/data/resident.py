@@ -14,7 +14,7 @@ from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.data.augment import Augmentation, normalise
 from resnet_jax.data.decoded import ImageSet
-from resnet_jax.data.order import stream
+from resnet_jax.data.order import repeated
 
 
 class Batch(NamedTuple):
@@ -46,12 +46,16 @@ class ResidentData:
       mean, std: of each channel, on the scale of [0, 1].
       augmentation: applied to training batches.
       dtype: of the images in a batch.
+      repeats: see order.repeated.
       shard: (index, count): this process reads part `index` of `count` equal, consecutive parts of
         every batch.
 
     Attributes:
       arrays: what must lie on the devices; handed back to the methods that run inside a step.
+      size_changes: see stream.StreamedData; images here have one size.
     """
+
+    size_changes: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -62,8 +66,9 @@ class ResidentData:
         augmentation: Augmentation | None = None,
         dtype: Any = jnp.float32,
         shard: tuple[int, int] = (0, 1),
+        repeats: int = 1,
     ):
-        self._shard = shard
+        self._shard, self._repeats = shard, repeats
         self.examples = len(image_set.labels)
         self.arrays = {"images": image_set.images, "labels": image_set.labels}
         self._augmentation = augmentation or Augmentation()
@@ -73,7 +78,7 @@ class ResidentData:
         """Returns this process's examples of step `step`, for the host to send to the devices."""
         rows = part(self._shard, batch_size)
         start = step * batch_size + rows.start
-        indices = stream(seed, start, len(rows), self.examples)
+        indices = repeated(seed, start, len(rows), self.examples, self._repeats)
         return Picks(indices, np.ones(len(rows), bool))
 
     def eval_picks(self, batch_size: int, multiple: int = 1) -> Iterator[Picks]:

@@ -16,6 +16,7 @@ import numpy as np
 from resnet_jax.data.decoded import ImageSet, keep_decoded
 from resnet_jax.data.encoded import EncodedSet
 from resnet_jax.data.folder import HOW_TO_GET_IMAGENET, class_names, open_folder
+from resnet_jax.data.prepared import facts, open_prepared
 from resnet_jax.tables import UserError
 
 
@@ -93,15 +94,33 @@ def folder(
     Raises:
       UserError: none of the splits is there.
     """
-    from etils import epath
-
     if not dir:
         raise UserError(f"data.source=folder needs data.dir; {HOW_TO_GET_IMAGENET}")
-    root = epath.Path(dir).expanduser()
-    if name and (root / name).is_dir():
-        root /= name
+    root = _set_folder(name, dir)
     names = class_names(root, splits)
     return Source((image_size, image_size, 3), names, lambda split: open_folder(root, split, names))
+
+
+def prepared(name: str = "", dir: str = "", image_size: int = 224) -> Source:
+    """The smaller copy that `python -m resnet_jax.prepare` wrote: see data.prepared.
+
+    Args:
+      name, dir: of the copy's folder, as of `folder`.
+      image_size: pixels of a side in training.
+
+    Raises:
+      UserError: the folder holds no such copy.
+    """
+    place = _set_folder(name, dir)
+    names = tuple(facts(place)["class_names"])
+    return Source((image_size, image_size, 3), names, partial(open_prepared, place))
+
+
+def _set_folder(name: str, dir: str) -> Any:
+    from etils import epath
+
+    root = epath.Path(dir).expanduser()
+    return root / name if name and (root / name).is_dir() else root
 
 
 def tfds(name: str = "cifar10", dir: str = "", image_size: int | None = None) -> Source:
@@ -229,6 +248,7 @@ def _tfds_records(builder: Any, split: str, **options: Any) -> Any:
 SOURCES: dict[str, Callable[..., Source]] = {
     "digits": digits,
     "folder": folder,
+    "prepared": prepared,
     "synthetic": synthetic,
     "tfds": tfds,
 }

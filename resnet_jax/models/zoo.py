@@ -12,7 +12,7 @@ from resnet_jax.models.layers import KERNEL_INITS
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS
 from resnet_jax.models.residual import ARRANGEMENTS
-from resnet_jax.models.resnet import ResNet
+from resnet_jax.models.resnet import REMATS, ResNet
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.models.stems import STEMS
 from resnet_jax.tables import UserError, choose, configure
@@ -76,6 +76,7 @@ def resnet(
     survival: float = 1.0,
     scan_blocks: bool = False,
     frozen_parts: int = 0,
+    remat: str = "none",
     dtype: str = "float32",
     joint_norm: bool = False,
 ) -> ResNet:
@@ -90,7 +91,7 @@ def resnet(
       stem, stem_pool, stem_width: None for the family's.
       branch: None for the family's: basic, and on ImageNet bottleneck from depth 50.
       stage_branches: one name a stage, in place of `branch`; its options are the rows' defaults.
-      activate_identity, weight_epsilon, frozen_parts: see ResNet.
+      activate_identity, weight_epsilon, frozen_parts, remat: see ResNet.
       branch_options, shortcut_options, attention_options, norm_options: keyword arguments of the
         chosen rows.
 
@@ -171,6 +172,7 @@ def resnet(
         scan_blocks=scan_blocks,
         fixup=fixup,
         frozen_parts=frozen_parts,
+        remat=choose(dict.fromkeys(REMATS, remat), remat, "model.remat"),
         dtype=choose(DTYPES, dtype, "model.dtype"),
         joint_norm=joint_norm,
     )

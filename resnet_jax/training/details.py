@@ -1,5 +1,6 @@
 """What an evaluation can tell beside its means, as sums that add up over batches."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -7,6 +8,7 @@ import numpy as np
 from jax.nn import softmax
 from jaxtyping import Array, Bool, Float, Int32
 
+from resnet_jax.training import metrics
 from resnet_jax.training.metrics import Sums
 
 BINS = 15
@@ -55,3 +57,43 @@ def class_accuracies(confusion: np.ndarray) -> list[float | None]:
         float(right / count) if count else None
         for right, count in zip(confusion.diagonal(), examples, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class DetailedSums:
+    """Sums of metrics, calibration and confusion over a batch, for an Evaluator.
+
+    Attributes:
+      classes: that a prediction may be, [kept]; labels are places among them. None: all.
+      answers: which classes are right, [rows, classes]; labels are rows. None: the label is.
+    """
+
+    classes: Any = None
+    answers: Any = None
+
+    def __call__(
+        self,
+        logits: Float[Array, "batch classes"],
+        labels: Int32[Array, "batch"],
+        mask: Bool[Array, "batch"],
+    ) -> Sums:
+        if self.classes is not None:
+            logits = logits[:, jnp.asarray(self.classes)]
+        predicted = logits.argmax(axis=1)
+        finite = ~jnp.isnan(logits).any(axis=1)
+        if self.answers is not None:
+            hits = finite & jnp.asarray(self.answers)[labels, predicted]
+            sums = {"top1": (mask & hits).sum(), "examples": mask.sum()}
+            return {**sums, **reliability(logits, hits, mask)}
+        sums = metrics.sums(logits, labels, mask)
+        sums["confusion"] = confusion(logits, labels, mask)
+        return {**sums, **reliability(logits, finite & (predicted == labels), mask)}
+
+
+def figures(totals: dict[str, np.ndarray]) -> dict[str, float | int]:
+    """Means and calibration error from the totals of DetailedSums."""
+    examples = int(totals["examples"])
+    means: dict[str, float | int] = {
+        name: float(totals[name]) / examples for name in ("loss", "top1", "top5") if name in totals
+    }
+    return {"examples": examples, **means, "calibration_error": calibration_error(totals)}

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from resnet_jax.training import parallel
 from resnet_jax.training.evaluation import TrainData
 from resnet_jax.training.state import TrainState
-from resnet_jax.training.steps import Batch, TrainStep, step_keys
+from resnet_jax.training.steps import TrainStep, step_keys
 
 Tree = Any
 
@@ -19,8 +19,8 @@ Tree = Any
 class Dispatch:
     """Makes `count` updates in one compiled call; the state that goes in is donated.
 
-    A call is compiled once for each count and size of images. The examples and the random choices of
-    step k depend on (seed, k) alone.
+    A call is compiled once for each count and size of images. The examples and the random choices
+    of step k depend on (seed, k) alone.
 
     Args:
       on_compiled: called after each compilation, before the first step that it made possible.
@@ -72,11 +72,7 @@ class Dispatch:
     ) -> tuple[TrainState, Tree]:
         sharding = parallel.batch_sharded(self._mesh)
         place = partial(jax.lax.with_sharding_constraint, shardings=sharding)
-
-        def train_step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Tree]:
-            state = state.replace(params=self._placement.gathered(state.params))
-            return self._train_step(state, batch, key)
-
+        train_step = self._placement.step(self._train_step)
         return steps(train_step, self._data, state, arrays, picks, key_data, place)
 
 

@@ -5,6 +5,7 @@ are split over the axis 'model', and so is what is computed with it. Between two
 state may be split over 'data' as well (see `Placement`).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -21,7 +22,9 @@ from resnet_jax.tables import UserError
 SMALLEST = 4_096
 
 
-def make_mesh(data: int | None = None, model: int = 1) -> Mesh:
+def make_mesh(
+    data: int | None = None, model: int = 1, devices: Sequence[Any] | None = None
+) -> Mesh:
     """A mesh with the axes 'data' and 'model' over the devices of all processes.
 
     Devices stand in the order of their processes, so that every process holds consecutive rows of
@@ -30,25 +33,28 @@ def make_mesh(data: int | None = None, model: int = 1) -> Mesh:
     Args:
       data: parts that a batch is split into; None: as many as there are devices.
       model: devices that share the parameters; they belong to one process.
+      devices: in place of those that there are.
 
     Raises:
       UserError: there are not so many devices, or some processes would have none.
     """
-    devices = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-    local, everywhere = jax.local_device_count(), len(devices)
+    found = jax.devices() if devices is None else devices
+    found = sorted(found, key=lambda device: (device.process_index, device.id))
+    everywhere, processes = len(found), len({device.process_index for device in found})
+    local = everywhere // processes
     if model < 1 or local % model:
         raise UserError(
             f"mesh.model={model} does not divide the {local} devices of a process: set it to a"
             " divisor, or to 1"
         )
     data = everywhere // model if data is None else data
-    too_many, too_few = data * model > everywhere, jax.process_count() > 1
-    if data < 1 or too_many or (too_few and data * model < everywhere):
+    wanted = data * model
+    if data < 1 or wanted > everywhere or (processes > 1 and wanted < everywhere):
         raise UserError(
             f"a mesh of {data} x {model} devices does not fit the {everywhere} that there are: set"
             " mesh.data to None for all of them"
         )
-    chosen = np.array(devices[: data * model]).reshape(data, model)
+    chosen = np.array(found[:wanted]).reshape(data, model)
     return Mesh(chosen, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
 
 
@@ -175,6 +181,14 @@ class Placement:
         if not self.splits_state:
             return variables
         return jax.lax.with_sharding_constraint(variables, self.in_use(variables))
+
+    def step(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
+        """A training step that gathers the parameters before it computes with them."""
+
+        def gathering(state: Any, batch: Any, key: Any) -> Any:
+            return train_step(state.replace(params=self.gathered(state.params)), batch, key)
+
+        return gathering
 
     def bytes_on_a_device(self, tree: Any) -> int:
         """Of all arrays of a state, or of a tree of its shapes, between steps."""

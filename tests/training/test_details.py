@@ -7,9 +7,11 @@ from sklearn.metrics import confusion_matrix
 
 from resnet_jax.training.details import (
     BINS,
+    DetailedSums,
     calibration_error,
     class_accuracies,
     confusion,
+    figures,
     reliability,
 )
 from resnet_jax.training.metrics import totals
@@ -75,3 +77,43 @@ def test_certainty_falls_into_the_last_bin():
     logits = jnp.array([[1e4, 0.0]])
     found = reliability(logits, jnp.array([True]), jnp.ones(1, bool))
     np.testing.assert_array_equal(found["bin_examples"], [0] * (BINS - 1) + [1])
+
+
+def detailed(sums, logits, labels):
+    """Figures of one batch."""
+    batch = sums(jnp.array(logits), jnp.array(labels), jnp.ones(len(labels), bool))
+    return figures(totals([batch]))
+
+
+def test_figures_are_those_of_the_metrics(examples):
+    logits, labels = examples
+    found = detailed(DetailedSums(), logits, labels)
+    assert found["top1"] == pytest.approx((logits.argmax(1) == labels).mean())
+    assert found["top1"] <= found["top5"] <= 1 and found["examples"] == 60
+
+
+def test_predictions_are_restricted_to_the_classes_that_a_set_has(examples):
+    """Labels are places among them."""
+    logits, _ = examples
+    kept = np.array([1, 4, 6])
+    labels = np.arange(60, dtype=np.int32) % 3
+    found = detailed(DetailedSums(classes=kept), logits, labels)
+    assert found["top1"] == pytest.approx((logits[:, kept].argmax(1) == labels).mean())
+    everything = detailed(DetailedSums(), logits, kept[labels].astype(np.int32))
+    assert found["top1"] > everything["top1"]
+
+
+def test_any_of_several_answers_is_right(examples):
+    logits, _ = examples
+    answers = np.zeros((2, 7), bool)
+    answers[0, [0, 3]] = answers[1, [2, 5, 6]] = True
+    labels = np.arange(60, dtype=np.int32) % 2
+    found = detailed(DetailedSums(answers=answers), logits, labels)
+    assert found["top1"] == pytest.approx(answers[labels, logits.argmax(1)].mean())
+    assert set(found) == {"examples", "top1", "calibration_error"}
+
+
+def test_nan_is_never_right():
+    logits = np.full((1, 3), np.nan, np.float32)
+    for sums in (DetailedSums(), DetailedSums(answers=np.ones((1, 3), bool))):
+        assert detailed(sums, logits, np.zeros(1, np.int32))["top1"] == 0

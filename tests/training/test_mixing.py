@@ -123,6 +123,14 @@ class TestMixedBatch:
         np.testing.assert_allclose(found.images.mean((1, 2, 3)), of_ones, atol=1e-6)
         assert ((of_ones > 0.01) & (of_ones < 0.99)).all()
 
+    def test_an_example_that_is_there_several_times_is_mixed_with_another(self):
+        """Augmented versions stand in a row; the partner is as many rows away."""
+        twice = batch()._replace(labels=np.array([3, 3, 1, 1], np.int32))
+        found = mixed(twice, constant(0.7), distance=2)
+        np.testing.assert_array_equal(found.others, [1, 1, 3, 3])
+        expected = 0.7 * twice.images[0] + 0.3 * twice.images[2]
+        np.testing.assert_allclose(found.images[0], expected, atol=1e-6)
+
     def test_images_keep_their_type(self):
         half = batch()._replace(images=jnp.asarray(batch().images, jnp.bfloat16))
         assert mixed(half, constant(0.3)).images.dtype == jnp.bfloat16

@@ -2,8 +2,8 @@ import math
 
 import pytest
 
+from resnet_jax.data.resizing import PIXELS, Resizing, resizing
 from resnet_jax.tables import UserError
-from resnet_jax.training.resizing import PIXELS, Resizing, resizing
 
 
 def test_ffcvs_resnet_50_grows_from_160_to_192_in_the_middle_of_its_ramp():

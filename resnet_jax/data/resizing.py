@@ -1,7 +1,7 @@
 """Progressive resizing: training images grow in the course of a run."""
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from resnet_jax.tables import UserError
 
@@ -9,7 +9,8 @@ from resnet_jax.tables import UserError
 PIXELS = 32
 
 
-class Resizing(NamedTuple):
+@dataclass(frozen=True)
+class Resizing:
     """Pixels of a side of the training images in each step.
 
     They grow in a straight line and in jumps of PIXELS, to the nearest, as in FFCV's ImageNet code

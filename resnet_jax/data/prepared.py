@@ -1,0 +1,198 @@
+"""A smaller copy of an image folder, in ArrayRecord files: written once, read many times.
+
+The images of a split lie in DIR/SPLIT-00000-of-00016.array_record and so on; each record is the
+class, four bytes with the lowest first, and then a JPEG. DIR/prepared.json has the names of the
+classes, the examples in each split, and what the images were made with.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from resnet_jax.data.encoded import EncodedSet, UnreadableImage, decode, size_of
+from resnet_jax.tables import UserError
+
+if TYPE_CHECKING:
+    from resnet_jax.data.decoded import ImageSet
+    from resnet_jax.data.sources import Source
+
+FACTS = "prepared.json"
+EXAMPLES_A_FILE = 20_000
+
+
+class Prepared:
+    """A split of a prepared copy: see encoded.EncodedSet."""
+
+    def __init__(self, folder: Any, split: str, examples: int):
+        self._folder, self._split, self._examples = folder, split, examples
+        self._source: Any = None
+
+    def __len__(self) -> int:
+        return self._examples
+
+    def read(self, index: int) -> tuple[bytes, int]:
+        if self._source is None:
+            from array_record.python.array_record_data_source import ArrayRecordDataSource
+
+            self._source = ArrayRecordDataSource(paths(self._folder, self._split, self._examples))
+        record = self._source[index]
+        return record[4:], int.from_bytes(record[:4], "little")
+
+    def name(self, index: int) -> str:
+        return f"record {index} of {self._folder / self._split}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Every process opens the files for itself.
+        return {**self.__dict__, "_source": None}
+
+
+def facts(folder: Any) -> dict[str, Any]:
+    """What prepared.json says.
+
+    Raises:
+      UserError: the folder holds no prepared copy, or one that was not finished.
+    """
+    path = folder / FACTS
+    if not path.exists():
+        raise UserError(
+            f"{folder} holds no prepared copy (no {FACTS}): write it with"
+            f" `python -m resnet_jax.prepare SOURCE {folder}`"
+        )
+    return json.loads(path.read_text())
+
+
+def open_prepared(folder: Any, split: str) -> Prepared:
+    """Raises UserError where the copy has no such split."""
+    examples = facts(folder)["examples"]
+    if split == "validation" and split not in examples:
+        split = "val"
+    if split not in examples:
+        raise UserError(f"{folder} has no split '{split}'; valid: {', '.join(examples)}")
+    return Prepared(folder, split, examples[split])
+
+
+def paths(folder: Any, split: str, examples: int) -> list[str]:
+    """The files of a split."""
+    count = -(-examples // EXAMPLES_A_FILE)
+    return [
+        str(folder / f"{split}-{number:05}-of-{count:05}.array_record") for number in range(count)
+    ]
+
+
+def copy(
+    source: Source,
+    splits: Sequence[str],
+    folder: Any,
+    *,
+    max_side: int,
+    quality: int,
+    workers: int,
+    progress: Callable[[], object] = lambda: None,
+) -> dict[str, int]:
+    """Writes a copy and returns the number of examples in each split.
+
+    Args:
+      max_side, quality: see Shrink.
+      workers: threads.
+      progress: called after each image.
+
+    Raises:
+      UserError: an image can't be read, the folder holds a copy, or the set needs none.
+    """
+    if (folder / FACTS).exists():
+        raise UserError(f"{folder} holds a prepared copy already: remove it, or give another one")
+    opened = {split: source.load(split) for split in splits}
+    counts = {split: write(examples, folder, split, Shrink(max_side, quality),
+                           workers=workers, progress=progress)
+              for split, examples in opened.items()}  # fmt: skip
+    facts = {"class_names": source.class_names, "examples": counts, "max_side": max_side,
+             "quality": quality}  # fmt: skip
+    # Written last, so that a copy that was not finished is none.
+    (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
+    return counts
+
+
+def write(
+    examples: ImageSet | EncodedSet,
+    folder: Any,
+    split: str,
+    shrink: Callable[[bytes], bytes],
+    *,
+    workers: int,
+    progress: Callable[[], object] = lambda: None,
+) -> int:
+    """Writes the records of a split, in the order of the examples; returns their number.
+
+    Raises:
+      UserError: an image can't be read, or the set lies in memory as pixels.
+    """
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    def record(index: int) -> bytes:
+        try:
+            encoded, label = examples.read(index)
+            return label.to_bytes(4, "little") + shrink(encoded)
+        except (OSError, UnreadableImage) as error:
+            raise UserError(
+                f"{examples.name(index)} can't be read ({error}): put the whole file in its place,"
+                " or remove it"
+            ) from None
+
+    if not hasattr(examples, "read"):
+        raise UserError("images of one size are read into memory as they are and need no copy")
+    folder.mkdir(parents=True, exist_ok=True)
+    # Decoding, resizing and encoding release the interpreter's lock.
+    with ThreadPoolExecutor(workers) as pool:
+        for number, path in enumerate(paths(folder, split, len(examples))):
+            writer = ArrayRecordWriter(path, "group_size:1")
+            start = number * EXAMPLES_A_FILE
+            indices = range(start, min(start + EXAMPLES_A_FILE, len(examples)))
+            for content in _ahead(pool, record, indices):
+                writer.write(content)
+                progress()
+            writer.close()
+    return len(examples)
+
+
+def _ahead(
+    pool: ThreadPoolExecutor, function: Callable[[int], bytes], indices: range
+) -> Iterator[bytes]:
+    """Results in order; a few hundred are under way at a time."""
+    for start in range(0, len(indices), 256):
+        yield from pool.map(function, indices[start : start + 256])
+
+
+class Shrink:
+    """Makes an image no larger than need be, as a JPEG that decodes fast.
+
+    An image that is a JPEG within the bounds already stays as it is, byte for byte, where the new
+    one would not be smaller.
+
+    Args:
+      max_side: most pixels of the long side.
+      quality: of the JPEG, 1 to 100.
+    """
+
+    def __init__(self, max_side: int, quality: int):
+        self._max_side, self._quality = max_side, quality
+
+    def __call__(self, encoded: bytes) -> bytes:
+        from PIL import Image
+
+        height, width = size_of(encoded)
+        image = Image.fromarray(decode(encoded))
+        largest = max(height, width)
+        if largest > self._max_side:
+            scale = self._max_side / largest
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
+        file = io.BytesIO()
+        # Half the colours across and down: libjpeg-turbo decodes these the fastest.
+        image.save(file, "jpeg", quality=self._quality, subsampling="4:2:0")
+        smaller = file.getvalue()
+        kept = largest <= self._max_side and encoded[:2] == b"\xff\xd8"
+        return encoded if kept and len(encoded) <= len(smaller) else smaller
