@@ -66,12 +66,12 @@ def get_config() -> ConfigDict:
     finetune.rate_decay = 1.0  # factor of the learning rate for each part further from the head
 
     config.data = data = ConfigDict()
-    data.source = "tfds"  # tfds, digits, synthetic
-    data.name = placeholder(str)  # of tfds: the data set
-    data.dir = placeholder(str)  # of tfds: folder of prepared sets; None is TFDS_DATA_DIR
-    data.train_split = "train"  # tfds slices too: train[:20000]
+    data.source = "tfds"  # tfds, folder, digits, synthetic
+    data.name = placeholder(str)  # of folder, tfds: the data set
+    data.dir = placeholder(str)  # of folder, tfds: where sets lie; None is tfds' TFDS_DATA_DIR
+    data.train_split = "train"  # tfds slices too: train[:20000]; of folder: a folder in data.dir
     data.eval_split = "test"
-    data.image_size = placeholder(int)  # of synthetic: pixels
+    data.image_size = placeholder(int)  # of synthetic and of photographs: pixels of a side
     data.classes = placeholder(int)  # of synthetic
     data.examples = placeholder(int)  # of synthetic: in each split
     data.mean = (0.5,)  # of each channel, on the scale of [0, 1]
@@ -79,6 +79,18 @@ def get_config() -> ConfigDict:
     data.pad = 0  # pixels on each side, for a random crop
     data.flip = False  # mirror left and right at random
     data.cutout = 0  # side of the erased square, pixels
+    data.crop_area = placeholder(tuple)  # of photographs: least and most share of a training crop
+    data.crop_aspect = placeholder(tuple)  # of photographs: its least and most width / height
+    data.short_side = placeholder(tuple)  # of photographs, for crop_area: least, most; pixels
+    data.eval_size = placeholder(int)  # of photographs: pixels of a side; None is image_size
+    data.crop_ratio = placeholder(float)  # of photographs: eval_size / short side of the image
+    data.interpolation = placeholder(str)  # of photographs, in evaluation: bilinear, bicubic
+    data.first_size = placeholder(int)  # of photographs that grow: pixels of a side at first
+    data.growth = placeholder(tuple)  # of photographs that grow: from, until; fractions of the run
+    data.eval_views = placeholder(str)  # of photographs: centre, mirrored, ten
+    data.eval_scales = placeholder(tuple)  # of photographs: short sides, pixels, for crop_ratio
+    data.repeats = 1  # times that training meets an example in a row, each augmented anew
+    data.workers = placeholder(int)  # of photographs: processes that decode; None is one a core
 
     config.mesh = mesh = ConfigDict()
     mesh.data = placeholder(int)  # devices that a batch is split over; None: all
@@ -114,6 +126,7 @@ def get_config() -> ConfigDict:
     optim.b2 = placeholder(float)  # of adam, adamw, lamb, muon
     optim.eps = placeholder(float)  # of adam, adamw, lamb, muon
     optim.trust = placeholder(float)  # of lars
+    optim.adapt_all = placeholder(bool)  # of lamb: trust ratios also of what does not decay
 
     config.schedule = schedule = ConfigDict()
     schedule.name = "cosine"  # constant, step, cosine, one_cycle, polynomial
@@ -140,6 +153,7 @@ def get_config() -> ConfigDict:
     config.report = report = ConfigDict()
     report.every_steps = 50  # between two lines of metrics.jsonl; 0: only where one evaluates
     report.profile = placeholder(str)  # START:STOP, steps whose trace goes to profile/; None is off
+    report.page = True  # report.html at the end: curves, mistakes, costs, gradients
     report.tensorboard = True
     report.wandb = False
     report.project = "resnet_jax"  # W&B's

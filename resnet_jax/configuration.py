@@ -17,6 +17,7 @@ FREE_KEYS = (
     "report.",
     "checkpoint.",
     "data.dir",
+    "data.workers",
     "eval.batch_size",
     "train.steps_per_call",
     "mesh.",
@@ -48,6 +49,37 @@ def read(text: str) -> ConfigDict:
         )
     get_config = runpy.run_path(path)["get_config"]
     return get_config(changes) if changes else get_config()
+
+
+def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:
+    """Takes what a file itself understands out of the changes behind the colon.
+
+    Args:
+      text: as `override` reads it; a flag of the file stands there without a value.
+      defaults: the file's arguments; one that is False is a flag.
+
+    Returns:
+      Their values, and the other changes.
+
+    Raises:
+      UserError: a value of another type.
+    """
+    values, rest = dict(defaults), []
+    for item in text.split(","):
+        key, equals, value = item.partition("=")
+        if key not in defaults or (defaults[key] is False) == bool(equals):
+            rest.append(item)
+        elif not equals:
+            values[key] = True
+        else:
+            kind = type(defaults[key])
+            try:
+                values[key] = kind(value)
+            except ValueError:
+                raise UserError(
+                    f"{item} has the wrong type: give a value of type {kind.__name__}"
+                ) from None
+    return values, ",".join(rest)
 
 
 def override(config: ConfigDict, text: str) -> ConfigDict:

@@ -1,14 +1,19 @@
 """Every configuration file builds a run, and every key of it changes something."""
 
 import ast
+import atexit
 import importlib
 import re
+import shutil
+import tempfile
+import zlib
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import jax
 import numpy as np
+import photographs
 import pytest
 from ml_collections import ConfigDict
 
@@ -22,6 +27,11 @@ from resnet_jax.training.dispatch import Dispatch
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path.stem for path in (ROOT / "configs").glob("[a-z]*.py"))
+
+PHOTOGRAPHS = Path(tempfile.mkdtemp())
+atexit.register(shutil.rmtree, PHOTOGRAPHS)
+for split in ("train", "test"):
+    photographs.write(PHOTOGRAPHS, split)
 
 
 def tiny(**changes) -> ConfigDict:
@@ -64,13 +74,19 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     eval_picks = list(evaluator._data.eval_picks(evaluator._batch_size, 1))
     plan = (run.seed, run.steps, run.steps_per_call, run.report_every, run.evaluate_every,
             run.save_every, assembly.train_data.examples, assembly.eval_data.examples)  # fmt: skip
-    pixels = [data.arrays["images"].astype(np.int64).sum() for data in (run.data, evaluator._data)]
+    resident = [data.arrays.get("images", np.zeros(1)) for data in (run.data, evaluator._data)]
+    streamed = [pick.images for pick in (picks, *eval_picks) if hasattr(pick, "images")]
+    pixels = [zlib.crc32(images.tobytes()) for images in resident + streamed]
     text = f"{start}{step}{step.consts}{plan}{picks}{eval_picks}{pixels}"
     text += f"{assembly._recalibration is None}"
     return re.sub(r"0x[0-9a-f]+", "", text)
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name != "default"])
+# The recipes of ImageNet have tests/test_recipes.py.
+BUILT = [name for name in FILES if name != "default" and not name.startswith("imagenet")]
+
+
+@pytest.mark.parametrize("name", BUILT)
 def test_every_file_builds_a_run_and_its_first_step(name):
     config = importlib.import_module(f"configs.{name}").get_config()
     assembly = Assembly(config)
@@ -84,6 +100,10 @@ def test_every_file_builds_a_run_and_its_first_step(name):
 def cached_trace(changes: tuple) -> str:
     return trace(tiny(**dict(changes)))
 
+
+# What streams: small photographs in folders, decoded by this process.
+STREAMED = {"data.source": "folder", "data.dir": str(PHOTOGRAPHS), "data.image_size": 8,
+            "data.classes": None, "data.examples": None, "data.workers": 0}  # fmt: skip
 
 # What to change a key to, and what must be set beside it for the key to have a meaning.
 CHANGES: dict[str, tuple[object, dict]] = {
@@ -144,6 +164,17 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "data.pad": (1, {}),
     "data.flip": (True, {}),
     "data.cutout": (3, {}),
+    "data.crop_area": ((0.5, 0.5), STREAMED),
+    "data.crop_aspect": ((1.0, 1.0), STREAMED),
+    "data.short_side": ((9, 12), STREAMED),
+    "data.eval_size": (12, STREAMED),
+    "data.crop_ratio": (0.5, STREAMED),
+    "data.interpolation": ("bicubic", STREAMED),
+    "data.first_size": (4, STREAMED),
+    "data.growth": ((0.0, 0.1), {**STREAMED, "data.first_size": 4, "data.image_size": 64}),
+    "data.eval_views": ("mirrored", STREAMED),
+    "data.eval_scales": ((9, 11), STREAMED),
+    "data.repeats": (3, {}),
     "train.batch_size": (16, {}),
     "train.epochs": (3.0, {"train.steps": None}),
     "train.steps": (7, {}),
@@ -168,6 +199,7 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "optim.b2": (0.5, {"optim.name": "adam"}),
     "optim.eps": (0.5, {"optim.name": "adam"}),
     "optim.trust": (0.5, {"optim.name": "lars"}),
+    "optim.adapt_all": (False, {"optim.name": "lamb", "optim.decay_rule": "kernels"}),
     "schedule.name": ("constant", {}),
     "schedule.warmup_epochs": (1.0, {}),
     "schedule.warmup": ("constant", {"schedule.warmup_epochs": 1.0}),
@@ -188,9 +220,11 @@ CHANGES: dict[str, tuple[object, dict]] = {
 SHOWN_ELSEWHERE = {
     "data.name": "data/test_sources.py",
     "data.dir": "data/test_sources.py",
+    "data.workers": "data/test_stream.py",
     "init.weights": "weights/test_use.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",
+    "report.page": "test_run_page.py",
     "report.profile": "test_the_window_of_the_profile_follows_the_configuration",
     "mesh.data": "test_devices.py",
     "mesh.model": "test_devices.py",

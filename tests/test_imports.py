@@ -6,7 +6,18 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "resnet_jax"
-VERBS = ("main", "evaluate", "summary", "sweep", "convert", "export", "plan")
+VERBS = (
+    "main",
+    "evaluate",
+    "summary",
+    "sweep",
+    "convert",
+    "export",
+    "analyse",
+    "predict",
+    "report",
+    "plan",
+)
 # What each room may import of the others.
 ALLOWED = {
     "models": {"models", "tables"},
@@ -15,9 +26,11 @@ ALLOWED = {
     "weights": {"weights", "models", "tables"},
     "reporting": {"reporting", "tables"},
     "assembly": {"assembly", "models", "data", "training", "weights", "reporting", "tables"},
-    "analysis": {"analysis", "models", "data", "training", "tables"},
+    "analysis": {"analysis", "models", "data", "training", "tables", "drawing"},
+    "compression": {"compression", "analysis", "models", "training", "tables"},
     "sweeps": {"sweeps", "analysis", "models", "data", "training", "reporting", "tables",
-               "assembly", "configuration", "run", "command"},
+               "assembly", "configuration", "run", "command", "drawing",
+               "html"},
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
@@ -14,8 +15,10 @@ from ml_collections import ConfigDict
 from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.assembly.learning import learning_rate, loss, mixing, optimizer
 from resnet_jax.assembly.networks import network
+from resnet_jax.data.benchmarks import Benchmark
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources import Source
+from resnet_jax.data.stream import StreamedData
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet
@@ -26,14 +29,15 @@ from resnet_jax.reporting.reports import Reports, Sink
 from resnet_jax.reporting.tensorboard import TensorBoard
 from resnet_jax.reporting.wandb import WandB
 from resnet_jax.tables import UserError
-from resnet_jax.training import parallel
+from resnet_jax.training import metrics, parallel
 from resnet_jax.training.checkpoint import Checkpoints
+from resnet_jax.training.details import DetailedSums
 from resnet_jax.training.evaluation import Evaluator, Recalibration
 from resnet_jax.training.loop import Run
 from resnet_jax.training.optim import Numbers, scaled
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.state import TrainState
-from resnet_jax.training.steps import TrainStep
+from resnet_jax.training.steps import BatchSums, TrainStep
 from resnet_jax.weights import read_tensors, to_variables
 
 
@@ -67,18 +71,18 @@ class Assembly:
     @cached_property
     def inputs(self) -> Inputs:
         dtype = jnp.promote_types(self._dtype, jnp.float32)
-        return Inputs(self._config, dtype, parallel.process_shard())
+        return Inputs(self._config, dtype, parallel.process_shard(), self._steps)
 
     @property
     def source(self) -> Source:
         return self.inputs.source
 
     @property
-    def train_data(self) -> ResidentData:
+    def train_data(self) -> ResidentData | StreamedData:
         return self.inputs.train_data
 
     @property
-    def eval_data(self) -> ResidentData:
+    def eval_data(self) -> ResidentData | StreamedData:
         return self.inputs.eval_data
 
     @cached_property
@@ -111,15 +115,23 @@ class Assembly:
     @cached_property
     def steps(self) -> int:
         """Updates in the whole run."""
+        return self._steps(self._train_examples)
+
+    def _steps(self, examples: int) -> int:
+        """The same for a training set of so many examples."""
         train = self._config.train
-        return train.steps or self._in_steps(train.epochs)
+        return train.steps or self._epochs_in_steps(train.epochs, examples)
 
     def _in_steps(self, epochs: float) -> int:
+        return self._epochs_in_steps(epochs, self._train_examples)
+
+    @property
+    def _train_examples(self) -> int:
+        return self.train_data.examples if self._examples is None else self._examples
+
+    def _epochs_in_steps(self, epochs: float, examples: int) -> int:
         """At least one step, unless none is asked for."""
-        if not epochs:
-            return 0
-        examples = self.train_data.examples if self._examples is None else self._examples
-        return max(1, round(epochs * (examples / self.batch_size)))
+        return max(1, round(epochs * (examples / self.batch_size))) if epochs else 0
 
     @cached_property
     def batch_size(self) -> int:
@@ -164,7 +176,7 @@ class Assembly:
             learning_rate=rate,
             loss=loss(self._config),
             label_smoothing=train.label_smoothing,
-            mixing=mixing(self._config),
+            mixing=mixing(self._config, repeats=self.inputs.repeats),
             ema_decay=self._ema_decay,
             accumulate=self.accumulate,
             unroll=self._on_cpu,
@@ -235,14 +247,37 @@ class Assembly:
     def evaluate_variables(self, variables: dict) -> dict[str, float | int]:
         """The same figures of a network's variables."""
         variables = self.placement.gathered(variables)
-        if self._recalibration is not None:
-            variables = self._recalibration(variables)
-        return self._evaluator(variables)
+        return self._evaluator(self.recalibrated(variables))
+
+    def recalibrated(self, variables: dict) -> dict:
+        """The variables with batch statistics of the training set, where the run asks for them."""
+        return variables if self._recalibration is None else self._recalibration(variables)
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        batch_size = self._config.eval.batch_size
-        return Evaluator(self.model.apply, self.eval_data, batch_size, self.mesh)
+        return self._evaluator_of(self.eval_data, metrics.sums)
+
+    def _evaluator_of(self, data: ResidentData | StreamedData, sums: BatchSums) -> Evaluator:
+        return Evaluator(self.model.apply, data, self._eval_batch_size, self.mesh, sums)
+
+    @cached_property
+    def _eval_batch_size(self) -> int:
+        return self._config.eval.batch_size
+
+    def detailed_totals(
+        self, variables: dict, benchmark: Benchmark | None = None
+    ) -> dict[str, np.ndarray]:
+        """Totals of training.details.DetailedSums, of the evaluation split or of a test set.
+
+        Args:
+          variables: recalibrated, where the run asks for it.
+        """
+        if benchmark is None:
+            data, sums = self.eval_data, DetailedSums()
+        else:
+            data = self.inputs.benchmark_data(benchmark)
+            sums = DetailedSums(benchmark.classes, benchmark.answers)
+        return metrics.totals(self._evaluator_of(data, sums).batches(variables))
 
     @cached_property
     def _recalibration(self) -> Recalibration | None:
@@ -275,6 +310,7 @@ class Assembly:
             batch_size=self.batch_size,
             steps=self.steps,
             steps_per_call=config.train.steps_per_call or (1 if self._on_cpu else 16),
+            size_changes=self.train_data.size_changes,
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),
@@ -302,6 +338,11 @@ class Assembly:
         if config.wandb:
             sinks.append(WandB(workdir, config.project, self._config.to_dict()))
         return Reports(sinks)
+
+    @property
+    def writes_page(self) -> bool:
+        """Whether the run ends with a page about it."""
+        return self._config.report.page
 
     def profile(self, workdir: Path) -> Profile:
         index, count = parallel.process_shard()

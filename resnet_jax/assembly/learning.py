@@ -52,6 +52,7 @@ def optimizer(
         "b2": optim.b2,
         "eps": optim.eps,
         "trust": optim.trust,
+        "adapt_all": optim.adapt_all,
     }
     return optimizers.optimizer(
         configure(optimizers.OPTIMIZERS, optim.name, "optimizer", options),
@@ -69,8 +70,12 @@ def loss(config: ConfigDict) -> Loss:
     return configure(LOSSES, train.loss, "train.loss", options)
 
 
-def mixing(config: ConfigDict) -> Mixing | None:
-    """The mixing of images that `config.mixing` asks for, or None."""
+def mixing(config: ConfigDict, *, repeats: int) -> Mixing | None:
+    """The mixing of images that `config.mixing` asks for, or None.
+
+    Args:
+      repeats: times that an example stands in a batch, in a row.
+    """
     mixing = config.mixing
     chosen = Mixing(
         mixup=mixing.mixup,
@@ -78,5 +83,6 @@ def mixing(config: ConfigDict) -> Mixing | None:
         switch=mixing.switch,
         probability=mixing.probability,
         per_example=mixing.per_example,
+        distance=repeats,
     )
     return chosen if chosen.mixup or chosen.cutmix else None

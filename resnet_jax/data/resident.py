@@ -6,7 +6,6 @@ none is short.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.data.augment import Augmentation, normalise
 from resnet_jax.data.decoded import ImageSet
+from resnet_jax.data.order import repeated
 
 
 class Batch(NamedTuple):
@@ -46,12 +46,16 @@ class ResidentData:
       mean, std: of each channel, on the scale of [0, 1].
       augmentation: applied to training batches.
       dtype: of the images in a batch.
+      repeats: see order.repeated.
       shard: (index, count): this process reads part `index` of `count` equal, consecutive parts of
         every batch.
 
     Attributes:
       arrays: what must lie on the devices; handed back to the methods that run inside a step.
+      size_changes: see stream.StreamedData; images here have one size.
     """
+
+    size_changes: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -62,8 +66,9 @@ class ResidentData:
         augmentation: Augmentation | None = None,
         dtype: Any = jnp.float32,
         shard: tuple[int, int] = (0, 1),
+        repeats: int = 1,
     ):
-        self._shard = shard
+        self._shard, self._repeats = shard, repeats
         self.examples = len(image_set.labels)
         self.arrays = {"images": image_set.images, "labels": image_set.labels}
         self._augmentation = augmentation or Augmentation()
@@ -73,7 +78,7 @@ class ResidentData:
         """Returns this process's examples of step `step`, for the host to send to the devices."""
         rows = part(self._shard, batch_size)
         start = step * batch_size + rows.start
-        indices = stream(seed, start, len(rows), self.examples)
+        indices = repeated(seed, start, len(rows), self.examples, self._repeats)
         return Picks(indices, np.ones(len(rows), bool))
 
     def eval_picks(self, batch_size: int, multiple: int = 1) -> Iterator[Picks]:
@@ -108,19 +113,3 @@ def part(shard: tuple[int, int], batch_size: int) -> range:
     """The rows of a batch that belong to part `index` of `count` equal, consecutive ones."""
     index, count = shard
     return range(index * batch_size // count, (index + 1) * batch_size // count)
-
-
-def stream(seed: int, start: int, count: int, examples: int) -> Int32[np.ndarray, "count"]:
-    """Returns elements start...start + count of the endless sequence of permutations."""
-    positions = np.arange(start, start + count)
-    epochs, places = np.divmod(positions, examples)
-    indices = np.empty(count, np.int32)
-    for epoch in np.unique(epochs):
-        here = epochs == epoch
-        indices[here] = _permutation(seed, int(epoch), examples)[places[here]]
-    return indices
-
-
-@lru_cache(maxsize=2)
-def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
-    return np.random.default_rng([seed, epoch]).permutation(examples).astype(np.int32)

@@ -1,4 +1,8 @@
-"""Where examples come from: each source knows its images' shape and reads a split into memory."""
+"""Where examples come from: each source knows its images' shape and reads or opens a split.
+
+Sets whose images have one shape are read into memory as pixels. Those of photographs of any size,
+image folders and such sets of TensorFlow Datasets, are opened, and decoded as batches ask for them.
+"""
 
 import os
 from collections.abc import Callable
@@ -10,6 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resnet_jax.data.decoded import ImageSet, keep_decoded
+from resnet_jax.data.encoded import EncodedSet
+from resnet_jax.data.folder import HOW_TO_GET_IMAGENET, class_names, open_folder
 from resnet_jax.tables import UserError
 
 
@@ -17,14 +23,15 @@ class Source(NamedTuple):
     """A labelled image set.
 
     Attributes:
-      image_shape: height, width, channels; known without reading an image.
+      image_shape: height, width, channels of what a network trains on; known without reading an
+        image.
       class_names: of labels 0, 1, ...
-      load: reads a split by its name; raises UserError where that can't be had.
+      load: reads or opens a split by its name; raises UserError where that can't be had.
     """
 
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
-    load: Callable[[str], ImageSet]
+    load: Callable[[str], ImageSet | EncodedSet]
 
 
 def digits() -> Source:
@@ -69,15 +76,46 @@ def synthetic(image_size: int = 32, classes: int = 10, examples: int = 1_024) ->
     return Source((image_size, image_size, 3), names, load)
 
 
-def tfds(name: str = "cifar10", dir: str = "") -> Source:
+def folder(
+    name: str = "",
+    dir: str = "",
+    image_size: int = 224,
+    splits: tuple[str, ...] = ("train", "validation"),
+) -> Source:
+    """Image files in a folder a class, or flat with a file of labels: see data.folder.
+
+    Args:
+      name: of the folder of the splits, where that lies in `dir`.
+      dir: folder of the splits, or of their folder; any path that etils.epath opens.
+      image_size: pixels of a side in training.
+      splits: the first of these that is there says what the classes are.
+
+    Raises:
+      UserError: none of the splits is there.
+    """
+    from etils import epath
+
+    if not dir:
+        raise UserError(f"data.source=folder needs data.dir; {HOW_TO_GET_IMAGENET}")
+    root = epath.Path(dir).expanduser()
+    if name and (root / name).is_dir():
+        root /= name
+    names = class_names(root, splits)
+    return Source((image_size, image_size, 3), names, lambda split: open_folder(root, split, names))
+
+
+def tfds(name: str = "cifar10", dir: str = "", image_size: int | None = None) -> Source:
     """A TensorFlow Datasets image classification set, read without TensorFlow.
 
     Args:
       name: of the data set, for example 'cifar10' or 'cifar10:3.0.2'.
       dir: folder that holds prepared sets; '' is TFDS_DATA_DIR, else ~/tensorflow_datasets.
+      image_size: pixels of a side in training, of sets whose images have shapes of their own; None
+        is 224 there.
 
     Raises:
-      UserError: no such set. `load` raises it where the set is not prepared as ArrayRecord.
+      UserError: no such set, or its images have one size and another is asked for. `load` raises it
+        where the set is not prepared as ArrayRecord.
     """
     import tensorflow_datasets
 
@@ -101,12 +139,65 @@ def tfds(name: str = "cifar10", dir: str = "") -> Source:
             f"the examples of data set '{name}' hold {', '.join(features)}, and 'image' and 'label'"
             " are needed: set data.name to a set for image classification"
         )
-    return Source(
-        features["image"].shape, tuple(features["label"].names), partial(_load_tfds, builder)
-    )
+    classes = tuple(features["label"].names)
+    shape = features["image"].shape
+    if None not in shape:
+        if image_size is not None:
+            raise UserError(
+                f"the images of data set '{name}' are {shape[0]} x {shape[1]} pixels: leave"
+                " data.image_size unset"
+            )
+        return Source(shape, classes, partial(_load_tfds, builder))
+    size = image_size or 224
+    return Source((size, size, 3), classes, partial(_open_tfds, builder))
+
+
+class TFDSRecords:
+    """A split whose images stay undecoded: see encoded.EncodedSet."""
+
+    def __init__(self, records: Any, name: str):
+        self._records, self._name = records, name
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def read(self, index: int) -> tuple[bytes, int]:
+        example = self._records[index]
+        return example["image"], int(example["label"])
+
+    def name(self, index: int) -> str:
+        return f"example {index} of {self._name}"
+
+
+def _open_tfds(builder: Any, split: str) -> TFDSRecords:
+    from tensorflow_datasets.core.decode import SkipDecoding
+
+    records = _tfds_records(builder, split, decoders={"image": SkipDecoding()})
+    return TFDSRecords(records, f"{builder.info.full_name} {split}")
 
 
 def _load_tfds(builder: Any, split: str) -> ImageSet:
+    records = _tfds_records(builder, split)
+
+    def decode() -> ImageSet:
+        # Decoding an image releases the interpreter's lock.
+        with ThreadPoolExecutor() as pool:
+            examples = list(pool.map(records.__getitem__, range(len(records))))
+        return ImageSet(
+            np.stack([example["image"] for example in examples]),
+            np.array([example["label"] for example in examples], np.int32),
+        )
+
+    files = [Path(file) for file in builder.info.splits[split.split("[")[0]].filepaths]
+    return keep_decoded(f"{builder.info.full_name} {split}", files, decode)
+
+
+def _tfds_records(builder: Any, split: str, **options: Any) -> Any:
+    """The examples of a split, by number.
+
+    Raises:
+      UserError: the set is not prepared as ArrayRecord, or has no such split.
+    """
     name, folder = builder.info.full_name, builder.data_path.parent.parent
     prepared = builder.data_path.exists()
     if not prepared or builder.info.file_format.value != "array_record":
@@ -124,7 +215,7 @@ def _load_tfds(builder: Any, split: str) -> ImageSet:
             f"data set {name} has no split '{split}'; valid: {', '.join(builder.info.splits)}"
         )
     try:
-        records = builder.as_data_source(split)
+        return builder.as_data_source(split, **options)
     except ValueError:
         lengths = ", ".join(
             f"{part} has {info.num_examples}" for part, info in builder.info.splits.items()
@@ -134,21 +225,10 @@ def _load_tfds(builder: Any, split: str) -> ImageSet:
             " 'train[:1000]' or 'train[80%:]'"
         ) from None
 
-    def decode() -> ImageSet:
-        # Decoding an image releases the interpreter's lock.
-        with ThreadPoolExecutor() as pool:
-            examples = list(pool.map(records.__getitem__, range(len(records))))
-        return ImageSet(
-            np.stack([example["image"] for example in examples]),
-            np.array([example["label"] for example in examples], np.int32),
-        )
-
-    files = [Path(file) for file in builder.info.splits[split.split("[")[0]].filepaths]
-    return keep_decoded(f"{name} {split}", files, decode)
-
 
 SOURCES: dict[str, Callable[..., Source]] = {
     "digits": digits,
+    "folder": folder,
     "synthetic": synthetic,
     "tfds": tfds,
 }

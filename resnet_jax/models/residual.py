@@ -122,12 +122,8 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Image, survival: Any = 1.0) -> Image:
-        features = self.width * self.branch.expansion
-        shortcut, scale = self.shortcut(x, features, self.stride, self.layers)
-        y = self._convolutions(x) if self.branch.repeats == 1 else self._inner_blocks(x)
-        if self.branch_gain is not None and self.branch.repeats == 1:
-            y = self.layers.gain(self.branch_gain, name="branch_gain")(y)
-        y = scale * y
+        shortcut, scale = self.shortcut_path(x)
+        y = scale * self.branch_path(x)
         if self.stochastic_depth and self.layers.train:
             y = self._drop(y, survival)
         if shortcut.ndim and shortcut.shape != y.shape:
@@ -137,6 +133,20 @@ class ResidualBlock(nn.Module):
                 " size halves evenly in every stage"
             )
         return run(self.arrangement.after, shortcut + y, self.layers, name="norm_after")
+
+    def shortcut_path(self, x: Image) -> tuple[Any, Any]:
+        """shortcut(x), and the factor of F."""
+        features = self.width * self.branch.expansion
+        return self.shortcut(x, features, self.stride, self.layers)
+
+    def branch_path(self, x: Image) -> Image:
+        """F(x)."""
+        if self.branch.repeats > 1:
+            return self._inner_blocks(x)
+        y = self._convolutions(x)
+        if self.branch_gain is not None:
+            y = self.layers.gain(self.branch_gain, name="branch_gain")(y)
+        return y
 
     def _convolutions(self, x: Image) -> Image:
         last = len(self.branch.convolutions)

@@ -19,7 +19,8 @@ Tree = Any
 class Dispatch:
     """Makes `count` updates in one compiled call; the state that goes in is donated.
 
-    The examples and the random choices of step k depend on (seed, k) alone.
+    A call is compiled once for each count and size of images. The examples and the random choices
+    of step k depend on (seed, k) alone.
 
     Args:
       on_compiled: called after each compilation, before the first step that it made possible.
@@ -45,7 +46,7 @@ class Dispatch:
         # An argument and not a constant, so that runs of other seeds find the step compiled.
         key_data = jax.random.key_data(jax.random.key(seed))
         self._key_data = parallel.place(key_data, parallel.replicated(mesh))
-        self._compiled: dict[int, Any] = {}
+        self._compiled: dict[tuple, Any] = {}
 
     def __call__(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Tree]:
         """Returns the new state and the reports of the steps, stacked."""
@@ -55,10 +56,11 @@ class Dispatch:
         ]
         stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *picks)
         placed = parallel.place_rows(stacked, parallel.batch_sharded(self._mesh, axis=1))
-        if count not in self._compiled:
-            self._compiled[count] = self._compile(state, placed)
+        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(placed))
+        if shapes not in self._compiled:
+            self._compiled[shapes] = self._compile(state, placed)
             self._on_compiled()
-        return self._compiled[count](state, self._arrays, placed, self._key_data)
+        return self._compiled[shapes](state, self._arrays, placed, self._key_data)
 
     def _compile(self, state: TrainState, picks: Tree) -> Any:
         out_shardings = self._placement.at_rest(state), parallel.replicated(self._mesh)

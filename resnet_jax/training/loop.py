@@ -1,6 +1,6 @@
 """The training loop: restore, then for each step train, report, evaluate and save."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jax.sharding import Mesh
@@ -27,6 +27,7 @@ class Run(NamedTuple):
       seed: of the data order and of every random choice in a step.
       steps: updates in all.
       steps_per_call: updates that one compiled call makes.
+      size_changes: steps that are the first with images of another size.
       report_every, evaluate_every, save_every: steps between two; 0 is at the end only.
     """
 
@@ -40,6 +41,7 @@ class Run(NamedTuple):
     batch_size: int
     steps: int
     steps_per_call: int
+    size_changes: Sequence[int]
     report_every: int
     evaluate_every: int
     save_every: int
@@ -99,10 +101,14 @@ def due(step: int, every: int, steps: int) -> bool:
 
 
 def call_lengths(run: Run, step: int, profile: Profile) -> Iterator[int]:
-    """Yields how many steps each call makes, so that none passes an evaluation, save or profile."""
+    """Yields how many steps each call makes, so that none passes an event.
+
+    Events are evaluations, saves, edges of the profile and changes of the images' size.
+    """
     events = [every for every in (run.evaluate_every, run.save_every) if every]
     while step < run.steps:
         ends = [run.steps, step + run.steps_per_call]
         ends += [(step // every + 1) * every for every in events] + profile.boundaries(step)
+        ends += [change for change in run.size_changes if change > step]
         yield min(ends) - step
         step = min(ends)

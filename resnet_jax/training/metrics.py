@@ -36,11 +36,17 @@ def sums(
     }
 
 
-def means(batches: Iterable[Sums]) -> dict[str, float | int]:
-    """Adds batches up in float64 on the host and divides by the number of examples."""
-    totals: dict[str, float] = {}
+def totals(batches: Iterable[Sums]) -> dict[str, np.ndarray]:
+    """Adds batches up in float64 on the host."""
+    added: dict[str, np.ndarray] = {}
     for batch in batches:
         for name, value in batch.items():
-            totals[name] = totals.get(name, 0.0) + float(np.asarray(value, np.float64))
-    examples = int(totals.pop("examples"))
-    return {"examples": examples, **{name: total / examples for name, total in totals.items()}}
+            added[name] = added.get(name, 0.0) + np.asarray(value, np.float64)
+    return added
+
+
+def means(batches: Iterable[Sums]) -> dict[str, float | int]:
+    """The totals divided by the number of examples."""
+    added = {name: float(total) for name, total in totals(batches).items()}
+    examples = int(added.pop("examples"))
+    return {"examples": examples, **{name: total / examples for name, total in added.items()}}

@@ -1,8 +1,8 @@
 """Mixes each image of a batch with another one, inside the step: mixup and CutMix.
 
-Both are x w + x' (1 - w), where x' is the image before x in the batch (batches are shuffled, so any
-partner is as good as another, and a neighbour is mostly on the same device) and w is a weight for
-each pixel. Mixup has one weight for all pixels; CutMix has 0 in a box and 1 around it. The target
+Both are x w + x' (1 - w), where x' is another image of the batch and w is a weight for each pixel.
+Batches are shuffled, so any partner is as good as another, and a near one is mostly on the same
+device. Mixup has one weight for all pixels; CutMix has 0 in a box and 1 around it. The target
 is mixed by the mean weight.
 """
 
@@ -43,6 +43,8 @@ class Mixing(NamedTuple):
       switch: probability of CutMix where both are on.
       probability: that anything is mixed.
       per_example: draw all of this for each example and not once for a batch.
+      distance: from an image back to its partner in the batch: as many rows as one example may
+        fill.
     """
 
     mixup: float = 0.0
@@ -50,11 +52,12 @@ class Mixing(NamedTuple):
     switch: float = 0.5
     probability: float = 1.0
     per_example: bool = False
+    distance: int = 1
 
     def __call__(self, key: Array, batch: Batch) -> MixedBatch:
         examples, height, width, _ = batch.images.shape
         weights = self.weights(key, examples if self.per_example else 1, height, width)
-        return mixed(batch, weights)
+        return mixed(batch, weights, self.distance)
 
     def weights(self, key: Array, draws: int, height: int, width: int) -> Weights:
         """Draws this many maps of the first image's weight."""
@@ -93,12 +96,12 @@ def outside_boxes(
     return 1 - inside[..., None].astype(jnp.float32)
 
 
-def mixed(batch: Batch, weights: Weights) -> MixedBatch:
-    """Mixes each image with the one before it, the first with the last."""
-    partners = jnp.roll(batch.images, 1, axis=0)
+def mixed(batch: Batch, weights: Weights, distance: int = 1) -> MixedBatch:
+    """Mixes each image with the one `distance` rows before it, the first ones with the last."""
+    partners = jnp.roll(batch.images, distance, axis=0)
     images = batch.images * weights + partners * (1 - weights)
     own = jnp.broadcast_to(weights.mean((1, 2, 3)), batch.labels.shape)
-    partner_labels = jnp.roll(batch.labels, 1)
+    partner_labels = jnp.roll(batch.labels, distance)
     return MixedBatch(
         images=images.astype(batch.images.dtype),
         labels=jnp.where(own < 0.5, partner_labels, batch.labels),

@@ -1,5 +1,6 @@
 """One step of training and one of evaluation, as pure functions."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from resnet_jax.training import ema, metrics
 from resnet_jax.training.batch import Batch
@@ -17,6 +18,8 @@ from resnet_jax.training.mixing import Mixing, shares
 from resnet_jax.training.state import TrainState, Tree
 
 Apply = Callable[..., Any]
+# (logits, labels, mask) of a batch -> sums over the examples that the mask lets count
+BatchSums = Callable[[Array, Array, Array], metrics.Sums]
 
 
 def step_keys(seed: int | Array, step: Array | int) -> tuple[Array, Array]:
@@ -118,6 +121,24 @@ class TrainStep:
         return leaf.reshape(-1, self.accumulate, *leaf.shape[1:]).swapaxes(0, 1)
 
 
-def eval_step(apply: Apply, variables: Tree, batch: Batch) -> metrics.Sums:
+def eval_step(
+    apply: Apply, variables: Tree, batch: Batch, sums: BatchSums = metrics.sums
+) -> metrics.Sums:
     """Returns the sums of the metrics over a batch, with running statistics and no dropout."""
-    return metrics.sums(apply(variables, batch.images, train=False), batch.labels, batch.mask)
+    return sums(scores(apply, variables, batch.images), batch.labels, batch.mask)
+
+
+def scores(
+    apply: Apply, variables: Tree, images: Float[Array, "batch *views height width channels"]
+) -> Float[Array, "batch classes"]:
+    """Logits; of several views of an image, the logarithm of their mean probabilities.
+
+    Averaged after the softmax as in Krizhevsky et al., NIPS 2012, section 4.1, whose ten crops
+    'Deep Residual Learning' tests with.
+    """
+    if images.ndim == 4:
+        return apply(variables, images, train=False)
+    batch, views = images.shape[:2]
+    logits = apply(variables, images.reshape(-1, *images.shape[2:]), train=False)
+    log_probabilities = jax.nn.log_softmax(logits.reshape(batch, views, -1))
+    return jax.nn.logsumexp(log_probabilities, axis=1) - math.log(views)

@@ -4,7 +4,8 @@ import pytest
 
 from resnet_jax.data.augment import Augmentation
 from resnet_jax.data.decoded import ImageSet
-from resnet_jax.data.resident import ResidentData, stream
+from resnet_jax.data.order import stream
+from resnet_jax.data.resident import ResidentData
 
 
 def resident(examples, **options):

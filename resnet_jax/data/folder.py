@@ -1,0 +1,193 @@
+"""Image files in a folder a class, as ImageNet and torchvision's ImageFolder have them.
+
+    DIR/train/n01440764/n01440764_10026.JPEG
+    DIR/val/n01440764/ILSVRC2012_val_00000293.JPEG
+
+The split 'validation' may be called 'val'. A split may lie flat, with the labels in a file beside
+it: DIR/val.txt or DIR/val.csv has a line for each image, its name first and then its class, as a
+name or as its number among the sorted names; what follows is not read. Caffe's val.txt and Kaggle's
+LOC_val_solution.csv are such files.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from resnet_jax.tables import UserError, nearest
+
+ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+
+HOW_TO_GET_IMAGENET = (
+    "ImageNet is had by an account at image-net.org: download ILSVRC2012_img_train.tar and"
+    " ILSVRC2012_img_val.tar, unpack each class into DIR/train/CLASS/ and DIR/val/CLASS/, and give"
+    " --config.data.dir=DIR; without it, --config=configs/imagenet.py:synthetic runs the same step"
+    " on made-up images"
+)
+
+
+class Folder:
+    """A split as files: see encoded.EncodedSet.
+
+    Args:
+      root: folder that the files lie in.
+      files: their paths in it.
+      labels: class of each.
+    """
+
+    def __init__(self, root: Any, files: Sequence[str], labels: Sequence[int]):
+        self._root = root
+        # A million strings of Python's would take ten times the memory, in each worker.
+        self._files = np.array([os.fsencode(file) for file in files])
+        self._labels = np.array(labels, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def read(self, index: int) -> tuple[bytes, int]:
+        return self._path(index).read_bytes(), int(self._labels[index])
+
+    def name(self, index: int) -> str:
+        return str(self._path(index))
+
+    def _path(self, index: int) -> Any:
+        return self._root / os.fsdecode(self._files[index])
+
+
+def class_names(root: Any, splits: Sequence[str]) -> tuple[str, ...]:
+    """The class folders of the first of these splits that is there, sorted.
+
+    Raises:
+      UserError: none of them is there, or has folders.
+    """
+    for split in splits:
+        folder = _folder_of(root, split)
+        if folder is not None:
+            names = tuple(sorted(_entries(folder)[0]))
+            if not names:
+                raise UserError(
+                    f"{folder} has no folder for each class: put the images of each class into a"
+                    " folder that has its name"
+                )
+            return names
+    raise _missing(root, splits)
+
+
+def open_folder(root: Any, split: str, classes: Sequence[str]) -> Folder:
+    """Lists the images of a split.
+
+    Args:
+      classes: names of labels 0, 1, ...; the split may have some of them only.
+
+    Raises:
+      UserError: the split is not there or may not be read, is empty, has a class that is none of
+        these, or holds a file without a label.
+    """
+    folder = _folder_of(root, split)
+    if folder is None:
+        raise _missing(root, [split])
+    folders, images = _entries(folder)
+    if folders:
+        return _by_class(folder, folders, classes)
+    if not images:
+        raise UserError(f"{folder} holds no images and no folders of them; {HOW_TO_GET_IMAGENET}")
+    return _flat(folder, images, classes)
+
+
+def _folder_of(root: Any, split: str) -> Any | None:
+    for name in (split, "val") if split == "validation" else (split,):
+        if (root / name).is_dir():
+            return root / name
+    return None
+
+
+def _missing(root: Any, splits: Sequence[str]) -> UserError:
+    where = " or ".join(dict.fromkeys(str(root / split) for split in splits))
+    return UserError(f"there is no folder {where}; {HOW_TO_GET_IMAGENET}")
+
+
+def _by_class(folder: Any, names: Sequence[str], classes: Sequence[str]) -> Folder:
+    numbers = {name: number for number, name in enumerate(classes)}
+    names = sorted(names)
+    for name in names:
+        if name not in numbers:
+            raise UserError(
+                f"{folder / name} is a class that the training set does not have"
+                f"{nearest(name, classes)}: rename or remove the folder"
+            )
+    # Folders elsewhere than on this machine take their time to answer.
+    with ThreadPoolExecutor(32) as pool:
+        found = list(pool.map(lambda name: sorted(_entries(folder / name)[1]), names))
+    empty = [name for name, images in zip(names, found, strict=True) if not images]
+    if empty:
+        raise UserError(
+            f"{folder / empty[0]} holds no images{_and_others(len(empty) - 1)}: unpack the class"
+            " again, or remove the folder"
+        )
+    files = [f"{name}/{image}" for name, images in zip(names, found, strict=True)
+             for image in images]  # fmt: skip
+    labels = [numbers[name] for name, images in zip(names, found, strict=True) for _ in images]
+    return Folder(folder, files, labels)
+
+
+def _and_others(count: int) -> str:
+    return f", nor do {count} other class folders" if count else ""
+
+
+def _flat(folder: Any, images: Sequence[str], classes: Sequence[str]) -> Folder:
+    labels, path = _labels_beside(folder, classes)
+    images = sorted(images)
+    for image in images:
+        if image not in labels and image.rpartition(".")[0] not in labels:
+            raise UserError(f"{path} has no line for {folder / image}: add its label there")
+    stems = [image if image in labels else image.rpartition(".")[0] for image in images]
+    return Folder(folder, images, [labels[stem] for stem in stems])
+
+
+def _labels_beside(folder: Any, classes: Sequence[str]) -> tuple[dict[str, int], Any]:
+    candidates = [folder.parent / f"{folder.name}{ending}" for ending in (".txt", ".csv")]
+    for path in candidates:
+        if path.exists():
+            break
+    else:
+        raise UserError(
+            f"{folder} has no folder for each class and no {candidates[0]} beside it: write a line"
+            " 'IMAGE CLASS' for each image into that file"
+        )
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        image, *rest = line.replace(",", " ").split() or [""]
+        if not image or image == "ImageId":
+            continue
+        if not rest:
+            raise UserError(f"line {number} of {path} is not 'IMAGE CLASS' but '{line}'")
+        label = numbers.get(rest[0], int(rest[0]) if rest[0].isdecimal() else -1)
+        if not 0 <= label < len(classes):
+            raise UserError(
+                f"line {number} of {path} gives {image} the class {rest[0]}: a class is one of the"
+                f" {len(classes)} names of the training set, or a number from 0 to"
+                f" {len(classes) - 1}"
+            )
+        labels[image] = label
+    return labels, path
+
+
+def _entries(folder: Any) -> tuple[list[str], list[str]]:
+    """Names of the folders and of the images in a folder; hidden ones don't count."""
+    folders, images = [], []
+    try:
+        for entry in folder.iterdir():
+            if entry.name.startswith("."):
+                continue
+            if entry.name.lower().endswith(ENDINGS):
+                images.append(entry.name)
+            elif entry.is_dir():
+                folders.append(entry.name)
+    except OSError as error:
+        raise UserError(
+            f"can't list {folder} ({error.strerror or error}): give this user the right to read it"
+        ) from None
+    return folders, images
