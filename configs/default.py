@@ -47,10 +47,11 @@ def get_config() -> ConfigDict:
     model.dropout = 0.0  # rate, before every convolution of a branch but its first
     model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth
     model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: not on CPU
+    model.remat = "none"  # none, block, stage: computed again in the backward pass, not kept
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()
-    norm.name = "batch"  # batch, group, evo, filter_response, none
+    norm.name = "batch"  # batch, group, evo, filter_response, fixup, none
     norm.group_size = placeholder(int)  # of batch: examples that share statistics; None is all
     norm.momentum = placeholder(float)  # of batch: weight of the old running average
     norm.epsilon = placeholder(float)  # added to the variance
@@ -81,6 +82,7 @@ def get_config() -> ConfigDict:
     data.erase = 0.0  # probability that a random rectangle of an image is erased
     data.crop_area = placeholder(tuple)  # of photographs: least and most share of a training crop
     data.crop_aspect = placeholder(tuple)  # of photographs: its least and most width / height
+    data.short_side = placeholder(tuple)  # of photographs, for crop_area: least, most; pixels
     data.policy = placeholder(str)  # of photographs: a row of data.policies.POLICIES
     data.policy_operations = placeholder(int)  # of rand_augment: in a row
     data.policy_magnitude = placeholder(int)  # of rand_augment: 0 to 30
@@ -88,8 +90,17 @@ def get_config() -> ConfigDict:
     data.eval_size = placeholder(int)  # of photographs: pixels of a side; None is image_size
     data.crop_ratio = placeholder(float)  # of photographs: eval_size / short side of the image
     data.interpolation = placeholder(str)  # of photographs, in evaluation: bilinear, bicubic
-    data.repeats = placeholder(int)  # of photographs: times that training meets one in a row
+    data.first_size = placeholder(int)  # of photographs that grow: pixels of a side at first
+    data.growth = placeholder(tuple)  # of photographs that grow: from, until; fractions of the run
+    data.eval_views = placeholder(str)  # of photographs: centre, mirrored, ten
+    data.eval_scales = placeholder(tuple)  # of photographs: short sides, pixels, for crop_ratio
+    data.repeats = 1  # times that training meets an example in a row, each augmented anew
     data.workers = placeholder(int)  # of photographs: processes that decode; None is one a core
+
+    config.mesh = mesh = ConfigDict()
+    mesh.data = placeholder(int)  # devices that a batch is split over; None: all
+    mesh.model = 1  # devices that large kernels' output features are split over
+    mesh.shard_state = False  # split parameters, optimizer's memory and averages over mesh.data
 
     config.train = train = ConfigDict()
     train.batch_size = 128  # examples in one update, over all devices
@@ -97,8 +108,17 @@ def get_config() -> ConfigDict:
     train.steps = placeholder(int)  # updates, in place of epochs
     train.accumulate = 1  # parts that a batch is computed in, one after another
     train.steps_per_call = placeholder(int)  # updates in one compiled call; None: 1 on CPU, else 16
+    train.loss = "cross_entropy"  # cross_entropy, binary_cross_entropy
+    train.target_threshold = placeholder(float)  # of binary_cross_entropy: targets above it are 1
     train.label_smoothing = 0.0  # share of the target that is uniform
     train.ema_decay = placeholder(float)  # of the averaged weights that are evaluated; None is off
+
+    config.mixing = mixing = ConfigDict()
+    mixing.mixup = 0.0  # a of the Beta(a, a) of the first image's weight; 0: off
+    mixing.cutmix = 0.0  # a of the Beta(a, a) of the first image's area; 0: off
+    mixing.switch = 0.5  # probability of CutMix where both are on
+    mixing.probability = 1.0  # that anything is mixed
+    mixing.per_example = False  # draw for each example, not once for a batch
 
     config.optim = optim = ConfigDict()
     optim.name = "sgd"  # sgd, nesterov, adam, adamw, lars, lamb, muon
@@ -111,6 +131,7 @@ def get_config() -> ConfigDict:
     optim.b2 = placeholder(float)  # of adam, adamw, lamb, muon
     optim.eps = placeholder(float)  # of adam, adamw, lamb, muon
     optim.trust = placeholder(float)  # of lars
+    optim.adapt_all = placeholder(bool)  # of lamb: trust ratios also of what does not decay
 
     config.schedule = schedule = ConfigDict()
     schedule.name = "cosine"  # constant, step, cosine, one_cycle, polynomial
@@ -137,6 +158,7 @@ def get_config() -> ConfigDict:
     config.report = report = ConfigDict()
     report.every_steps = 50  # between two lines of metrics.jsonl; 0: only where one evaluates
     report.profile = placeholder(str)  # START:STOP, steps whose trace goes to profile/; None is off
+    report.page = True  # report.html at the end: curves, mistakes, costs, gradients
     report.tensorboard = True
     report.wandb = False
     report.project = "resnet_jax"  # W&B's

@@ -28,20 +28,12 @@ STD = (0.229, 0.224, 0.225)
 
 def get_config(changes: str = "") -> ConfigDict:
     own, changes = arguments(changes, batch=1_024, synthetic=False)
-    config = default.get_config()
-    config.data.name = "imagenet2012"
-    config.data.eval_split = "validation"
-    config.data.mean = MEAN
-    config.data.std = STD
-    config.data.flip = True
-
-    config.model.family = "imagenet"
+    config = base()
     config.model.depth = 50
     config.model.zero_init_branch = True
 
     config.train.batch_size = own["batch"]
     config.train.epochs = 90.0
-    config.train.steps_per_call = 1
     config.train.label_smoothing = 0.1
     config.optim.name = "nesterov"
     config.optim.rate = 0.1 * own["batch"] / 256
@@ -52,6 +44,19 @@ def get_config(changes: str = "") -> ConfigDict:
     if own["synthetic"]:
         made_up(config)
     return override(config, changes)
+
+
+def base() -> ConfigDict:
+    """What every recipe for ImageNet starts from."""
+    config = default.get_config()
+    config.data.name = "imagenet2012"
+    config.data.eval_split = "validation"
+    config.data.mean = MEAN
+    config.data.std = STD
+    config.data.flip = True
+    config.model.family = "imagenet"
+    config.train.steps_per_call = 1
+    return config
 
 
 def made_up(config: ConfigDict) -> None:

@@ -28,4 +28,5 @@ def get_config(changes: str = "") -> ConfigDict:
     config.eval.every_epochs = 2.5
     config.checkpoint.every_epochs = 2.5
     config.report.every_steps = 5
+    config.report.page = False
     return override(config, changes)

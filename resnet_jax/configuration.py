@@ -20,7 +20,9 @@ FREE_KEYS = (
     "data.workers",
     "eval.batch_size",
     "train.steps_per_call",
+    "mesh.",
     "model.scan_blocks",
+    "model.remat",
 )
 
 
@@ -135,6 +137,7 @@ def set_network(config: ConfigDict, name: str) -> None:
         "dtype",
         "joint_norm",
         "frozen_parts",
+        "remat",
     ):
         chosen.pop(key)
     norm.name, norm.weight_epsilon = chosen.pop("norm"), chosen.pop("weight_epsilon")
@@ -217,10 +220,13 @@ def _with_tuples(value: Any) -> Any:
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
-def claim(workdir: Path, config: ConfigDict) -> None:
+def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
     """Writes config.json into a new workdir, or checks that the run there is of the same one.
 
     A run that has no checkpoint yet has nothing to lose, and gives way.
+
+    Args:
+      write: false on all but one of the processes that share the run.
 
     Raises:
       UserError: the workdir holds a run of another configuration, or can't be written.
@@ -229,6 +235,8 @@ def claim(workdir: Path, config: ConfigDict) -> None:
     text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
     if path.exists() and any((workdir / "checkpoints").glob("[0-9]*")):
         _check_same(workdir, old=json.loads(path.read_text()), new=json.loads(text))
+    if not write:
+        return
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".tmp")

@@ -8,6 +8,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from resnet_jax import processes
 from resnet_jax.command import flag_values, launch
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -23,6 +24,7 @@ flags.mark_flag_as_required("config")
 
 def main() -> dict[str, Any]:
     """Trains, and returns the figures of the final evaluation."""
+    from resnet_jax import run_page
     from resnet_jax.run import train
 
     workdir = Path(_WORKDIR.value or default_workdir(sys.argv))
@@ -32,6 +34,8 @@ def main() -> dict[str, Any]:
         print(f"stopped by {result['stopped']} at step {result['step']}; the same command goes on")
     else:
         print(f"test top1 {result['top1']:.4f} after {result['step']} steps; the run: {workdir}")
+        if (page := run_page.write_if_wanted(workdir)) is not None:
+            print(f"what it did: {page}")
     return result
 
 
@@ -49,4 +53,4 @@ def default_workdir(arguments: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    launch(main)
+    launch(processes.together(main))

@@ -5,8 +5,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax import configuration
+from resnet_jax import configuration, processes
 from resnet_jax.assembly import Assembly
+from resnet_jax.training import parallel
 from resnet_jax.training.loop import train as train_loop
 
 
@@ -18,7 +19,13 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     assembly = Assembly(config)
     run, profile = assembly.run(), assembly.profile(workdir)
-    configuration.claim(workdir, config)
-    with assembly.checkpoints(workdir) as checkpoints, assembly.reports(workdir) as reports:
+    configuration.claim(workdir, config, write=parallel.is_first_process())
+    parallel.barrier("the workdir is claimed")
+    with (
+        assembly.checkpoints(workdir) as checkpoints,
+        assembly.reports(workdir) as reports,
+        # Inside, since closing checkpoints waits for every process.
+        processes.ending_together(),
+    ):
         result = train_loop(run, checkpoints, reports, profile)
     return {**result, "workdir": str(workdir)}

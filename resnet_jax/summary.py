@@ -15,20 +15,20 @@ flags.mark_flag_as_required("config")
 
 def main() -> dict[str, Any]:
     """Prints a line a layer, and returns the totals."""
-    import jax
-
+    from resnet_jax import planning
     from resnet_jax.analysis import cost
     from resnet_jax.assembly import Assembly
 
     assembly = Assembly(_CONFIG.value)
     image_shape = assembly.source.image_shape
     layers = cost.layers(assembly.model, image_shape)
-    state = jax.eval_shape(assembly.initial_state, jax.random.key(0))
+    memory = planning.memory(assembly)
     result = {
         "parameters": sum(layer.parameters for layer in layers),
         "flops": sum(layer.flops for layer in layers),
         "activation_bytes": sum(layer.output_bytes for layer in layers),
-        "state_bytes": cost.tree_bytes(state),
+        "state_bytes": memory.state,
+        "peak_bytes": sum(memory),
         "layers": sum(layer.flops > 0 for layer in layers),
     }
     print(f"{'layer':<44}{'kind':<20}{'output':<16}{'parameters':>12}{'MFLOPs':>10}")
@@ -41,8 +41,13 @@ def main() -> dict[str, Any]:
     print(
         f"\n{result['parameters']:,} parameters; one {'x'.join(map(str, image_shape))} image:"
         f" {result['flops'] / 1e6:,.1f} MFLOPs forward (a multiply-add is two), "
-        f"{result['activation_bytes'] / 1e6:,.2f} MB of layer outputs; training state"
-        f" {result['state_bytes'] / 1e6:,.2f} MB on every device"
+        f"{result['activation_bytes'] / 1e6:,.2f} MB of layer outputs"
+    )
+    print(
+        f"training with {assembly.batch_size} images on {assembly.mesh.size} devices: state"
+        f" {memory.state / 1e6:,.2f} MB, batch {memory.batch / 1e6:,.2f} MB, gradients"
+        f" {memory.gradients / 1e6:,.2f} MB, layer outputs {memory.activations / 1e6:,.2f} MB:"
+        f" about {result['peak_bytes'] / 1e6:,.2f} MB on each device at the peak"
     )
     return result
 

@@ -1,12 +1,15 @@
-"""Trains and evaluates the smoke configuration in this process, for test_devices to compare.
+"""Trains and evaluates a small network in this process, for test_devices to compare.
 
-python on_devices.py DEVICES OUT.json
+python on_devices.py DEVICES OUT SETTING ...
+
+A SETTING is dtype,steps,eval_batch_size and changes of the configuration. OUT/NAME.json gets what
+each gives, OUT/NAME the checkpoints and OUT/NAME.npz the last state; and every run that is there
+already is restored where this one's state lies.
 """
 
 import json
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={sys.argv[1]}"
@@ -16,7 +19,10 @@ import numpy as np
 
 from configs import smoke
 from resnet_jax.assembly import Assembly
+from resnet_jax.training import parallel
 from resnet_jax.training.loop import train
+
+NETWORK = "stage_depths=(1,),widths=(32,),stem_width=16,width_factor=1.0,data.image_size=8"
 
 
 class Losses(list):
@@ -30,31 +36,56 @@ class Losses(list):
         self.append(metrics["train/loss"])
 
 
-def figures(dtype: str, steps: int, eval_batch_size: int) -> dict:
-    changes = f"dtype={dtype},train.steps={steps},eval.batch_size={eval_batch_size}"
-    config = smoke.get_config(changes)
-    config.report.every_steps = 1
-    config.eval.every_epochs = 0.0
-    config.checkpoint.every_epochs = 0.0
-    assembly, losses = Assembly(config), Losses()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        assembly.checkpoints(Path(folder)) as checkpoints,
-    ):
-        profile = assembly.profile(Path(folder))
+def configuration(setting: str):
+    dtype, steps, eval_batch_size, changes = setting.split(";")
+    return smoke.get_config(
+        f"{NETWORK},dtype={dtype},train.steps={steps},eval.batch_size={eval_batch_size},"
+        "report.every_steps=1,eval.every_epochs=0.0,checkpoint.every_epochs=0.0,"
+        f"train.ema_decay=0.9,mixing.mixup=0.2,mixing.cutmix=1.0,{changes}"
+    )
+
+
+def arrays(state) -> list[np.ndarray]:
+    return [parallel.whole(leaf) for leaf in jax.tree.leaves(state)]
+
+
+def figures(setting: str, folder: Path) -> dict:
+    assembly, losses = Assembly(configuration(setting)), Losses()
+    with assembly.checkpoints(folder) as checkpoints:
+        profile = assembly.profile(folder)
         result = train(assembly.run(), checkpoints, losses, profile)
-        state = checkpoints.restore(assembly.create_state())
-    batch_stats = jax.tree.leaves(jax.device_get(state.batch_stats))
-    assert all(leaf.dtype == dtype for leaf in batch_stats)
+        state = checkpoints.restore(assembly.abstract_state)
+    kinds = {tuple(leaf.sharding.spec) for leaf in jax.tree.leaves(state)}
+    assert any(any(kind) for kind in kinds) == assembly.placement.is_split
+    np.savez(f"{folder}.npz", *arrays(state))
+    batch_stats = [parallel.whole(leaf) for leaf in jax.tree.leaves(state.batch_stats)]
+    assert all(leaf.dtype == setting.split(";")[0] for leaf in batch_stats)
     statistics = np.concatenate([leaf.ravel() for leaf in batch_stats]).tolist()
-    return {"losses": list(losses), "statistics": statistics, "evaluation": result}
+    return {
+        "losses": list(losses),
+        "statistics": statistics,
+        "evaluation": result,
+        "restored": restored(assembly, folder.parent, setting),
+    }
+
+
+def restored(assembly: Assembly, folder: Path, setting: str) -> list[str]:
+    """The names of other runs of this type whose checkpoint gives exactly their state here."""
+    found = []
+    for saved in sorted(folder.glob("*.npz")):
+        if not saved.stem.startswith(setting.split(";")[0]):
+            continue
+        with assembly.checkpoints(saved.with_suffix("")) as checkpoints:
+            state = checkpoints.restore(assembly.abstract_state)
+        expected = list(np.load(saved).values())
+        for one, other in zip(arrays(state), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+        found.append(saved.stem)
+    return found
 
 
 if __name__ == "__main__":
-    assert jax.device_count() == int(sys.argv[1])
-    # float64 last: it changes the process.
-    results = {
-        "float32": figures("float32", steps=3, eval_batch_size=7),
-        "float64": figures("float64", steps=20, eval_batch_size=100),
-    }
-    Path(sys.argv[2]).write_text(json.dumps(results))
+    out = Path(sys.argv[2])
+    for argument in sys.argv[3:]:
+        name, _, setting = argument.partition(":")
+        (out / f"{name}.json").write_text(json.dumps(figures(setting, out / name)))

@@ -1,4 +1,4 @@
-"""Results do not depend on how many devices share a batch."""
+"""Results do not depend on which devices share a batch and a state."""
 
 import json
 import subprocess
@@ -8,43 +8,101 @@ import numpy as np
 import pytest
 from command_line import ROOT, environment
 
+KINDS = {"float64": ("float64;20;100", 1e-9), "float32": ("float32;3;7", 1e-5)}
+MESHES = {
+    1: {"1": ""},
+    8: {"8": ""},
+}
+MORE_MESHES = {
+    "4x2,sharded": "mesh.data=4,mesh.model=2,mesh.shard_state=True",
+    "2": "mesh.data=2",
+    "4": "mesh.data=4",
+    "2x4": "mesh.data=2,mesh.model=4",
+    "8,sharded": "mesh.shard_state=True",
+}
+
+
+def on_devices(folder, devices: int, meshes: dict[str, str]) -> None:
+    settings = [
+        f"{dtype}-{name}:{kind};{changes}"
+        for dtype, (kind, _) in sorted(KINDS.items())  # float64 last: it changes the process
+        for name, changes in meshes.items()
+    ]
+    done = subprocess.run(
+        [sys.executable, "tests/on_devices.py", str(devices), str(folder), *settings],
+        cwd=ROOT,
+        env={**environment(), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
 
 @pytest.fixture(scope="module")
-def figures(tmp_path_factory) -> dict[int, dict]:
-    """What on_devices.py finds on one and on eight emulated devices."""
+def folder(tmp_path_factory):
+    """What on_devices.py finds on eight emulated devices and then on one."""
     folder = tmp_path_factory.mktemp("devices")
-    found = {}
-    for devices in (1, 8):
-        out = folder / f"{devices}.json"
-        script = ROOT / "tests" / "on_devices.py"
-        done = subprocess.run(
-            [sys.executable, str(script), str(devices), str(out)],
-            cwd=ROOT,
-            env={**environment(), "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        found[devices] = json.loads(out.read_text())
-    return found
+    on_devices(folder, 8, MESHES[8])
+    on_devices(folder, 1, MESHES[1])
+    return folder
 
 
-@pytest.mark.parametrize(
-    ("dtype", "steps", "tolerance"), [("float64", 20, 1e-9), ("float32", 3, 1e-5)]
-)
-def test_one_and_eight_devices_agree(figures, dtype, steps, tolerance):
-    one, eight = figures[1][dtype], figures[8][dtype]
+@pytest.fixture(scope="module")
+def folder_of_more(folder):
+    on_devices(folder, 8, MORE_MESHES)
+    return folder
+
+
+def figures(folder, dtype: str, name: str) -> dict:
+    return json.loads((folder / f"{dtype}-{name}.json").read_text())
+
+
+def check_agreement(folder, dtype: str, name: str) -> None:
+    steps, tolerance = int(KINDS[dtype][0].split(";")[1]), KINDS[dtype][1]
+    one, several = figures(folder, dtype, "1"), figures(folder, dtype, name)
     assert len(one["losses"]) == steps
-    np.testing.assert_allclose(eight["losses"], one["losses"], rtol=tolerance)
+    np.testing.assert_allclose(several["losses"], one["losses"], rtol=tolerance)
     scale = np.abs(one["statistics"]).max()
     np.testing.assert_allclose(
-        eight["statistics"], one["statistics"], rtol=0, atol=tolerance * scale
+        several["statistics"], one["statistics"], rtol=0, atol=tolerance * scale
     )
-    assert eight["evaluation"] == pytest.approx(one["evaluation"], rel=tolerance)
+    assert several["evaluation"] == pytest.approx(one["evaluation"], rel=tolerance)
+    # Batches of 7 and 100 divide neither the 256 examples nor the devices.
+    assert several["evaluation"]["examples"] == 256
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("devices", [1, 8])
-def test_evaluation_counts_every_example_once(figures, devices, dtype):
-    """Batches of 7 and 100 divide neither the 256 examples nor the devices."""
-    assert figures[devices][dtype]["evaluation"]["examples"] == 256
+@pytest.mark.parametrize("name", MESHES[8])
+@pytest.mark.parametrize("dtype", KINDS)
+def test_one_and_several_devices_agree(folder, dtype, name):
+    check_agreement(folder, dtype, name)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+def test_one_device_restores_what_others_saved(folder, dtype):
+    names = {f"{dtype}-{name}" for name in ("1", *MESHES[8])}
+    assert set(figures(folder, dtype, "1")["restored"]) == names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MORE_MESHES)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_one_device_and_other_meshes_agree(folder_of_more, dtype, name):
+    check_agreement(folder_of_more, dtype, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MORE_MESHES)
+@pytest.mark.parametrize("dtype", KINDS)
+def test_other_meshes_restore_what_one_device_saved(folder_of_more, dtype, name):
+    assert f"{dtype}-1" in figures(folder_of_more, dtype, name)["restored"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", KINDS)
+def test_a_split_state_agrees_to_the_last_bit(folder_of_more, dtype):
+    """SGD with momentum is elementwise, and gradients are reduced the same way."""
+    whole, split = figures(folder_of_more, dtype, "8"), figures(folder_of_more, dtype, "8,sharded")
+    assert split["losses"] == whole["losses"]
+    states = [np.load(folder_of_more / f"{dtype}-{name}.npz") for name in ("8", "8,sharded")]
+    for one, other in zip(*(list(state.values()) for state in states), strict=True):
+        np.testing.assert_array_equal(one, other)

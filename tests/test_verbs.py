@@ -39,7 +39,7 @@ def test_main_ends_with_its_final_evaluation(trained):
 def test_evaluate_finds_what_main_found(trained):
     workdir, result = trained
     found = run("evaluate", f"--workdir={workdir}", "--batch_size=7")
-    assert set(found) == {"examples", "loss", "top1", "top5"}
+    assert set(found) == {"examples", "loss", "top1", "top5", "calibration_error"}
     assert (found["examples"], found["top1"]) == (256, result["top1"])
     assert found["loss"] == pytest.approx(result["loss"], rel=1e-6)
 
@@ -141,3 +141,28 @@ def test_runs_are_named_after_what_they_are(flags, workdir):
     from resnet_jax.main import default_workdir
 
     assert default_workdir(["main", *flags]) == workdir
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags", "sentence"),
+    [
+        ("analyse", ("lesoin", "--workdir=x"), "unknown analysis 'lesoin' (did you mean 'lesion'?"),
+        ("analyse", ("lesion", "--points=3", "--workdir=x"), "that takes it: landscape"),
+        ("compress", ("magnitude", "--kept=2", "--workdir=x"), "must lie in (0, 1]"),
+    ],
+)
+def test_a_mistake_in_a_study_is_found_before_anything_is_read(verb, flags, sentence):
+    assert sentence in error(verb, *flags)
+
+
+@pytest.mark.slow
+def test_an_analysis_writes_into_the_runs_folder_and_its_page_shows_it(trained):
+    workdir, _ = trained
+    found = run("analyse", "receptive_field", f"--workdir={workdir}", "--examples=8")
+    numbers = json.loads(Path(found["file"]).read_text())
+    assert Path(found["file"]) == workdir / "analysis" / "receptive_field.json"
+    # 3, then 2 x 2; 2 and 4; 4 and 8.
+    sizes = {name: field["size"] for name, field in numbers["theoretical"].items()}
+    assert sizes == {"stage1/block1": 7, "stage2/block1": 13, "stage3/block1": 25}
+    page = Path(run("report", f"--workdir={workdir}")["file"]).read_text()
+    assert numbers["summary"] in page and "<h2>receptive field</h2>" in page

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from resnet_jax.sweeps.experiment import Row
 
 TITLE = "How should a branch start, and can a good start replace normalisation?"
-SOURCE = "none for CIFAR: zero-init is arXiv 1706.02677, SkipInit 2002.10444, ReZero 2003.04887"
+SOURCE = (
+    "none for CIFAR: zero-init is arXiv 1706.02677, SkipInit 2002.10444, ReZero 2003.04887,"
+    " Fixup 1901.09321"
+)
 BASES = {
     "paper": "configs/cifar10.py:depth=56",
     "small": "configs/cifar10_small.py:depth=20,train.epochs=1.0",
@@ -26,3 +29,4 @@ def rows(scale: str) -> Iterator[Row]:
     yield Row("no norm, zero last kernel", f"{NONE},zero_init_branch=True")
     yield Row("no norm, learned gain from 0", f"{NONE},branch_gain=0.0")
     yield Row("no norm, learned gain from 1", f"{NONE},branch_gain=1.0")
+    yield Row("Fixup", "norm.name=fixup")

@@ -28,6 +28,8 @@ def rows(scale: str) -> Iterator[Row]:
         "Nesterov": "optim.name=nesterov",
         "decay of kernels alone": "optim.decay_rule=kernels",
         "label smoothing 0.1": "train.label_smoothing=0.1",
+        "mixup": "mixing.mixup=1.0",
+        "CutMix": "mixing.cutmix=1.0",
         "cutout": f"data.cutout={CUTOUT[scale]}",
         "averaged weights": f"train.ema_decay={DECAYS[scale]}",
         "zero-init last scale": "zero_init_branch=True",

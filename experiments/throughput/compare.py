@@ -22,6 +22,8 @@ from absl import app, flags
 from report import write
 from works import THREADS, WORKS
 
+from resnet_jax import command
+
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
 
@@ -95,9 +97,11 @@ class Side:
     def __init__(self, script: Sequence[str], work: str):
         pythons = {"pytorch.py": PEERS.value, "tfdata.py": TENSORFLOW.value}
         python = pythons.get(script[0], sys.executable)
+        # What `launch` gives to every verb of this project.
+        settings = command.HUGE_PAGES if script[0] == "ours.py" else {}
         self._process = subprocess.Popen(
             [python, FOLDER / script[0], work, *script[1:]], cwd=ROOT, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment() | settings,
         )  # fmt: skip
         self.facts = self._read()
 
@@ -144,9 +148,9 @@ def start(arguments: Sequence[str]) -> dict[str, Any]:
     seconds = []
     for number in range(REPEATS.value + 1):
         workdir = f"/tmp/resnet_jax_throughput_{os.getpid()}_{number}"
-        command = [sys.executable, "-m", "resnet_jax.main", *(a.format(workdir) for a in arguments)]
+        verb = [sys.executable, "-m", "resnet_jax.main", *(a.format(workdir) for a in arguments)]
         begin = time.perf_counter()
-        done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True)
+        done = subprocess.run(verb, cwd=ROOT, env=environment(), capture_output=True)
         seconds.append(time.perf_counter() - begin)
         if done.returncode not in (0, 1):
             raise SystemExit(done.stderr.decode())

@@ -84,6 +84,11 @@ def collectives(hlo: str) -> list[Collective]:
     return found
 
 
+def has_tpu_compiler() -> bool:
+    """Whether libtpu is installed."""
+    return importlib.util.find_spec("libtpu") is not None
+
+
 def tpu_devices(topology: str) -> list[Any]:
     """Returns the devices of a TPU slice, for compiling alone.
 

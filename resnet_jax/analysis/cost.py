@@ -1,5 +1,6 @@
 """What a network costs: parameters, arithmetic and activations of every layer."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -72,6 +73,27 @@ def _layer(module: nn.Module, output: Any) -> Layer:
         flops=2 * macs,
         output_bytes=output.size * output.dtype.itemsize,
     )
+
+
+def kept_bytes(layers: Sequence[Layer], remat: str) -> int:
+    """Bytes of one image's layer outputs that a step holds at once.
+
+    Without rematerialisation all of them wait for the backward pass. With it those inside of blocks
+    or stages do not, but for the last output of each, and those of the largest one, which is being
+    computed again.
+
+    Args:
+      remat: see models.resnet.ResNet.
+    """
+    parts: dict[str, list[int]] = {}
+    for number, layer in enumerate(layers):
+        path = layer.name.split("/")
+        depth = {"stage": 1, "block": 2}.get(remat, 0)
+        inside = depth and path[0].startswith("stage")
+        part = "/".join(path[:depth]) if inside else str(number)
+        parts.setdefault(part, []).append(layer.output_bytes)
+    outputs = sum(part[-1] for part in parts.values())
+    return outputs + max(sum(part[:-1]) for part in parts.values())
 
 
 def tree_bytes(tree: Any) -> int:

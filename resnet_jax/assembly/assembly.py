@@ -1,18 +1,21 @@
 """A run's parts, each made when first asked for."""
 
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.inputs import Inputs
-from resnet_jax.assembly.learning import learning_rate, optimizer
+from resnet_jax.assembly.learning import learning_rate, loss, mixing, optimizer
 from resnet_jax.assembly.networks import network
+from resnet_jax.data.benchmarks import Benchmark
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources import Source
 from resnet_jax.data.stream import StreamedData
@@ -26,14 +29,15 @@ from resnet_jax.reporting.reports import Reports, Sink
 from resnet_jax.reporting.tensorboard import TensorBoard
 from resnet_jax.reporting.wandb import WandB
 from resnet_jax.tables import UserError
-from resnet_jax.training import parallel
+from resnet_jax.training import metrics, parallel
 from resnet_jax.training.checkpoint import Checkpoints
+from resnet_jax.training.details import DetailedSums
 from resnet_jax.training.evaluation import Evaluator, Recalibration
 from resnet_jax.training.loop import Run
 from resnet_jax.training.optim import Numbers, scaled
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.state import TrainState
-from resnet_jax.training.steps import TrainStep
+from resnet_jax.training.steps import BatchSums, TrainStep
 from resnet_jax.weights import read_tensors, to_variables
 
 
@@ -42,14 +46,23 @@ class Assembly:
 
     Args:
       platform: that the run is compiled for; None is the one that this process computes on.
+      devices: that it is compiled for, in place of those that there are.
+      examples: in the training set, where that need not be read.
 
     Raises:
       UserError: on the first use of a part that the configuration describes wrongly.
     """
 
-    def __init__(self, config: ConfigDict, platform: str | None = None):
+    def __init__(
+        self,
+        config: ConfigDict,
+        platform: str | None = None,
+        *,
+        devices: Sequence[Any] | None = None,
+        examples: int | None = None,
+    ):
         self._config = config
-        self._platform = platform
+        self._platform, self._devices, self._examples = platform, devices, examples
         self._dtype = config.model.dtype
         if self._dtype == "float64":
             # JAX has no other way to 64 bits; this holds for the whole process.
@@ -57,7 +70,8 @@ class Assembly:
 
     @cached_property
     def inputs(self) -> Inputs:
-        return Inputs(self._config, jnp.promote_types(self._dtype, jnp.float32))
+        dtype = jnp.promote_types(self._dtype, jnp.float32)
+        return Inputs(self._config, dtype, parallel.process_shard(), self._steps)
 
     @property
     def source(self) -> Source:
@@ -91,23 +105,43 @@ class Assembly:
 
     @cached_property
     def mesh(self) -> Mesh:
-        return parallel.data_mesh()
+        mesh = self._config.mesh
+        return parallel.make_mesh(mesh.data, mesh.model, self._devices)
+
+    @cached_property
+    def placement(self) -> parallel.Placement:
+        return parallel.Placement(self.mesh, self._config.mesh.shard_state)
 
     @cached_property
     def steps(self) -> int:
         """Updates in the whole run."""
+        return self._steps(self._train_examples)
+
+    @cached_property
+    def _train_examples(self) -> int:
+        return self.train_data.examples if self._examples is None else self._examples
+
+    def _steps(self, examples: int) -> int:
+        """The same for a training set of so many examples."""
         train = self._config.train
-        return train.steps or self._in_steps(train.epochs)
+        return train.steps or self._epochs_in_steps(train.epochs, examples)
 
     def _in_steps(self, epochs: float) -> int:
+        return self._epochs_in_steps(epochs, self._train_examples)
+
+    def _epochs_in_steps(self, epochs: float, examples: int) -> int:
         """At least one step, unless none is asked for."""
-        per_epoch = self.train_data.examples / self.batch_size
-        return max(1, round(epochs * per_epoch)) if epochs else 0
+        return max(1, round(epochs * (examples / self.batch_size))) if epochs else 0
 
     @cached_property
     def batch_size(self) -> int:
         """Examples in one update."""
         return self._config.train.batch_size
+
+    @cached_property
+    def accumulate(self) -> int:
+        """Parts that a batch is computed in."""
+        return self._config.train.accumulate
 
     @cached_property
     def _ema_decay(self) -> float | None:
@@ -134,15 +168,17 @@ class Assembly:
     def train_step(self, numbers: Numbers) -> TrainStep:
         """The step of this run, with these numbers in place of its own."""
         train = self._config.train
-        parallel.check_batch(self.batch_size, train.accumulate, self.mesh.size)
+        parallel.check_batch(self.batch_size, self.accumulate, parallel.data_shards(self.mesh))
         rate = self.learning_rate(numbers.rate)
         return TrainStep(
             apply=self.model.apply,
             optimizer=self.optimizer(rate, numbers.weight_decay),
             learning_rate=rate,
+            loss=loss(self._config),
             label_smoothing=train.label_smoothing,
+            mixing=mixing(self._config, repeats=self.inputs.repeats),
             ema_decay=self._ema_decay,
-            accumulate=train.accumulate,
+            accumulate=self.accumulate,
             unroll=self._on_cpu,
         )
 
@@ -152,10 +188,16 @@ class Assembly:
         options = {"xla_backend_optimization_level": 0} if self._on_cpu else None
         create = jax.jit(
             self.initial_state,
-            out_shardings=parallel.replicated(self.mesh),
+            out_shardings=self.placement.at_rest(self.abstract_state),
             compiler_options=options,
         )
         return create(jax.random.key(self._seed), self._pretrained)
+
+    @cached_property
+    def abstract_state(self) -> TrainState:
+        """Shapes and types of a state, and where its arrays lie."""
+        shapes = jax.eval_shape(self.initial_state, jax.random.key(0))
+        return self.placement.abstract(shapes)
 
     @cached_property
     def _pretrained(self) -> dict:
@@ -204,14 +246,37 @@ class Assembly:
 
     def evaluate_variables(self, variables: dict) -> dict[str, float | int]:
         """The same figures of a network's variables."""
-        if self._recalibration is not None:
-            variables = self._recalibration(variables)
-        return self._evaluator(variables)
+        return self._evaluator(self.recalibrated(self.placement.gathered(variables)))
+
+    def recalibrated(self, variables: dict) -> dict:
+        """The variables with batch statistics of the training set, where the run asks for them."""
+        return variables if self._recalibration is None else self._recalibration(variables)
 
     @cached_property
     def _evaluator(self) -> Evaluator:
-        batch_size = self._config.eval.batch_size
-        return Evaluator(self.model.apply, self.eval_data, batch_size, self.mesh)
+        return self._evaluator_of(self.eval_data, metrics.sums)
+
+    def _evaluator_of(self, data: ResidentData | StreamedData, sums: BatchSums) -> Evaluator:
+        return Evaluator(self.model.apply, data, self._eval_batch_size, self.mesh, sums)
+
+    @cached_property
+    def _eval_batch_size(self) -> int:
+        return self._config.eval.batch_size
+
+    def detailed_totals(
+        self, variables: dict, benchmark: Benchmark | None = None
+    ) -> dict[str, np.ndarray]:
+        """Totals of training.details.DetailedSums, of the evaluation split or of a test set.
+
+        Args:
+          variables: recalibrated, where the run asks for it.
+        """
+        if benchmark is None:
+            data, sums = self.eval_data, DetailedSums()
+        else:
+            data = self.inputs.benchmark_data(benchmark)
+            sums = DetailedSums(benchmark.classes, benchmark.answers)
+        return metrics.totals(self._evaluator_of(data, sums).batches(variables))
 
     @cached_property
     def _recalibration(self) -> Recalibration | None:
@@ -235,6 +300,7 @@ class Assembly:
         _ = self._evaluator, self._recalibration
         return Run(
             mesh=self.mesh,
+            shard_state=self.placement.shard_state,
             data=self.train_data,
             create_state=self.create_state,
             train_step=self.train_step(self.numbers),
@@ -243,6 +309,7 @@ class Assembly:
             batch_size=self.batch_size,
             steps=self.steps,
             steps_per_call=config.train.steps_per_call or (1 if self._on_cpu else 16),
+            size_changes=self.train_data.size_changes,
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),
@@ -257,10 +324,13 @@ class Assembly:
             keep_best=config.keep_best,
             to_stored=unstack_blocks if scanned else None,
             from_stored=stack_blocks if scanned else None,
+            at_rest=self.placement.at_rest,
         )
 
     def reports(self, workdir: Path) -> Reports:
         config = self._config.report
+        if not parallel.is_first_process():
+            return Reports([])
         sinks: list[Sink] = [MetricsFile(workdir / "metrics.jsonl"), Console(self.steps)]
         if config.tensorboard:
             sinks.append(TensorBoard(workdir / "tensorboard"))
@@ -268,5 +338,12 @@ class Assembly:
             sinks.append(WandB(workdir, config.project, self._config.to_dict()))
         return Reports(sinks)
 
+    @property
+    def writes_page(self) -> bool:
+        """Whether the run ends with a page about it."""
+        return self._config.report.page
+
     def profile(self, workdir: Path) -> Profile:
-        return Profile(self._config.report.profile, workdir / "profile")
+        index, count = parallel.process_shard()
+        folder = workdir / "profile" / (f"process{index}" if count > 1 else "")
+        return Profile(self._config.report.profile, folder)

@@ -1,4 +1,4 @@
-"""The learning rate and the optimizer that a configuration describes."""
+"""How a network learns in a configuration's run: rate, optimizer, loss, mixing of images."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +9,8 @@ from ml_collections import ConfigDict
 from resnet_jax.tables import configure
 from resnet_jax.training import optim as optimizers
 from resnet_jax.training import schedules
+from resnet_jax.training.losses import LOSSES, Loss
+from resnet_jax.training.mixing import Mixing
 
 
 def learning_rate(
@@ -50,6 +52,7 @@ def optimizer(
         "b2": optim.b2,
         "eps": optim.eps,
         "trust": optim.trust,
+        "adapt_all": optim.adapt_all,
     }
     return optimizers.optimizer(
         configure(optimizers.OPTIMIZERS, optim.name, "optimizer", options),
@@ -58,3 +61,28 @@ def optimizer(
         decay_rule=optim.decay_rule,
         clip_norm=optim.clip_norm,
     )
+
+
+def loss(config: ConfigDict) -> Loss:
+    """The loss of `config.train`."""
+    train = config.train
+    options = {"target_threshold": train.target_threshold}
+    return configure(LOSSES, train.loss, "train.loss", options)
+
+
+def mixing(config: ConfigDict, *, repeats: int) -> Mixing | None:
+    """The mixing of images that `config.mixing` asks for, or None.
+
+    Args:
+      repeats: times that an example stands in a batch, in a row.
+    """
+    mixing = config.mixing
+    chosen = Mixing(
+        mixup=mixing.mixup,
+        cutmix=mixing.cutmix,
+        switch=mixing.switch,
+        probability=mixing.probability,
+        per_example=mixing.per_example,
+        distance=repeats,
+    )
+    return chosen if chosen.mixup or chosen.cutmix else None

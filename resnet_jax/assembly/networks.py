@@ -69,6 +69,7 @@ def network(
         survival=model.survival,
         scan_blocks=not on_cpu if model.scan_blocks is None else model.scan_blocks,
         frozen_parts=frozen_parts,
+        remat=model.remat,
         dtype=dtype,
         joint_norm=not on_cpu,
     )

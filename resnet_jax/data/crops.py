@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from resnet_jax.data.encoded import decode, size_of
-from resnet_jax.tables import choose
+from resnet_jax.tables import UserError, choose
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
@@ -71,6 +71,47 @@ class RandomCrop:
         return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 
+@dataclass(frozen=True)
+class ScaledCrop:
+    """A square crop at a random place of an image whose short side is drawn first.
+
+    The scale augmentation of 'Deep Residual Learning', arXiv 1512.03385, section 3.4.
+
+    Attributes:
+      short_side: least and most of the resized image, pixels.
+    """
+
+    short_side: tuple[int, int]
+
+    def __call__(
+        self, draw: np.random.Generator, encoded: bytes, size: int
+    ) -> UInt8[np.ndarray, "size size 3"]:
+        """Decodes, resizes and crops.
+
+        Raises:
+          UnreadableImage: of decoding.
+        """
+        least, most = self.short_side
+        shape = resized(size_of(encoded), int(draw.integers(least, most + 1)))
+        top, left = (int(draw.integers(0, side - size + 1)) for side in shape)
+        image = decode(encoded, shape)
+        return crop_of_resized(image, shape, Box(top, left, size, size), "bilinear")
+
+
+def scaled_crop(short_side: tuple[int, int], size: int) -> ScaledCrop:
+    """Returns the crop of so many pixels a side.
+
+    Raises:
+      UserError: an image may come out smaller than that.
+    """
+    if len(short_side) != 2 or not size <= short_side[0] <= short_side[1]:
+        raise UserError(
+            f"data.short_side={tuple(short_side)} must be two numbers that rise from no less than"
+            f" the {size} pixels of data.image_size"
+        )
+    return ScaledCrop(short_side)
+
+
 def stretched(image: np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:
     """Resizes to a square: averages where a side shrinks by more than half, else interpolates."""
     import cv2
@@ -78,37 +119,6 @@ def stretched(image: np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:
     # Of twice as many pixels, interpolation leaves none out.
     kind = cv2.INTER_AREA if max(image.shape[:2]) > 2 * size else cv2.INTER_LINEAR
     return cv2.resize(image, (size, size), interpolation=kind)
-
-
-@dataclass(frozen=True)
-class CentreCrop:
-    """The middle of an image whose short side has been resized, as evaluation sees it.
-
-    The same pixels as torchvision's Resize and CenterCrop give of a PIL image: Pillow's antialiased
-    filters, the long side rounded down, nothing padded.
-
-    Attributes:
-      size: side of the crop, pixels.
-      ratio: size / short side of the resized image; 0.875 is 224 of 256.
-      interpolation: a key of FILTERS.
-    """
-
-    size: int
-    ratio: float = 0.875
-    interpolation: str = "bilinear"
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        return (1, self.size, self.size, 3)
-
-    def __call__(
-        self, image: UInt8[np.ndarray, "height width 3"]
-    ) -> UInt8[np.ndarray, "1 size size 3"]:
-        """The one crop, as a stack."""
-        height, width = resized(image.shape[:2], round(self.size / self.ratio))
-        top, left = centred(height, self.size), centred(width, self.size)
-        box = Box(top, left, self.size, self.size)
-        return crop_of_resized(image, (height, width), box, self.interpolation)[None]
 
 
 FILTERS = {"bilinear": "BILINEAR", "bicubic": "BICUBIC"}

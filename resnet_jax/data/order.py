@@ -16,6 +16,16 @@ def stream(seed: int, start: int, count: int, examples: int) -> np.ndarray:
     return indices
 
 
+def repeated(seed: int, start: int, count: int, examples: int, repeats: int) -> np.ndarray:
+    """The same of the sequence in which each example comes `repeats` times in a row.
+
+    Repeated augmentation: Hoffer et al., arXiv 1901.09335; Berman et al., arXiv 1902.05509.
+    """
+    places = np.arange(start, start + count) // repeats
+    first = int(places[0])
+    return stream(seed, first, int(places[-1]) + 1 - first, examples)[places - first]
+
+
 @lru_cache(maxsize=2)
 def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(examples).astype(np.int32)

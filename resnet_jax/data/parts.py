@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from resnet_jax.data.encoded import EncodedSet, UnreadableImage, decode
-from resnet_jax.data.order import stream
+from resnet_jax.data.order import repeated
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, UInt8
@@ -38,16 +38,6 @@ class EvalTransform(Protocol):
     def __call__(
         self, image: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "crops size size 3"]: ...
-
-
-@dataclass(frozen=True)
-class Constant:
-    """The same number of pixels in every step."""
-
-    size: int
-
-    def __call__(self, step: int) -> int:
-        return self.size
 
 
 class Unreadable(NamedTuple):
@@ -112,8 +102,7 @@ class TrainParts:
     seed and that position decide everything about it.
 
     Attributes:
-      repeats: times that an example comes in a row, each with random choices of its own
-        (repeated augmentation, Hoffer et al., arXiv 1901.09335).
+      repeats: see order.repeated; each has random choices of its own.
       size_at: pixels of a side in step k.
     """
 
@@ -148,7 +137,7 @@ class TrainParts:
     ) -> tuple[np.ndarray, int]:
         draw = np.random.default_rng([self.seed, position])
         count = len(self.examples)
-        index = int(stream(self.seed, position // self.repeats, 1, count)[0])
+        index = int(repeated(self.seed, position, 1, count, self.repeats)[0])
         for _ in range(ATTEMPTS):
             try:
                 encoded, label = _read(self.examples, index)

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from resnet_jax.data.crops import RandomCrop
-
 Picture = Image.Image
 Change = Callable[[np.random.Generator, Picture], Picture]
 
@@ -234,7 +232,7 @@ POLICIES: dict[str, Callable[..., Change | None]] = {
 class ChangedCrop:
     """A random crop that then goes through changes, in order: see parts.TrainTransform."""
 
-    crop: RandomCrop
+    crop: Callable[[np.random.Generator, bytes, int], np.ndarray]
     changes: tuple[Change, ...]
 
     def __call__(self, draw: np.random.Generator, encoded: bytes, size: int) -> np.ndarray:

@@ -17,11 +17,10 @@ from absl import logging
 from jaxtyping import Array, Bool, Int32, UInt8
 
 from resnet_jax.data.augment import Augmentation, normalise
-from resnet_jax.data.crops import CentreCrop, RandomCrop
+from resnet_jax.data.crops import RandomCrop, scaled_crop
 from resnet_jax.data.encoded import EncodedSet
 from resnet_jax.data.parts import (
     ATTEMPTS,
-    Constant,
     EvalParts,
     EvalTransform,
     Part,
@@ -32,6 +31,8 @@ from resnet_jax.data.parts import (
 from resnet_jax.data.pipeline import Pipeline
 from resnet_jax.data.policies import POLICIES, ChangedCrop, Jitter
 from resnet_jax.data.resident import Batch
+from resnet_jax.data.resizing import resizing
+from resnet_jax.data.views import views
 from resnet_jax.tables import UserError, configure
 
 ENDLESS = 2**60  # parts
@@ -59,6 +60,7 @@ class StreamedData:
       mean, std: of each channel, on the scale of [0, 1].
       train_transform, eval_transform: from the content of a file to pixels, on the host.
       size_at: pixels of a side of the training images in step k.
+      size_changes: steps that are the first of another size.
       augmentation: applied to training batches inside the step.
       dtype: of the images in a batch.
       workers: processes that decode; 0 is none beside this one.
@@ -80,6 +82,7 @@ class StreamedData:
         train_transform: TrainTransform,
         eval_transform: EvalTransform,
         size_at: Callable[[int], int],
+        size_changes: Sequence[int] = (),
         augmentation: Augmentation | None = None,
         dtype: Any = jnp.float32,
         workers: int = 0,
@@ -89,6 +92,7 @@ class StreamedData:
         self.examples = len(examples)
         self.arrays: dict[str, Array] = {}
         self.skipped: dict[str, str] = {}
+        self.size_changes = size_changes
         self._set, self._workers, self._shard = examples, workers, shard
         self._train_transform, self._eval_transform = train_transform, eval_transform
         self._size_at, self._repeats = size_at, repeats
@@ -169,8 +173,11 @@ class StreamedData:
         return Batch(self._augmentation(key, images), picks.labels, picks.mask)
 
     def eval_batch(self, arrays: dict[str, Array], picks: Any) -> Batch:
-        """Inside a step: normalises the one crop of each image."""
-        images = normalise(picks.images[:, 0], **self._normalisation)
+        """Inside a step: normalises the views of each image, or the only one."""
+        batch, count, *shape = picks.images.shape
+        images = normalise(picks.images.reshape(-1, *shape), **self._normalisation)
+        if count > 1:
+            images = images.reshape(batch, count, *shape)
         return Batch(images, picks.labels, picks.mask)
 
 
@@ -178,8 +185,12 @@ def streamed(
     examples: EncodedSet,
     *,
     image_size: int,
+    steps: int,
+    first_size: int | None = None,
+    growth: tuple[float, float] = (0.0, 1.0),
     crop_area: tuple[float, float] = RandomCrop().area,
     crop_aspect: tuple[float, float] = RandomCrop().aspect,
+    short_side: tuple[int, int] | None = None,
     policy: str = "none",
     policy_operations: int | None = None,
     policy_magnitude: int | None = None,
@@ -187,29 +198,41 @@ def streamed(
     eval_size: int | None = None,
     crop_ratio: float = 0.875,
     interpolation: str = "bilinear",
+    eval_views: str = "centre",
+    eval_scales: tuple[int, ...] | None = None,
     repeats: int = 1,
     workers: int | None = None,
     **options: Any,
 ) -> StreamedData:
-    """Streams a set with random crops in training and the centre crop in evaluation.
+    """Streams a set with random crops in training and chosen views in evaluation.
 
     Args:
       image_size: pixels of a side of the training images.
+      steps, first_size, growth: of images that grow, see resizing.resizing.
       crop_area, crop_aspect: see crops.RandomCrop.
+      short_side: see crops.ScaledCrop, which it chooses; None is RandomCrop.
       policy, policy_operations, policy_magnitude: a row of policies.POLICIES and its options.
       jitter: see policies.Jitter.
-      eval_size, crop_ratio, interpolation: see crops.CentreCrop; None is `image_size`.
+      eval_size: pixels of a side in evaluation; None is `image_size`.
+      crop_ratio, interpolation, eval_views, eval_scales: see views.views.
       workers: see StreamedData; None is one for each core.
       options: of StreamedData.
     """
     strength = {"operations": policy_operations, "magnitude": policy_magnitude}
     chosen = configure(POLICIES, policy, "data.policy", strength)()
     changes = tuple(filter(None, (chosen, Jitter(*jitter) if jitter else None)))
+    crop: TrainTransform = RandomCrop(crop_area, crop_aspect)
+    if short_side:
+        crop = scaled_crop(short_side, image_size)
+    sizes = resizing(first_size, image_size, growth, steps)
     return StreamedData(
         examples,
-        train_transform=ChangedCrop(RandomCrop(crop_area, crop_aspect), changes),
-        eval_transform=CentreCrop(eval_size or image_size, crop_ratio, interpolation),
-        size_at=Constant(image_size),
+        train_transform=ChangedCrop(crop, changes),
+        eval_transform=views(
+            eval_size or image_size, crop_ratio, eval_views, eval_scales, interpolation
+        ),
+        size_at=sizes,
+        size_changes=sizes.changes(),
         workers=os.cpu_count() or 1 if workers is None else workers,
         repeats=repeats,
         **options,

@@ -23,6 +23,13 @@ KERNEL_INITS: dict[str, nn.initializers.Initializer] = {
 }
 
 
+def scaled_init(init: nn.initializers.Initializer, scale: float) -> nn.initializers.Initializer:
+    """The same initial values, multiplied."""
+    if scale == 1:
+        return init
+    return lambda *arguments: scale * init(*arguments)
+
+
 class NormFactory(Protocol):
     """Makes one normalisation layer: (train, name, dtypes, scale_init) -> (x -> x)."""
 
@@ -45,17 +52,30 @@ class Gain(nn.Module):
         return gain.astype(x.dtype) * x
 
 
+class Bias(nn.Module):
+    """One learned number added to the whole input (Fixup: Zhang et al., arXiv 1901.09321)."""
+
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        bias = self.param("bias", nn.initializers.zeros, (), self.param_dtype)
+        return x + bias.astype(x.dtype)
+
+
 class Layers(NamedTuple):
     """How this network makes a convolution, a norm, an activation and a dropout.
 
     Attributes:
       train: batch statistics, dropout and stochastic depth are on.
-      make_norm: None where the network has no normalisation; convolutions then carry a bias.
+      make_norm: None where the network has no normalisation; convolutions then carry a bias, but
+        for those of Fixup.
       projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
       kernel_init: of convolutions; a row of KERNEL_INITS.
       dtype: of activations; parameters are float32, or float64 where this is.
       joint_norm: see ResNet.
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
+      fixup: scalar biases stand before convolutions and activations.
     """
 
     train: bool
@@ -65,6 +85,7 @@ class Layers(NamedTuple):
     dtype: Any = jnp.float32
     joint_norm: bool = False
     weight_epsilon: float | None = None
+    fixup: bool = False
 
     @property
     def param_dtype(self) -> Any:
@@ -80,7 +101,7 @@ class Layers(NamedTuple):
             (kernel, kernel),
             (stride, stride),
             padding=[(kernel // 2, kernel // 2)] * 2,
-            use_bias=self.make_norm is None or "bias_init" in options,
+            use_bias=(self.make_norm is None and not self.fixup) or "bias_init" in options,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             conv_general_dilated=convolution
@@ -116,6 +137,9 @@ class Layers(NamedTuple):
 
     def gain(self, initial: float, **options: Any) -> Gain:
         return Gain(initial, param_dtype=self.param_dtype, **options)
+
+    def bias(self, **options: Any) -> Bias:
+        return Bias(param_dtype=self.param_dtype, **options)
 
     def activation(self, x: Array) -> Array:
         return nn.relu(x)

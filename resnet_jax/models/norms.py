@@ -160,10 +160,20 @@ def no_norm() -> None:
     """No normalisation: the letter n falls out of every arrangement and convolutions get a bias."""
 
 
+def fixup() -> None:
+    """No norm, and what makes up for it: Fixup (Zhang et al., arXiv 1901.09321, section 3).
+
+    A scalar bias stands before every convolution, activation and the head; a learned factor from 1
+    multiplies each branch. The last kernel of a branch and the head start at zero, the branch's
+    other kernels are divided by L^(1/(2m-2)) for L branches of m convolutions.
+    """
+
+
 NORMS: dict[str, Callable[..., Any]] = {
     "batch": batch_norm,
     "group": group_norm,
     "evo": evo_norm,
     "filter_response": filter_response_norm,
     "none": no_norm,
+    "fixup": fixup,
 }

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from resnet_jax.models.attention import no_attention
 from resnet_jax.models.branches import Branch
-from resnet_jax.models.layers import Layers
+from resnet_jax.models.layers import Layers, scaled_init
 from resnet_jax.tables import UserError
 
 Image = Float[Array, "batch height width channels"]
@@ -49,6 +49,11 @@ class Arrangement(NamedTuple):
     def without_norm(self) -> "Arrangement":
         return Arrangement(*(letters.replace("n", "") for letters in self))
 
+    def with_biases(self) -> "Arrangement":
+        """A scalar bias (b) before every convolution and activation, as Fixup has it."""
+        biased = (letters.replace("c", "bc").replace("a", "ba") for letters in self)
+        return Arrangement(*biased)
+
 
 # 'Identity Mappings in Deep Residual Networks', arXiv 1603.05027, Table 2 and Figure 4.
 ARRANGEMENTS = {
@@ -61,7 +66,7 @@ ARRANGEMENTS = {
 
 
 def run(letters: str, x: Array, layers: Layers, conv: Any = None, **norm_options: Any) -> Array:
-    """Applies convolution, norm and activation in the order that `letters` gives."""
+    """Applies convolution, norm, activation and bias in the order that `letters` gives."""
     if layers.norm_activates:
         letters = letters.replace("na", "n")
     if "cn" in letters:
@@ -73,6 +78,8 @@ def run(letters: str, x: Array, layers: Layers, conv: Any = None, **norm_options
             x = conv(x)
         elif letter == "n":
             x = layers.norm(**norm_options)(x)
+        elif letter == "b":
+            x = layers.bias()(x)
         else:
             x = layers.activation(x)
     return x
@@ -90,6 +97,7 @@ class ResidualBlock(nn.Module):
         stage-opening block share ('Identity Mappings', appendix; fb.resnet.torch).
       zero_init_branch: F starts as zero, so that the block starts as its shortcut; in a branch that
         repeats this holds for each of the inner blocks.
+      kernel_scale: multiplies the initial kernels of F.
       branch_gain: F is multiplied by a learned factor that starts so; None: it is not.
       dropout: rate before every convolution of the branch but the first (Wide ResNet, section 2.4).
       stochastic_depth: drop F of an example with probability 1 - survival.
@@ -105,6 +113,7 @@ class ResidualBlock(nn.Module):
     stride: int = 1
     activated: bool = False
     zero_init_branch: bool = False
+    kernel_scale: float = 1.0
     branch_gain: float | None = None
     dropout: float = 0.0
     stochastic_depth: bool = False
@@ -113,12 +122,8 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: Image, survival: Any = 1.0) -> Image:
-        features = self.width * self.branch.expansion
-        shortcut, scale = self.shortcut(x, features, self.stride, self.layers)
-        y = self._convolutions(x) if self.branch.repeats == 1 else self._inner_blocks(x)
-        if self.branch_gain is not None and self.branch.repeats == 1:
-            y = self.layers.gain(self.branch_gain, name="branch_gain")(y)
-        y = scale * y
+        shortcut, scale = self.shortcut_path(x)
+        y = scale * self.branch_path(x)
         if self.stochastic_depth and self.layers.train:
             y = self._drop(y, survival)
         if shortcut.ndim and shortcut.shape != y.shape:
@@ -128,6 +133,20 @@ class ResidualBlock(nn.Module):
                 " size halves evenly in every stage"
             )
         return run(self.arrangement.after, shortcut + y, self.layers, name="norm_after")
+
+    def shortcut_path(self, x: Image) -> tuple[Any, Any]:
+        """shortcut(x), and the factor of F."""
+        features = self.width * self.branch.expansion
+        return self.shortcut(x, features, self.stride, self.layers)
+
+    def branch_path(self, x: Image) -> Image:
+        """F(x)."""
+        if self.branch.repeats > 1:
+            return self._inner_blocks(x)
+        y = self._convolutions(x)
+        if self.branch_gain is not None:
+            y = self.layers.gain(self.branch_gain, name="branch_gain")(y)
+        return y
 
     def _convolutions(self, x: Image) -> Image:
         last = len(self.branch.convolutions)
@@ -140,13 +159,16 @@ class ResidualBlock(nn.Module):
                 x = self.layers.dropout(self.dropout, name=f"dropout{number}")(x)
             stride = self.stride if spec.strided else 1
             antialias = self.antialias if stride > 1 else None
+            kernel_init = scaled_init(self.layers.kernel_init, self.kernel_scale)
+            if zero and "cn" not in letters:
+                kernel_init = nn.initializers.zeros
             conv = self.layers.conv(
                 spec.features(self.width),
                 spec.kernel,
                 1 if antialias else stride,
                 feature_group_count=spec.groups,
+                kernel_init=kernel_init,
                 name=f"conv{number}",
-                **({"kernel_init": nn.initializers.zeros} if zero and "cn" not in letters else {}),
             )
             zero_scale = {"scale_init": nn.initializers.zeros} if zero and "cn" in letters else {}
             x = run(letters, x, self.layers, conv, name=f"norm{number}", **zero_scale)
@@ -167,6 +189,7 @@ class ResidualBlock(nn.Module):
                 stride=self.stride if number == 1 else 1,
                 activated=self.activated and number == 1,
                 zero_init_branch=self.zero_init_branch,
+                kernel_scale=self.kernel_scale,
                 branch_gain=self.branch_gain,
                 dropout=self.dropout,
                 attention=self.attention,

@@ -44,7 +44,7 @@ STEMS: dict[str, Stem] = {
 
 def apply_stem(stem: Stem, x: Image, width: int, arrangement: Arrangement, layers: Layers) -> Image:
     """Convolutions, norms and activations; what follows the last is for the arrangement to say."""
-    between = "ca" if layers.make_norm is None else "cna"
+    between = "bcba" if layers.fixup else "ca" if layers.make_norm is None else "cna"
     for number, spec in enumerate(stem, start=1):
         last = number == len(stem)
         suffix = "" if last else str(number)

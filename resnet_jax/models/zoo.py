@@ -12,7 +12,7 @@ from resnet_jax.models.layers import KERNEL_INITS
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS
 from resnet_jax.models.residual import ARRANGEMENTS
-from resnet_jax.models.resnet import ResNet
+from resnet_jax.models.resnet import REMATS, ResNet
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.models.stems import STEMS
 from resnet_jax.tables import UserError, choose, configure
@@ -76,6 +76,7 @@ def resnet(
     survival: float = 1.0,
     scan_blocks: bool = False,
     frozen_parts: int = 0,
+    remat: str = "none",
     dtype: str = "float32",
     joint_norm: bool = False,
 ) -> ResNet:
@@ -90,7 +91,7 @@ def resnet(
       stem, stem_pool, stem_width: None for the family's.
       branch: None for the family's: basic, and on ImageNet bottleneck from depth 50.
       stage_branches: one name a stage, in place of `branch`; its options are the rows' defaults.
-      activate_identity, weight_epsilon, frozen_parts: see ResNet.
+      activate_identity, weight_epsilon, frozen_parts, remat: see ResNet.
       branch_options, shortcut_options, attention_options, norm_options: keyword arguments of the
         chosen rows.
 
@@ -108,10 +109,21 @@ def resnet(
             f"{len(stage_depths)} stage depths {stage_depths} for {len(widths)} widths {widths}:"
             " give model.stage_depths and model.widths the same length"
         )
-    if zero_init_branch and chosen_arrangement.last.endswith("na"):
+    fixup = norm == "fixup"
+    if (zero_init_branch or fixup) and chosen_arrangement.last.endswith("na"):
+        cause, cure = (
+            ("norm.name=fixup", "norm.name=none")
+            if fixup
+            else ("zero_init_branch", "model.zero_init_branch=False")
+        )
         raise UserError(
-            "zero_init_branch would never train with arrangement 'relu_before_addition', whose"
-            " branch ends in a ReLU that passes no gradient at 0: set model.zero_init_branch=False"
+            f"{cause} would never train with arrangement 'relu_before_addition', whose branch ends"
+            f" in a ReLU that passes no gradient at 0: set {cure}, or another model.arrangement"
+        )
+    if fixup and branch_gain is not None:
+        raise UserError(
+            "norm.name=fixup has a gain of its own in every branch, which starts at 1: leave out"
+            " model.branch_gain, or set norm.name=none"
         )
     if not 0 < survival <= 1 or not 0 <= dropout < 1:
         raise UserError(
@@ -158,7 +170,9 @@ def resnet(
         dropout=dropout,
         survival=survival,
         scan_blocks=scan_blocks,
+        fixup=fixup,
         frozen_parts=frozen_parts,
+        remat=choose(dict.fromkeys(REMATS, remat), remat, "model.remat"),
         dtype=choose(DTYPES, dtype, "model.dtype"),
         joint_norm=joint_norm,
     )

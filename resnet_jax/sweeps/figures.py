@@ -1,25 +1,17 @@
 """The figures of an experiment: errors as bars, training as curves."""
 
-import io
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from resnet_jax.drawing import STYLE
 from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.table import Line
 
-# The same input gives the same bytes, so that a committed figure changes only with its numbers.
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "resnet_jax",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 TRAINING, TESTING = "#9db7d5", "#2b5c8a"
 
 
@@ -97,18 +89,3 @@ def common(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     length = min(map(len, found))
     return found[0][:length, 0], np.stack([curve[:length, 2] for curve in found])
-
-
-def as_svg(figure: Figure) -> str:
-    """The figure as SVG text."""
-    out = io.StringIO()
-    with matplotlib.rc_context(STYLE):
-        figure.savefig(out, format="svg", metadata={"Date": None})
-    return out.getvalue()
-
-
-def as_png(figure: Figure) -> bytes:
-    """The figure as a PNG for pages that show no SVG."""
-    out = io.BytesIO()
-    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
-    return out.getvalue()

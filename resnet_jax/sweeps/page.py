@@ -1,26 +1,16 @@
-"""The report as one HTML page that needs nothing else: no server, no other file, no network."""
+"""The report as one HTML page."""
 
-import base64
 import re
 from html import escape
 
+from resnet_jax import html
 from resnet_jax.sweeps.table import Line, cells
 
 STYLE = """
-:root { color-scheme: light dark; --line: #8884; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.4rem; line-height: 1.25; }
-.table { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
-th:first-child, td:first-child { text-align: left; }
-td { white-space: nowrap; }
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0;
   padding: 0; cursor: pointer; text-align: inherit; }
 th[aria-sort=ascending] button::after { content: " \\25b2"; }
 th[aria-sort=descending] button::after { content: " \\25bc"; }
-figure { margin: 1.5rem 0; }
-figure img { width: 100%; max-width: 44rem; height: auto; background: #fff; border-radius: 4px; }
 """
 
 # Sorts by the number in data-sort, else by the text; words follow numbers, and empty cells both.
@@ -58,20 +48,13 @@ def page(table: list[Line], *, title: str, about: list[str], figures: dict[str, 
         f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in columns
     )
     body = "".join(f"<tr>{''.join(_cell(line[name]) for name in columns)}</tr>\n" for line in grid)
-    images = "".join(
-        f'<figure><img alt="{escape(name)}" src="data:image/svg+xml;base64,'
-        f'{base64.b64encode(svg.encode()).decode()}"></figure>\n'
-        for name, svg in figures.items()
-    )
-    paragraphs = "".join(f"<p>{escape(text)}</p>\n" for text in about)
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{paragraphs}"
+    images = "".join(html.figure(svg, name) for name, svg in figures.items())
+    grid_table = (
         f'<div class="table"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
-        f"</table></div>\n{images}<script>{SCRIPT}</script>\n</body>\n</html>\n"
+        "</table></div>\n"
+    )
+    return html.document(
+        title, html.paragraphs(about) + grid_table + images, style=STYLE, script=SCRIPT
     )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from resnet_jax.drawing import as_png, as_svg
 from resnet_jax.sweeps import experiment, figures
 from resnet_jax.sweeps.experiment import Experiment, Task
 from resnet_jax.sweeps.page import page
@@ -21,10 +22,10 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
         "curves": figures.curves(table, f"Training loss, {scale} scale"),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    svgs = {name: figures.as_svg(figure) for name, figure in drawn.items()}
+    svgs = {name: as_svg(figure) for name, figure in drawn.items()}
     for name, figure in drawn.items():
         (folder / f"{scale}-{name}.svg").write_text(svgs[name])
-        (folder / f"{scale}-{name}.png").write_bytes(figures.as_png(figure))
+        (folder / f"{scale}-{name}.png").write_bytes(as_png(figure))
     (folder / f"{scale}.csv").write_text(as_csv(table))
     (folder / f"{scale}.md").write_text(as_markdown(table))
     path = folder / f"{scale}.html"

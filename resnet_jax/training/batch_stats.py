@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from resnet_jax.tables import UserError
-from resnet_jax.training.steps import Apply, Batch
+from resnet_jax.training.batch import Batch
+from resnet_jax.training.steps import Apply
 
 Tree = Any
 

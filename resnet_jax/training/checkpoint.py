@@ -16,6 +16,7 @@ from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from resnet_jax.tables import UserError
+from resnet_jax.training import parallel
 from resnet_jax.training.state import TrainState
 
 Tree = Any
@@ -33,6 +34,7 @@ class Checkpoints:
       keep_best: best ones by evaluation top-1 to keep beside them.
       to_stored, from_stored: between the layout of a run's state and that of the files, where they
         differ.
+      at_rest: the sharding of every array of a tree of shapes; None: where a state's first is.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Checkpoints:
         keep_best: int = 0,
         to_stored: Callable[[Tree], Tree] | None = None,
         from_stored: Callable[[Tree], Tree] | None = None,
+        at_rest: Callable[[Tree], Tree] | None = None,
     ):
         policies: list[Any] = [checkpoint_managers.LatestN(keep)]
         if keep_best:
@@ -58,16 +61,19 @@ class Checkpoints:
         )
         self._to_stored = to_stored or (lambda tree: tree)
         self._from_stored = from_stored or (lambda tree: tree)
+        self._at_rest = at_rest
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
         # Orbax reads all metrics as it opens, and stops at the first that it can't read.
-        for path in self._directory.glob("*/metrics/metrics"):
-            try:
-                _top1(json.loads(path.read_text()))
-            except (ValueError, KeyError, TypeError):
-                logging.error("the metrics in %s are damaged", path)
-                path.rename(f"{path}.damaged")
+        if parallel.is_first_process():
+            for path in self._directory.glob("*/metrics/metrics"):
+                try:
+                    _top1(json.loads(path.read_text()))
+                except (ValueError, KeyError, TypeError):
+                    logging.error("the metrics in %s are damaged", path)
+                    path.rename(f"{path}.damaged")
+        parallel.barrier("metrics are whole")
         return ocp.CheckpointManager(self._directory, options=self._options)
 
     def _reopen(self) -> None:
@@ -140,16 +146,17 @@ class Checkpoints:
         _hush_late_readers()
         damaged: list[int] = []
         for candidate in reversed(steps):
+            state = None
             try:
                 state = self._restore(like, candidate)
             except Exception as error:  # whatever a damaged file makes the reader raise
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
                 logging.error("checkpoint %d is damaged (%s)", candidate, reason)
-                damaged.append(candidate)
-            else:
+            if parallel.holds_everywhere(state is not None):
                 if set_aside:
                     self._set_aside(damaged)
                 return state
+            damaged.append(candidate)
         if steps:
             raise UserError(
                 f"no checkpoint in {self._directory} can be read ({steps} are damaged): restore the"
@@ -159,10 +166,15 @@ class Checkpoints:
 
     def _restore(self, like: TrainState, step: int) -> TrainState:
         stored_like = jax.eval_shape(self._to_stored, like)
-        placement = jax.tree.leaves(like)[0].sharding
+        if self._at_rest is None:
+            first = jax.tree.leaves(like)[0].sharding
+            placement = jax.tree.map(lambda leaf: first, stored_like)
+        else:
+            placement = self._at_rest(stored_like)
         abstract = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=placement),
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             stored_like,
+            placement,
         )
         restored = self._manager.restore(
             step,
@@ -172,9 +184,17 @@ class Checkpoints:
         )
         if checksum(restored["state"]) != restored["checksum"]["crc32"]:
             raise ValueError("its arrays do not match their checksum")
-        return self._from_stored(restored["state"])
+        state = self._from_stored(restored["state"])
+        return jax.device_put(state, jax.tree.map(lambda leaf: leaf.sharding, like))
 
     def _set_aside(self, steps: list[int]) -> None:
+        if parallel.is_first_process():
+            self._move(steps)
+        parallel.barrier("damaged checkpoints are set aside")
+        if steps:
+            self._reopen()
+
+    def _move(self, steps: list[int]) -> None:
         for step in steps:
             folder = self._directory / "damaged"
             folder.mkdir(exist_ok=True)
@@ -182,8 +202,6 @@ class Checkpoints:
             names = (f"{step}-{number}" if number else f"{step}" for number in count())
             name = next(name for name in names if name not in taken)
             (self._directory / str(step)).rename(folder / name)
-        if steps:
-            self._reopen()
 
     def wait(self) -> None:
         """Returns once everything saved lies on disk."""
@@ -214,5 +232,7 @@ def checksum(tree: Tree) -> int:
     """CRC-32 over the bytes of all arrays, in the order of the tree."""
     value = 0
     for leaf in jax.tree.leaves(tree):
-        value = zlib.crc32(np.ascontiguousarray(leaf).view(np.uint8).reshape(-1), value)
+        value = zlib.crc32(
+            np.ascontiguousarray(parallel.whole(leaf)).view(np.uint8).reshape(-1), value
+        )
     return value

@@ -19,10 +19,12 @@ Tree = Any
 class Dispatch:
     """Makes `count` updates in one compiled call; the state that goes in is donated.
 
-    The examples and the random choices of step k depend on (seed, k) alone.
+    A call is compiled once for each count and size of images. The examples and the random choices
+    of step k depend on (seed, k) alone.
 
     Args:
       on_compiled: called after each compilation, before the first step that it made possible.
+      shard_state: see parallel.Placement.
     """
 
     def __init__(
@@ -34,15 +36,17 @@ class Dispatch:
         batch_size: int,
         mesh: Mesh,
         on_compiled: Callable[[], None],
+        shard_state: bool = False,
     ):
         self._train_step, self._data = train_step, data
         self._seed, self._batch_size, self._mesh = seed, batch_size, mesh
         self._on_compiled = on_compiled
+        self._placement = parallel.Placement(mesh, shard_state)
         self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
         # An argument and not a constant, so that runs of other seeds find the step compiled.
         key_data = jax.random.key_data(jax.random.key(seed))
         self._key_data = parallel.place(key_data, parallel.replicated(mesh))
-        self._compiled: dict[int, Any] = {}
+        self._compiled: dict[tuple, Any] = {}
 
     def __call__(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Tree]:
         """Returns the new state and the reports of the steps, stacked."""
@@ -51,15 +55,16 @@ class Dispatch:
             for number in range(step, step + count)
         ]
         stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *picks)
-        placed = parallel.place(stacked, parallel.batch_sharded(self._mesh, axis=1))
-        if count not in self._compiled:
-            self._compiled[count] = self._compile(state, placed)
+        placed = parallel.place_rows(stacked, parallel.batch_sharded(self._mesh, axis=1))
+        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(placed))
+        if shapes not in self._compiled:
+            self._compiled[shapes] = self._compile(state, placed)
             self._on_compiled()
-        return self._compiled[count](state, self._arrays, placed, self._key_data)
+        return self._compiled[shapes](state, self._arrays, placed, self._key_data)
 
     def _compile(self, state: TrainState, picks: Tree) -> Any:
-        replicated = parallel.replicated(self._mesh)
-        jitted = jax.jit(self._steps, donate_argnums=0, out_shardings=(replicated, replicated))
+        out_shardings = self._placement.at_rest(state), parallel.replicated(self._mesh)
+        jitted = jax.jit(self._steps, donate_argnums=0, out_shardings=out_shardings)
         return jitted.lower(state, self._arrays, picks, self._key_data).compile()
 
     def _steps(
@@ -67,11 +72,12 @@ class Dispatch:
     ) -> tuple[TrainState, Tree]:
         sharding = parallel.batch_sharded(self._mesh)
         place = partial(jax.lax.with_sharding_constraint, shardings=sharding)
-        return steps(self._train_step, self._data, state, arrays, picks, key_data, place)
+        train_step = self._placement.step(self._train_step)
+        return steps(train_step, self._data, state, arrays, picks, key_data, place)
 
 
 def steps(
-    train_step: TrainStep,
+    train_step: Callable[..., tuple[TrainState, Tree]],
     data: TrainData,
     state: TrainState,
     arrays: Tree,

@@ -7,7 +7,8 @@ import jax
 from jax.sharding import Mesh
 
 from resnet_jax.training import batch_stats, metrics, parallel
-from resnet_jax.training.steps import Apply, Batch, eval_step, step_keys
+from resnet_jax.training.batch import Batch
+from resnet_jax.training.steps import Apply, BatchSums, eval_step, step_keys
 
 Tree = Any
 
@@ -32,9 +33,20 @@ class TrainData(Protocol):
 
 
 class Evaluator:
-    """Sums metrics over every example of a split, each once, and divides by their number."""
+    """Sums metrics over every example of a split, each once, and divides by their number.
 
-    def __init__(self, apply: Apply, data: EvalData, batch_size: int, mesh: Mesh):
+    Args:
+      sums: of a batch, from its logits, labels and mask.
+    """
+
+    def __init__(
+        self,
+        apply: Apply,
+        data: EvalData,
+        batch_size: int,
+        mesh: Mesh,
+        sums: BatchSums = metrics.sums,
+    ):
         self._data, self._batch_size, self._mesh = data, batch_size, mesh
         self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
         sharding = parallel.batch_sharded(mesh)
@@ -43,18 +55,23 @@ class Evaluator:
         def step(variables: Tree, arrays: Tree, picks: Any) -> metrics.Sums:
             batch = data.eval_batch(arrays, picks)
             batch = jax.lax.with_sharding_constraint(batch, sharding)
-            return eval_step(apply, variables, batch)
+            return eval_step(apply, variables, batch, sums)
 
         self._step = step
 
     def __call__(self, variables: Tree) -> dict[str, float | int]:
         """Returns {"examples", "loss", "top1", "top5"}; accuracies are fractions."""
+        return metrics.means(self.batches(variables))
+
+    def batches(self, variables: Tree) -> list[metrics.Sums]:
+        """Returns the sums of each batch."""
         sharding = parallel.batch_sharded(self._mesh)
-        picks = self._data.eval_picks(self._batch_size, self._mesh.size)
+        picks = self._data.eval_picks(self._batch_size, parallel.data_shards(self._mesh))
         sums = [
-            self._step(variables, self._arrays, parallel.place(pick, sharding)) for pick in picks
+            self._step(variables, self._arrays, parallel.place_rows(pick, sharding))
+            for pick in picks
         ]
-        return metrics.means(jax.device_get(sums))
+        return jax.device_get(sums)
 
 
 class Recalibration:
@@ -87,7 +104,7 @@ class Recalibration:
 
         def statistics(step: int) -> Tree:
             picks = self._data.train_picks(self._seed, step, self._batch_size)
-            return self._step(variables, self._arrays, parallel.place(picks, sharding), step)
+            return self._step(variables, self._arrays, parallel.place_rows(picks, sharding), step)
 
         pooled = batch_stats.pool(statistics(step) for step in range(self._steps))
         return {**variables, "batch_stats": pooled}

@@ -4,6 +4,10 @@ import signal
 from types import FrameType
 from typing import Any, Self
 
+import jax
+
+from resnet_jax.training import parallel
+
 
 class Interruption:
     """While entered, SIGTERM and the first Ctrl-C ask the loop to save and stop.
@@ -14,6 +18,7 @@ class Interruption:
     def __init__(self) -> None:
         self.signal: str | None = None
         self._previous: dict[int, Any] = {}
+        self._asked: jax.Array | None = None
 
     def __enter__(self) -> Self:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -27,3 +32,16 @@ class Interruption:
     def _ask(self, number: int, _: FrameType | None) -> None:
         self.signal = signal.Signals(number).name
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def agreed(self) -> str | None:
+        """The signal that stops the run, the same on every process; all of them ask each time.
+
+        Where there are several processes the answer is that to the question before: the devices
+        carry this one while they compute the next step, and no process waits for another.
+        """
+        if jax.process_count() == 1:
+            return self.signal
+        number = int(signal.Signals[self.signal]) if self.signal else 0
+        before, self._asked = self._asked, parallel.largest(number)
+        heard = int(before) if before is not None else 0
+        return signal.Signals(heard).name if heard else None

@@ -1,6 +1,6 @@
 """The training loop: restore, then for each step train, report, evaluate and save."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from jax.sharding import Mesh
@@ -23,13 +23,16 @@ class Run(NamedTuple):
     Attributes:
       create_state: a new state, placed on the mesh.
       evaluate: examples, loss, top1 and top5 of the evaluation split.
+      shard_state: see parallel.Placement.
       seed: of the data order and of every random choice in a step.
       steps: updates in all.
       steps_per_call: updates that one compiled call makes.
+      size_changes: steps that are the first with images of another size.
       report_every, evaluate_every, save_every: steps between two; 0 is at the end only.
     """
 
     mesh: Mesh
+    shard_state: bool
     data: TrainData
     create_state: Callable[[], TrainState]
     train_step: TrainStep
@@ -38,6 +41,7 @@ class Run(NamedTuple):
     batch_size: int
     steps: int
     steps_per_call: int
+    size_changes: Sequence[int]
     report_every: int
     evaluate_every: int
     save_every: int
@@ -64,6 +68,7 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profi
         batch_size=run.batch_size,
         mesh=run.mesh,
         on_compiled=meter.restart,
+        shard_state=run.shard_state,
     )
     evaluation = None
 
@@ -79,8 +84,8 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profi
                 meter.settle()
                 evaluation = run.evaluate(state)
                 meter.add({f"eval/{name}": value for name, value in evaluation.items()})
-            # Read once: what arrives while the state is saved is for the next step to see.
-            stopped = interruption.signal
+            # Asked once: what arrives while the state is saved is for the next step to see.
+            stopped = interruption.agreed()
             if due(step, run.save_every, run.steps) or stopped:
                 meter.flush()
                 checkpoints.save(state, evaluation)
@@ -96,10 +101,14 @@ def due(step: int, every: int, steps: int) -> bool:
 
 
 def call_lengths(run: Run, step: int, profile: Profile) -> Iterator[int]:
-    """Yields how many steps each call makes, so that none passes an evaluation, save or profile."""
+    """Yields how many steps each call makes, so that none passes an event.
+
+    Events are evaluations, saves, edges of the profile and changes of the images' size.
+    """
     events = [every for every in (run.evaluate_every, run.save_every) if every]
     while step < run.steps:
         ends = [run.steps, step + run.steps_per_call]
         ends += [(step // every + 1) * every for every in events] + profile.boundaries(step)
+        ends += [change for change in run.size_changes if change > step]
         yield min(ends) - step
         step = min(ends)

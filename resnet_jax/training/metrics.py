@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import jax.numpy as jnp
 import numpy as np
+from jax.nn import one_hot
 from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.training.losses import cross_entropy
@@ -26,19 +27,26 @@ def sums(
     rank = ((logits > label_logit) | ((logits == label_logit) & before)).sum(axis=1)
     # A NaN compares as not larger: without this it would count as a hit.
     rank = jnp.where(jnp.isnan(logits).any(axis=1), logits.shape[1], rank)
+    losses = cross_entropy(logits, one_hot(labels, logits.shape[1]))
     return {
-        "loss": jnp.where(mask, cross_entropy(logits, labels), 0).sum(),
+        "loss": jnp.where(mask, losses, 0).sum(),
         "top1": (mask & (rank < 1)).sum(),
         "top5": (mask & (rank < 5)).sum(),
         "examples": mask.sum(),
     }
 
 
-def means(batches: Iterable[Sums]) -> dict[str, float | int]:
-    """Adds batches up in float64 on the host and divides by the number of examples."""
-    totals: dict[str, float] = {}
+def totals(batches: Iterable[Sums]) -> dict[str, np.ndarray]:
+    """Adds batches up in float64 on the host."""
+    added: dict[str, np.ndarray] = {}
     for batch in batches:
         for name, value in batch.items():
-            totals[name] = totals.get(name, 0.0) + float(np.asarray(value, np.float64))
-    examples = int(totals.pop("examples"))
-    return {"examples": examples, **{name: total / examples for name, total in totals.items()}}
+            added[name] = added.get(name, 0.0) + np.asarray(value, np.float64)
+    return added
+
+
+def means(batches: Iterable[Sums]) -> dict[str, float | int]:
+    """The totals divided by the number of examples."""
+    added = {name: float(total) for name, total in totals(batches).items()}
+    examples = int(added.pop("examples"))
+    return {"examples": examples, **{name: total / examples for name, total in added.items()}}

@@ -74,16 +74,20 @@ def lars(
 
 
 def lamb(
-    update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-6
+    update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-6, adapt_all: bool = True
 ) -> optax.GradientTransformation:
-    """LAMB (You et al., arXiv 1904.00962)."""
-    return optax.lamb(
-        update.learning_rate,
-        b1,
-        b2,
-        eps,
-        weight_decay=update.weight_decay,
-        mask=update.decays,
+    """LAMB (You et al., arXiv 1904.00962).
+
+    Args:
+      adapt_all: as in the paper; without it, parameters that don't decay get a trust ratio of 1, as
+        in timm's code for 'ResNet strikes back'.
+    """
+    trust = optax.scale_by_trust_ratio()
+    return optax.chain(
+        optax.scale_by_adam(b1, b2, eps),
+        optax.add_decayed_weights(update.weight_decay, update.decays),
+        trust if adapt_all else optax.masked(trust, update.decays),
+        optax.scale_by_learning_rate(update.learning_rate),
     )
 
 

@@ -1,31 +1,25 @@
 """One step of training and one of evaluation, as pure functions."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int32
+from jaxtyping import Array, Float
 
 from resnet_jax.training import ema, metrics
-from resnet_jax.training.losses import cross_entropy
+from resnet_jax.training.batch import Batch
+from resnet_jax.training.losses import Loss, cross_entropy, smoothed
+from resnet_jax.training.mixing import Mixing, shares
 from resnet_jax.training.state import TrainState, Tree
 
 Apply = Callable[..., Any]
-
-
-class Batch(Protocol):
-    """Images, the class of each, and which of them count."""
-
-    @property
-    def images(self) -> Float[Array, "batch height width channels"]: ...
-    @property
-    def labels(self) -> Int32[Array, "batch"]: ...
-    @property
-    def mask(self) -> Bool[Array, "batch"]: ...
+# (logits, labels, mask) of a batch -> sums over the examples that the mask lets count
+BatchSums = Callable[[Array, Array, Array], metrics.Sums]
 
 
 def step_keys(seed: int | Array, step: Array | int) -> tuple[Array, Array]:
@@ -47,7 +41,9 @@ class TrainStep:
       apply: (variables, images, train, ...) -> logits, and the changed collections if asked for.
       optimizer: turns gradients into updates.
       learning_rate: for the report.
+      loss: a row of LOSSES, its options set.
       label_smoothing: see losses.
+      mixing: of the images of a batch, or None.
       ema_decay: see ema; None keeps no average.
       accumulate: parts that a batch is computed in, one after another, before one update. Each part
         has its own batch statistics.
@@ -57,12 +53,17 @@ class TrainStep:
     apply: Apply
     optimizer: optax.GradientTransformation
     learning_rate: optax.Schedule
+    loss: Loss = cross_entropy
     label_smoothing: float = 0.0
+    mixing: Mixing | None = None
     ema_decay: float | None = None
     accumulate: int = 1
     unroll: bool = False
 
     def __call__(self, state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, dict]:
+        if self.mixing is not None:
+            key, mixing_key = jax.random.split(key)
+            batch = self.mixing(mixing_key, batch)
         gradients, (batch_stats, sums) = self._gradients(state, batch, key)
         updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
@@ -86,7 +87,8 @@ class TrainStep:
             mutable=["batch_stats"],
             rngs={"dropout": key},
         )
-        loss = cross_entropy(logits, batch.labels, self.label_smoothing).mean()
+        targets = smoothed(shares(batch, logits.shape[-1]), self.label_smoothing)
+        loss = self.loss(logits, targets).mean()
         sums = metrics.sums(logits, batch.labels, batch.mask)
         return loss, (changed.get("batch_stats", batch_stats), sums)
 
@@ -119,6 +121,24 @@ class TrainStep:
         return leaf.reshape(-1, self.accumulate, *leaf.shape[1:]).swapaxes(0, 1)
 
 
-def eval_step(apply: Apply, variables: Tree, batch: Batch) -> metrics.Sums:
+def eval_step(
+    apply: Apply, variables: Tree, batch: Batch, sums: BatchSums = metrics.sums
+) -> metrics.Sums:
     """Returns the sums of the metrics over a batch, with running statistics and no dropout."""
-    return metrics.sums(apply(variables, batch.images, train=False), batch.labels, batch.mask)
+    return sums(scores(apply, variables, batch.images), batch.labels, batch.mask)
+
+
+def scores(
+    apply: Apply, variables: Tree, images: Float[Array, "batch *views height width channels"]
+) -> Float[Array, "batch classes"]:
+    """Logits; of several views of an image, the logarithm of their mean probabilities.
+
+    Averaged after the softmax as in Krizhevsky et al., NIPS 2012, section 4.1, whose ten crops
+    'Deep Residual Learning' tests with.
+    """
+    if images.ndim == 4:
+        return apply(variables, images, train=False)
+    batch, views = images.shape[:2]
+    logits = apply(variables, images.reshape(-1, *images.shape[2:]), train=False)
+    log_probabilities = jax.nn.log_softmax(logits.reshape(batch, views, -1))
+    return jax.nn.logsumexp(log_probabilities, axis=1) - math.log(views)

@@ -7,8 +7,9 @@ import pytest
 from golden.write_crops import CROP, RATIO, images
 from PIL import Image
 
-from resnet_jax.data.crops import CentreCrop, RandomCrop
+from resnet_jax.data.crops import RandomCrop
 from resnet_jax.data.encoded import decode
+from resnet_jax.data.views import views
 from resnet_jax.tables import UserError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "crops.npz"
@@ -31,7 +32,7 @@ class TestCentreCrop:
     @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
     @pytest.mark.parametrize("number", range(len(images())))
     def test_agrees_with_torchvision(self, interpolation, number):
-        crop = CentreCrop(CROP, RATIO, interpolation)(images()[number])
+        crop = views(CROP, RATIO, interpolation=interpolation)(images()[number])
         with np.load(GOLDEN) as golden:
             pillow, tensor = (
                 golden[f"{interpolation}_{kind}_{number}"].astype(int)
@@ -45,12 +46,12 @@ class TestCentreCrop:
         assert np.abs(crop[0] - tensor).mean() < 1, advice
 
     def test_ratio_of_one_sees_the_whole_short_side(self):
-        crop = CentreCrop(40, 1.0)(smooth(40, 80))[0]
+        crop = views(40, 1.0)(smooth(40, 80))[0]
         np.testing.assert_array_equal(crop, smooth(40, 80)[:, 20:60])
 
     def test_unknown_interpolation(self):
         with pytest.raises(UserError, match="valid: bilinear, bicubic"):
-            CentreCrop(8, interpolation="cubic")(smooth(20, 20))
+            views(8, interpolation="cubic")(smooth(20, 20))
 
 
 class TestRandomCrop:
@@ -104,4 +105,4 @@ class TestRandomCrop:
         image = np.full((height, width, 3), 77, np.uint8)
         crop = RandomCrop()(np.random.default_rng(0), jpeg(image), 8)
         assert crop.shape == (8, 8, 3) and np.abs(crop.astype(int) - 77).max() <= 2
-        assert CentreCrop(8)(image).shape == (1, 8, 8, 3)
+        assert views(8)(image).shape == (1, 8, 8, 3)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from resnet_jax.drawing import as_png, as_svg
 from resnet_jax.sweeps import figures
 from resnet_jax.sweeps.experiment import Row
 from resnet_jax.sweeps.page import page
@@ -80,10 +81,10 @@ def test_markdown_has_a_row_a_row(table):
 
 def test_figures_are_drawn_the_same_each_time(table):
     for draw in (figures.errors, figures.curves):
-        first, again = (figures.as_svg(draw(table, "title")) for _ in range(2))
+        first, again = (as_svg(draw(table, "title")) for _ in range(2))
         assert first == again
         ElementTree.fromstring(first)
-        assert figures.as_png(draw(table, "title")).startswith(b"\x89PNG")
+        assert as_png(draw(table, "title")).startswith(b"\x89PNG")
 
 
 def test_curves_go_as_far_as_every_seed_came():
@@ -94,7 +95,7 @@ def test_curves_go_as_far_as_every_seed_came():
 
 @pytest.fixture(scope="module")
 def html(table) -> str:
-    svgs = {"errors": figures.as_svg(figures.errors(table, "title"))}
+    svgs = {"errors": as_svg(figures.errors(table, "title"))}
     return page(table, title="Which <i>is</i> best?", about=["a & b"], figures=svgs)
 
 

@@ -89,7 +89,7 @@ def data():
 def recalibrate(network, data, batch_size, steps):
     _, without_memory, variables = network
     recalibration = Recalibration(
-        without_memory.apply, data, 5, batch_size, steps, parallel.data_mesh()
+        without_memory.apply, data, 5, batch_size, steps, parallel.make_mesh()
     )
     return recalibration(variables)
 

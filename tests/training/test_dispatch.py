@@ -49,7 +49,7 @@ def dispatch(compilations):
         Data(),
         seed=SEED,
         batch_size=BATCH_SIZE,
-        mesh=parallel.data_mesh(),
+        mesh=parallel.make_mesh(),
         on_compiled=lambda: compilations.append(1),
     )
 
@@ -91,6 +91,27 @@ def test_compiles_once_for_each_length(dispatch, compilations):
     state = state_at(0)
     for count in (1, 2, 1, 2, 2):
         state, _ = dispatch(state, int(state.step), count)
+    assert len(compilations) == 2
+
+
+def test_compiles_once_for_each_size_of_images(compilations):
+    class Growing(Data):
+        def train_picks(self, seed, step, batch_size):
+            size = 3 if step < 2 else 5
+            return np.full((batch_size, size), step, np.float32)
+
+        def train_batch(self, arrays, picks, key):
+            return linear.Batch(picks, picks[:, 0], picks[:, 0] > 0)
+
+    dispatch = Dispatch(
+        report_everything, Growing(), seed=SEED, batch_size=BATCH_SIZE,
+        mesh=parallel.make_mesh(), on_compiled=lambda: compilations.append(1),
+    )  # fmt: skip
+    state, shapes = state_at(0), []
+    for _ in range(4):
+        state, report = dispatch(state, int(state.step), 1)
+        shapes.append(report["images"].shape)
+    assert shapes == [(1, BATCH_SIZE, 3)] * 2 + [(1, BATCH_SIZE, 5)] * 2
     assert len(compilations) == 2
 
 

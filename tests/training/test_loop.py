@@ -239,15 +239,17 @@ def test_loss_that_is_not_finite_keeps_the_checkpoints_before(
 @pytest.mark.parametrize("evaluate_every", [0, 4, 7])
 @pytest.mark.parametrize("save_every", [0, 3, 7])
 @pytest.mark.parametrize("window", [None, "2:9"])
+@pytest.mark.parametrize("size_changes", [(), (1, 11)])
 @pytest.mark.parametrize("start", [0, 5, 20])
 def test_no_call_passes_what_happens_between_steps(
-    steps_per_call, evaluate_every, save_every, window, start
+    steps_per_call, evaluate_every, save_every, window, size_changes, start
 ):
     plan = SimpleNamespace(
         steps=20,
         steps_per_call=steps_per_call,
         evaluate_every=evaluate_every,
         save_every=save_every,
+        size_changes=size_changes,
     )
     lengths = list(call_lengths(plan, start, Profile(window, Path())))
     assert all(1 <= length <= steps_per_call for length in lengths)
@@ -262,6 +264,7 @@ def test_no_call_passes_what_happens_between_steps(
     }
     if window:
         events |= {step for step in (2, 9) if step > start}
+    events |= {step for step in size_changes if step > start}
     assert events <= ends
     # As few calls as that allows.
     stops = sorted(events | {start, 20})

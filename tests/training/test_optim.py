@@ -137,6 +137,12 @@ def layerwise_adam(w, g, memory, rate, decay, k):
     return w - rate * np.linalg.norm(w) / np.linalg.norm(r) * r
 
 
+def layerwise_adam_of_what_decays(w, g, memory, rate, decay, k):
+    """The same, as timm has it: without weight decay a parameter's rate is the plain one."""
+    r = adam_direction(g, memory, k, 0.1) + decay * w
+    return w - rate * (np.linalg.norm(w) / np.linalg.norm(r) if decay else 1.0) * r
+
+
 def orthogonal_momentum(w, g, memory, rate, decay, k):
     """Muon for kernels: Nesterov's average, five Newton-Schulz steps, the size of Adam's update.
 
@@ -174,6 +180,11 @@ FORMULAS = {
 def test_updates_are_those_of_the_formula(name):
     row, rule = FORMULAS[name]
     assert_same(after_updates(row), by_hand(rule))
+
+
+def test_lamb_without_trust_ratios_of_what_does_not_decay():
+    row = partial(lamb, adapt_all=False, **MOMENTS)
+    assert_same(after_updates(row), by_hand(layerwise_adam_of_what_decays))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -9,6 +9,8 @@ import optax
 import pytest
 
 from resnet_jax.models.norms import BatchNorm
+from resnet_jax.training.losses import binary_cross_entropy
+from resnet_jax.training.mixing import Mixing
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep, eval_step, step_keys
 
@@ -75,6 +77,35 @@ class TestLinearModel:
             reports.append(step(new_state(step), batch, KEY)[1])
         assert float(reports[0]["sums"]["loss"]) == float(reports[1]["sums"]["loss"])
         assert float(reports[0]["gradient_norm"]) != float(reports[1]["gradient_norm"])
+
+    @pytest.mark.parametrize("accumulate", [1, 2])
+    def test_mixed_images_are_learnt_with_mixed_targets(self, accumulate):
+        """Whole batches are mixed, and then computed in parts."""
+        mixing, smoothing = Mixing(mixup=1.0, per_example=True), 0.1
+        step = train_step(mixing=mixing, label_smoothing=smoothing, accumulate=accumulate)
+        batch = linear.batch(8)
+        state, report = step(new_state(step), batch, KEY)
+
+        mixed = mixing(jax.random.split(KEY)[1], batch)
+        share = np.array(mixed.share)[:, None]
+        labels = np.eye(linear.CLASSES)
+        targets = share * labels[mixed.labels] + (1 - share) * labels[mixed.others]
+        _, gradient = linear.loss_and_gradient(linear.PARAMS, mixed, smoothing, targets)
+        for name, old in linear.PARAMS.items():
+            expected = old - 0.1 * gradient[name]
+            np.testing.assert_allclose(state.params[name], expected, rtol=1e-4, atol=1e-6)
+        loss, _ = linear.loss_and_gradient(linear.PARAMS, mixed)
+        np.testing.assert_allclose(report["sums"]["loss"], 8 * loss, rtol=1e-5)
+
+    def test_another_loss_in_place_of_cross_entropy(self):
+        """One sigmoid a class: the gradient of its logit is (probability - target) / classes."""
+        step, batch = train_step(loss=binary_cross_entropy), linear.batch(8)
+        state, _ = step(new_state(step), batch, KEY)
+        x = batch.images.reshape(8, -1)
+        odds = 1 / (1 + np.exp(-(x @ linear.PARAMS["kernel"] + linear.PARAMS["bias"])))
+        error = (odds - np.eye(linear.CLASSES)[batch.labels]) / (8 * linear.CLASSES)
+        expected = linear.PARAMS["kernel"] - 0.1 * x.T @ error
+        np.testing.assert_allclose(state.params["kernel"], expected, rtol=1e-4, atol=1e-6)
 
     @pytest.mark.parametrize("unroll", [False, True])
     def test_accumulating_parts_equals_the_whole_batch(self, unroll):
@@ -179,3 +210,17 @@ def test_eval_step_uses_running_statistics():
         for i in range(8)
     ]
     np.testing.assert_allclose(together, sum(float(one["loss"]) for one in alone), rtol=1e-5)
+
+
+def test_views_of_an_image_are_averaged_after_the_softmax():
+    views = np.stack([linear.batch(4, seed=seed).images for seed in range(3)], axis=1)
+    batch = linear.batch(4)._replace(images=views)
+    found = eval_step(linear.apply, linear.variables(), batch)
+    logits = views.reshape(4, 3, -1) @ linear.PARAMS["kernel"] + linear.PARAMS["bias"]
+    mean = np.mean([linear.softmax(logits[:, view]) for view in range(3)], axis=0)
+    expected = -np.log(mean[range(4), batch.labels]).sum()
+    np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
+    assert int(found["top1"]) == (mean.argmax(1) == batch.labels).sum()
+    # Averages of the logits would say something else.
+    of_logits = np.log(linear.softmax(logits.mean(1)))[range(4), batch.labels].sum()
+    assert abs(expected + of_logits) > 0.1

@@ -1,0 +1,24 @@
+"""'ResNet strikes back', arXiv 2110.00476, procedure A2: ResNet-50 in 300 epochs.
+
+    python -m resnet_jax.main --config=configs/imagenet_a2.py
+
+configs/imagenet_a1.py but for Table 2's other column: 300 epochs, weight decay 0.02, mixup 0.1, no
+label smoothing.
+
+Published: 79.8% top-1 on ImageNet, 85.4% on ReaL, 67.9% on ImageNet-V2 (Table 3); 55 hours on four
+V100 (Table 2).
+"""
+
+from ml_collections import ConfigDict
+
+from configs import imagenet_a1
+from resnet_jax.configuration import override
+
+
+def get_config(changes: str = "") -> ConfigDict:
+    config = imagenet_a1.get_config()
+    config.train.epochs = 300.0
+    config.train.label_smoothing = 0.0
+    config.mixing.mixup = 0.1
+    config.optim.weight_decay = 0.02
+    return override(config, changes)

@@ -1,0 +1,32 @@
+"""'ResNet strikes back', arXiv 2110.00476, procedure A3: ResNet-50 in 100 epochs at 160 pixels.
+
+    python -m resnet_jax.main --config=configs/imagenet_a3.py
+
+configs/imagenet_a2.py but for Table 2's other column: 100 epochs of 160-pixel images, a rate of
+8e-3, RandAugment of magnitude 6, each example once in a batch, no stochastic depth. Tested at 224
+pixels with a crop ratio of 0.95.
+
+Published: 78.1% top-1 on ImageNet, 84.5% on ReaL, 66.1% on ImageNet-V2 (Table 3); 15 hours on four
+V100 (Table 2).
+"""
+
+from ml_collections import ConfigDict
+
+from configs import imagenet_a2
+from resnet_jax.configuration import override
+
+
+def get_config(changes: str = "") -> ConfigDict:
+    config = imagenet_a2.get_config()
+    config.data.image_size = 160
+    config.data.eval_size = 224
+    config.data.policy_magnitude = 18
+    config.data.repeats = 1
+
+    config.model.survival = 1.0
+
+    config.train.epochs = 100.0
+    config.optim.rate = 8e-3
+    config.schedule.warmup_start = 1e-4 / 8e-3
+    config.schedule.final = 1e-6 / 8e-3
+    return override(config, changes)

@@ -1,0 +1,38 @@
+"""ResNet-200 with full pre-activation: 'Identity Mappings', arXiv 1603.05027, section 5.
+
+    python -m resnet_jax.main --config=configs/imagenet_preact.py
+    python -m resnet_jax.main --config=configs/imagenet_preact.py:depth=152
+    python -m resnet_jax.main --config=configs/imagenet_preact.py:depth=152,arrangement=original
+
+Batch 256, a rate of 0.1 without warm-up divided by 10 at 30 and 60 epochs (appendix), weight decay
+1e-4 on every parameter, momentum 0.9, 90 epochs as in fb.resnet.torch, whose random-area crops the
+paper's best network took ('scale and aspect ratio augmentation'). Tested on one 320 x 320 crop of
+images whose short side is 320.
+
+Published top-1 error on that crop (Table 5): ResNet-200 20.7% with scale augmentation and 20.1%
+with this one, ResNet-152 21.1%; original arrangement 21.8% and 21.3%. fb.resnet.torch's ResNet-200
+has 21.66% on one 224 crop (its README). Training took about three weeks on eight GPUs (section 5).
+"""
+
+from ml_collections import ConfigDict
+
+from configs import imagenet
+from resnet_jax.configuration import override
+
+
+def get_config(changes: str = "") -> ConfigDict:
+    config = imagenet.base()
+    config.data.eval_size = 320
+    config.data.crop_ratio = 1.0
+
+    config.model.depth = 200
+    config.model.arrangement = "full_preactivation"
+
+    config.train.batch_size = 256
+    config.train.epochs = 90.0
+    config.optim.name = "nesterov"
+    config.optim.rate = 0.1
+    config.optim.weight_decay = 1e-4
+    config.schedule.name = "step"
+    config.schedule.decay_at = (1 / 3, 2 / 3)
+    return override(config, changes)

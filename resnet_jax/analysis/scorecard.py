@@ -1,0 +1,99 @@
+"""What an evaluation found, set by set, beside what others published."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from resnet_jax.analysis.published import ALEXNET_ERRORS, PUBLISHED, mean_corruption_error
+from resnet_jax.training.details import class_accuracies, figures
+
+Figures = dict[str, Any]
+
+
+class Scores(NamedTuple):
+    """One set's results.
+
+    Attributes:
+      figures: means and calibration error.
+      confusion: examples of each class (row) by prediction (column); None where several are right.
+    """
+
+    figures: Figures
+    confusion: np.ndarray | None
+
+    def details(self, classes: Sequence[str], kept: Iterable[int] | None) -> dict[str, Any]:
+        """For JSON: figures, accuracy by class, confusion as [class, prediction, examples].
+
+        Args:
+          classes: names of the network's classes.
+          kept: which of them the set has; None is all.
+        """
+        if self.confusion is None:
+            return dict(self.figures)
+        names = [classes[label] for label in (range(len(classes)) if kept is None else kept)]
+        pairs = zip(*self.confusion.nonzero(), strict=True)
+        return {
+            **self.figures,
+            "class_accuracies": dict(zip(names, class_accuracies(self.confusion), strict=True)),
+            "confusion": [
+                [names[label], names[guess], int(self.confusion[label, guess])]
+                for label, guess in pairs
+            ],
+        }
+
+
+def of_totals(totals: dict[str, np.ndarray]) -> Scores:
+    """Scores from the totals of training.details.DetailedSums."""
+    return Scores(figures(totals), totals.get("confusion"))
+
+
+def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
+    """Puts the parts `imagenet_c:CORRUPTION:SEVERITY` together: their mean corruption error."""
+    whole = {name: values for name, values in sets.items() if ":" not in name}
+    parts = {tuple(name.split(":")): values for name, values in sets.items() if ":" in name}
+    for name in dict.fromkeys(key[0] for key in parts):
+        errors = {
+            corruption: [
+                1 - values["top1"]
+                for (of, kind, _), values in parts.items()
+                if (of, kind) == (name, corruption)
+            ]
+            for corruption in ALEXNET_ERRORS
+        }
+        own = [values for (of, _, _), values in parts.items() if of == name]
+        whole[name] = {
+            "examples": sum(values["examples"] for values in own),
+            "top1": sum(values["top1"] for values in own) / len(own),
+            "mce": mean_corruption_error(errors),
+            "errors": errors,
+        }
+    return whole
+
+
+COLUMNS = ("examples", "top1", "top5", "loss", "calibration_error", "mce")
+
+
+def table(own: Figures, sets: dict[str, Figures], *, imagenet: bool) -> str:
+    """One line a set, and below it what was published of it.
+
+    Args:
+      imagenet: whether the run's own set is ImageNet's.
+    """
+    lines = [f"{'':<34}" + "".join(f"{column:>19}" for column in COLUMNS)]
+    rows = {("imagenet" if imagenet else "evaluation"): own, **sets}
+    for name, values in rows.items():
+        lines.append(f"{name:<34}" + "".join(_cell(values.get(column)) for column in COLUMNS))
+        for row in PUBLISHED:
+            if row.test_set == name:
+                cells = (row.value if column == row.metric else None for column in COLUMNS)
+                lines.append(
+                    f"  {row.network:<32}" + "".join(map(_cell, cells)) + f"  {row.source}"
+                )
+    return "\n".join(lines)
+
+
+def _cell(value: float | int | None) -> str:
+    if value is None:
+        return f"{'':>19}"
+    return f"{value:>19,}" if isinstance(value, int) else f"{value:>19.4f}"

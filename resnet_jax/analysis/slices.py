@@ -1,0 +1,78 @@
+"""TPU chips as Google publishes them, and the slices that are built of them."""
+
+import re
+from math import prod
+from typing import NamedTuple
+
+from resnet_jax.tables import UserError, choose
+
+
+class Chip(NamedTuple):
+    """What one chip can do at best.
+
+    Attributes:
+      flops: bfloat16 operations a second; a multiply-add is two.
+      memory: bytes.
+      bandwidth: bytes a second between chip and memory.
+      interconnect: bytes a second that a chip sends over all its links to its neighbours.
+      torus: sizes of a slice's axis from which on its ends are linked too.
+    """
+
+    flops: float
+    memory: float
+    bandwidth: float
+    interconnect: float
+    torus: int
+
+
+# cloud.google.com/tpu/docs, pages v4, v5e, v5p and v6e. The v5e page's all-reduce bandwidth of a
+# pod, 51.2 TB/s over 256 chips, is this interconnect of a chip.
+CHIPS = {
+    "v4": Chip(275e12, 32 * 2**30, 1_228e9, 2_400e9 / 8, torus=4),
+    "v5e": Chip(197e12, 16e9, 819e9, 1_600e9 / 8, torus=16),
+    "v5p": Chip(459e12, 95e9, 2_765e9, 4_800e9 / 8, torus=4),
+    "v6e": Chip(918e12, 32e9, 1_640e9, 3_584e9 / 8, torus=16),
+}
+
+
+class Slice(NamedTuple):
+    """Chips of one generation, linked as a grid: 'v5e:4x4', 'v4:2x2x1'."""
+
+    generation: str
+    shape: tuple[int, ...]
+
+    @property
+    def chips(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def chip(self) -> Chip:
+        return CHIPS[self.generation]
+
+    @property
+    def is_torus(self) -> bool:
+        """Whether every axis is a ring."""
+        return all(size >= self.chip.torus for size in self.shape if size > 1)
+
+    @property
+    def hops(self) -> int:
+        """Links between the two chips that are furthest from each other."""
+        return sum(size // 2 if self.is_torus else size - 1 for size in self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.generation}:{'x'.join(map(str, self.shape))}"
+
+
+def parse(text: str) -> Slice:
+    """Reads 'v5e:4x4'.
+
+    Raises:
+      UserError: not of this form, or a generation that is not in CHIPS.
+    """
+    generation, _, shape = text.strip().partition(":")
+    choose(CHIPS, generation, "TPU generation")
+    axes = 3 if generation in ("v4", "v5p") else 2
+    if not re.fullmatch(r"[1-9]\d*" + r"x[1-9]\d*" * (axes - 1), shape):
+        example = "v4:2x2x1" if axes == 3 else "v5e:4x4"
+        raise UserError(f"'{text}' is no TPU slice: write its generation and shape, as {example}")
+    return Slice(generation, tuple(map(int, shape.split("x"))))

@@ -1,0 +1,62 @@
+"""Batch norms folded into the convolutions before them."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+
+from resnet_jax.models.norms import BatchNorm
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.tables import UserError
+
+Tree = Any
+
+
+def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
+    """Returns the network without norms that computes the same in evaluation.
+
+    A convolution W x followed by the norm s (x - m) / sqrt(v + e) + b is one of kernel
+    W s / sqrt(v + e) and bias b - m s / sqrt(v + e).
+
+    Args:
+      variables: unrolled.
+
+    Raises:
+      UserError: a norm does not follow a convolution, or is no batch norm.
+    """
+    norm, arrangement = model.make_norm, model.arrangement
+    if not isinstance(norm, partial) or norm.func is not BatchNorm:
+        raise UserError(
+            "only batch norms can be folded: this network has norm.name other than batch"
+        )
+    follows = arrangement.each.startswith("cn") and arrangement.last.startswith("cn")
+    if not follows or "n" in arrangement.after or model.weight_epsilon is not None:
+        raise UserError(
+            "a norm can be folded where it follows a convolution, as in model.arrangement=original"
+            " without standardised kernels, and here one does not"
+        )
+    epsilon = norm.keywords.get("epsilon", BatchNorm.epsilon)
+    params = _folded(variables["params"], variables["batch_stats"], epsilon)
+    return model.clone(make_norm=None), {"params": params}
+
+
+def _folded(params: Mapping, statistics: Mapping, epsilon: float) -> dict:
+    result = {}
+    for name, node in params.items():
+        if "norm" in name:
+            continue
+        norm = f"{name}_norm" if name == "projection" else name.replace("conv", "norm")
+        if "kernel" in node and norm in statistics:
+            its, own = params[norm], statistics[norm]
+            factor = its["scale"] / jnp.sqrt(own["var"] + epsilon)
+            shape = (1,) * (node["kernel"].ndim - 1) + (-1,)
+            result[name] = {
+                "kernel": node["kernel"] * factor.reshape(shape),
+                "bias": its["bias"] - own["mean"] * factor,
+            }
+        elif "kernel" in node:
+            result[name] = dict(node)
+        else:
+            result[name] = _folded(node, statistics.get(name, {}), epsilon)
+    return result

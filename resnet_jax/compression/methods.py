@@ -1,0 +1,203 @@
+"""Every way to a smaller network by its name; a row's keyword parameters are its options."""
+
+import time
+import zlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array
+from safetensors.numpy import save
+
+from resnet_jax.analysis import cost
+from resnet_jax.analysis.subject import Scores, Subject, initial_variables, logits
+from resnet_jax.compression.folding import fold
+from resnet_jax.compression.learning import Data, distillation, learn
+from resnet_jax.compression.pruning import magnitude_mask, masked, without_channels
+from resnet_jax.compression.quantisation import (
+    apply_quantised,
+    apply_rounded,
+    quantised,
+    tensors,
+)
+from resnet_jax.models.resnet import ResNet
+
+Tree = Any
+
+
+class Smaller(NamedTuple):
+    """A network after compression.
+
+    Attributes:
+      apply: (variables, images) -> logits, in evaluation.
+      tensors: what a file of it holds.
+      flops: of one image, with what is known to be zero left out.
+    """
+
+    apply: Callable[[Tree, Array], Array]
+    variables: Tree
+    tensors: dict[str, Array]
+    parameters: int
+    flops: int
+
+
+def _whole(model: ResNet, variables: Tree, subject: Subject) -> Smaller:
+    layers = cost.layers(model, subject.image_shape)
+    return Smaller(
+        partial(logits, model),
+        variables,
+        _flat(variables),
+        sum(layer.parameters for layer in layers),
+        sum(layer.flops for layer in layers),
+    )
+
+
+def _flat(variables: Tree) -> dict[str, Array]:
+    return {
+        "/".join(key.key for key in path): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(variables)
+    }
+
+
+def folded(subject: Subject, data: Data) -> Smaller:
+    """Batch norms folded into convolutions; the function stays the same."""
+    return _whole(*fold(subject.model, subject.variables), subject)
+
+
+def magnitude(
+    subject: Subject, data: Data, kept: float = 0.25, steps: int = 300, rate: float = 0.01
+) -> Smaller:
+    """The largest share of the kernels' values stays, and learns on."""
+    mask = magnitude_mask(subject.variables["params"], kept)
+    start = {**subject.variables, "params": masked(subject.variables["params"], mask)}
+    found = learn(subject.model.apply, start, data, steps=steps, rate=rate, mask=mask,
+                  seed=subject.seed)  # fmt: skip
+    whole = _whole(subject.model, found, subject)
+    shares = {"/".join(key.key for key in path[:-1]): float(leaf.mean())
+              for path, leaf in jax.tree_util.tree_leaves_with_path(mask)
+              if path[-1].key == "kernel"}  # fmt: skip
+    flops = sum(
+        layer.flops * shares.get(layer.name, 1)
+        for layer in cost.layers(subject.model, subject.image_shape)
+    )
+    return whole._replace(
+        parameters=int(sum(leaf.sum() for leaf in jax.tree.leaves(mask))), flops=round(flops)
+    )
+
+
+def structured(
+    subject: Subject, data: Data, kept: float = 0.25, steps: int = 300, rate: float = 0.02
+) -> Smaller:
+    """Channels inside of blocks are taken out, and the rest learns on."""
+    model, start = without_channels(subject.model, subject.variables, kept)
+    found = learn(model.apply, start, data, steps=steps, rate=rate, seed=subject.seed)
+    return _whole(model, found, subject)
+
+
+def distilled(
+    subject: Subject,
+    data: Data,
+    depths: int = 1,
+    steps: int = 600,
+    rate: float = 0.1,
+    temperature: float = 4.0,
+    share: float = 0.9,
+    consistent: bool = True,
+) -> Smaller:
+    """A new network with `depths` blocks in each stage learns from this one.
+
+    Args:
+      share, temperature: see learning.distillation; a share of 1 is Beyer et al.'s.
+      consistent: see learning.learn.
+    """
+    student = subject.model.clone(stage_depths=(depths,) * len(subject.model.stage_depths))
+    teacher = partial(logits, subject.model, subject.variables)
+    found = learn(
+        student.apply,
+        initial_variables(student, subject.image_shape, subject.seed),
+        data,
+        steps=steps,
+        rate=rate,
+        seed=subject.seed,
+        objective=distillation(temperature, share),
+        teacher=teacher,
+        consistent=consistent,
+    )
+    return _whole(student, found, subject)
+
+
+def int8(subject: Subject, data: Data) -> Smaller:
+    """Post-training quantisation of the folded network."""
+    return _quantised(*fold(subject.model, subject.variables), subject)
+
+
+def int8_aware(subject: Subject, data: Data, steps: int = 200, rate: float = 0.005) -> Smaller:
+    """The folded network learns on with rounded weights and activations, then is quantised."""
+    model, variables = fold(subject.model, subject.variables)
+    apply = partial(apply_rounded, model)
+    found = learn(apply, variables, data, steps=steps, rate=rate, seed=subject.seed)
+    return _quantised(model, found, subject)
+
+
+def _quantised(model: ResNet, variables: Tree, subject: Subject) -> Smaller:
+    params = quantised(variables["params"])
+    whole = _whole(model, variables, subject)
+    return whole._replace(
+        apply=partial(apply_quantised, model), variables=params, tensors=tensors(params)
+    )
+
+
+METHODS: dict[str, Callable[..., Smaller]] = {
+    "fold": folded,
+    "magnitude": magnitude,
+    "structured": structured,
+    "distil": distilled,
+    "int8": int8,
+    "int8_aware": int8_aware,
+}
+
+
+def original(subject: Subject) -> Smaller:
+    """The network as it is."""
+    return _whole(subject.model, subject.variables, subject)
+
+
+def figures(network: Smaller, subject: Subject, examples: int, repeats: int = 10) -> dict[str, Any]:
+    """Accuracy on test images, size, arithmetic, and milliseconds for one image on this machine.
+
+    `bytes` is the size of a .safetensors file, `packed_bytes` that of the same through zlib, where
+    zeros cost little.
+    """
+    content = save({name: np.asarray(leaf) for name, leaf in network.tensors.items()})
+    scores = Scores(network.apply, subject.examples("test", examples))(network.variables)
+    return {
+        "top1": scores["top1"],
+        "loss": scores["loss"],
+        "parameters": network.parameters,
+        "flops": network.flops,
+        "bytes": len(content),
+        "packed_bytes": len(zlib.compress(content, 9)),
+        "milliseconds": 1e3 * _seconds(network, subject, repeats),
+    }
+
+
+def _seconds(network: Smaller, subject: Subject, repeats: int) -> float:
+    """Median time of a forward pass of one image."""
+    run = jax.jit(network.apply)
+    image = jax.numpy.zeros((1, *subject.image_shape))
+    jax.block_until_ready(run(network.variables, image))
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(run(network.variables, image))
+        times.append(time.perf_counter() - start)
+    return float(np.median(times))
+
+
+def write(network: Smaller, path: Path) -> None:
+    """Writes the tensors as .safetensors, named as here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(save({name: np.asarray(leaf) for name, leaf in network.tensors.items()}))

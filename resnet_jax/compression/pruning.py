@@ -1,0 +1,82 @@
+"""Fewer weights: single ones set to zero, or whole channels taken out."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from resnet_jax.analysis.blocks import names
+from resnet_jax.models.branches import Branch
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.tables import UserError
+
+Tree = Any
+
+
+def magnitude_mask(params: Tree, kept: float) -> Tree:
+    """Where the kernels' values are among the share `kept` that is largest in size, over all.
+
+    Han et al., arXiv 1506.02626, section 3. Biases and the parameters of norms all stay.
+    """
+    kernels = [leaf for leaf in jax.tree.leaves(params) if leaf.ndim > 1]
+    sizes = np.sort(np.concatenate([np.abs(np.asarray(leaf)).ravel() for leaf in kernels]))
+    count = max(1, round(kept * len(sizes)))
+    threshold = sizes[len(sizes) - count]
+    return jax.tree.map(
+        lambda leaf: jnp.abs(leaf) >= threshold if leaf.ndim > 1 else jnp.ones(leaf.shape, bool),
+        params,
+    )
+
+
+def masked(params: Tree, mask: Tree) -> Tree:
+    """The parameters, zero where the mask is False."""
+    return jax.tree.map(lambda leaf, keep: jnp.where(keep, leaf, 0), params, mask)
+
+
+def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNet, Tree]:
+    """The network with the share `kept` of the channels inside of every block.
+
+    Outputs of a block's convolutions but its last go, those with the smallest kernels by the sum of
+    absolute values (Li et al., arXiv 1608.08710, section 3.1), scaled as their batch norm will.
+    What blocks hand on keeps its width, since shortcuts add it up.
+
+    Args:
+      variables: unrolled.
+
+    Raises:
+      UserError: blocks that hold blocks, or convolutions in groups.
+    """
+    if model.stage_branches or model.branch.repeats > 1:
+        raise UserError("channels can be taken out of basic, bottleneck and wide branches alone")
+    if any(spec.groups > 1 for spec in model.branch.convolutions):
+        raise UserError("channels of convolutions in groups can't be taken out one by one")
+    *inner, last = model.branch.convolutions
+    thinner = Branch((*(c._replace(multiplier=c.multiplier * kept) for c in inner), last))
+    result = jax.tree.map(lambda leaf: leaf, variables)
+    for name in names(model):
+        stage, block = name.path
+        nodes = {kind: tree[stage][block] for kind, tree in result.items()
+                 if block in tree.get(stage, {})}  # fmt: skip
+        width = model.stage_widths[name.stage - 1]
+        for number, spec in enumerate(thinner.convolutions[:-1], start=1):
+            _thin(nodes, number, spec.features(width), model.arrangement.lead != "")
+    return model.clone(branch=thinner), result
+
+
+def _thin(nodes: dict[str, Tree], number: int, count: int, leads: bool) -> None:
+    """Keeps `count` outputs of a block's convolution, in place."""
+    params, this, following = nodes["params"], f"conv{number}", f"conv{number + 1}"
+    # In a pre-activated branch, the norm of the next convolution is the one that sees the outputs.
+    norm = f"norm{number + 1}" if leads else f"norm{number}"
+    sizes = jnp.abs(params[this]["kernel"]).sum(axis=(0, 1, 2))
+    if norm in params:
+        variance = nodes["batch_stats"][norm]["var"]
+        sizes = sizes * jnp.abs(params[norm]["scale"]) / jnp.sqrt(variance + 1e-5)
+    chosen = np.sort(np.argsort(-np.asarray(sizes), kind="stable")[:count])
+    params[this] = {key: leaf[..., chosen] for key, leaf in params[this].items()}
+    kernel = params[following]["kernel"][:, :, chosen]
+    params[following] = {**params[following], "kernel": kernel}
+    for tree in nodes.values():
+        if norm in tree:
+            tree[norm] = {key: leaf[chosen] for key, leaf in tree[norm].items()}

@@ -1,0 +1,42 @@
+"""What images of a published network go through, and what its classes are called."""
+
+from typing import NamedTuple
+
+CIFAR10_CLASSES = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"
+)  # fmt: skip
+
+
+class Convention(NamedTuple):
+    """The images and classes that a network was trained on.
+
+    Attributes:
+      mean, std: of each channel, on the scale of [0, 1].
+    """
+
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def convention(family: str) -> Convention:
+    """Of the family 'imagenet', torchvision's at 224 pixels; of 'cifar', akamaster's for CIFAR-10.
+
+    Some of timm's networks were trained on other means and sizes (Big Transfer: 0.5): theirs need
+    a configuration.
+    """
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    if family == "cifar":
+        return Convention((32, 32, 3), CIFAR10_CLASSES, mean, std)
+    return Convention((224, 224, 3), imagenet_classes(), mean, std)
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """The first name of each class of ILSVRC 2012, in the order of WordNet numbers.
+
+    TensorFlow Datasets carries the list.
+    """
+    from tensorflow_datasets.datasets.siscore import labels
+
+    return tuple(names.split(",")[0] for names in labels.IMAGENET_LABELS_LIST)

@@ -1,0 +1,30 @@
+"""Figures as files: the style that all share, and their SVG and PNG."""
+
+import io
+from typing import Any
+
+import matplotlib
+from matplotlib.figure import Figure
+
+# The same input gives the same bytes, so that a committed figure changes only with its numbers.
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "resnet_jax",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def as_svg(figure: Figure) -> str:
+    """The figure as SVG text."""
+    out = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    return out.getvalue()
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as a PNG for pages that show no SVG."""
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
+    return out.getvalue()

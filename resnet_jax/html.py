@@ -1,0 +1,66 @@
+"""HTML pages that need nothing else: no server, no other file, no network."""
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.4rem; line-height: 1.25; }
+h2 { font-size: 1.1rem; margin-top: 2rem; }
+.table { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
+th:first-child, td:first-child { text-align: left; }
+td { white-space: nowrap; }
+figure { margin: 1.5rem 0; }
+figure img { width: 100%; max-width: 44rem; height: auto; background: #fff; border-radius: 4px; }
+"""
+
+
+def document(title: str, body: str, *, style: str = "", script: str = "") -> str:
+    """A whole page.
+
+    Args:
+      body: HTML below the heading.
+      style, script: CSS and JavaScript beside what all pages have.
+    """
+    scripts = f"<script>{script}</script>\n" if script else ""
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{body}{scripts}</body>\n</html>\n"
+    )
+
+
+def paragraphs(texts: Iterable[str]) -> str:
+    """One element a text."""
+    return "".join(f"<p>{escape(text)}</p>\n" for text in texts)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table that scrolls where the page is narrower."""
+    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    lines = "".join(
+        f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>\n" for row in rows
+    )
+    return (
+        f'<div class="table"><table>\n<thead><tr>{names}</tr></thead>\n<tbody>\n{lines}</tbody>\n'
+        "</table></div>\n"
+    )
+
+
+def image(content: bytes | str, alt: str) -> str:
+    """An image element that holds its PNG bytes or its SVG text."""
+    kind = "png" if isinstance(content, bytes) else "svg+xml"
+    data = content if isinstance(content, bytes) else content.encode()
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return f'<img alt="{escape(alt)}" src="{source}">'
+
+
+def figure(content: bytes | str, alt: str) -> str:
+    """An image on a line of its own."""
+    return f"<figure>{image(content, alt)}</figure>\n"

@@ -1,0 +1,99 @@
+"""What an evaluation can tell beside its means, as sums that add up over batches."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.nn import softmax
+from jaxtyping import Array, Bool, Float, Int32
+
+from resnet_jax.training import metrics
+from resnet_jax.training.metrics import Sums
+
+BINS = 15
+
+
+def confusion(
+    logits: Float[Array, "batch classes"],
+    labels: Int32[Array, "batch"],
+    mask: Bool[Array, "batch"],
+) -> Int32[Array, "classes classes"]:
+    """Number of examples of each class (row) that were taken for each class (column)."""
+    classes = logits.shape[1]
+    counts = jnp.zeros((classes, classes), jnp.int32)
+    return counts.at[labels, logits.argmax(axis=1)].add(mask.astype(jnp.int32))
+
+
+def reliability(
+    logits: Float[Array, "batch classes"], hits: Bool[Array, "batch"], mask: Bool[Array, "batch"]
+) -> Sums:
+    """Examples, confidence and hits of each of BINS equal intervals of the confidence.
+
+    Confidence is the largest probability of the softmax. Bin m of M is ((m - 1) / M, m / M]
+    (Guo et al., arXiv 1706.04599, section 2).
+    """
+    confidence = softmax(logits.astype(jnp.float32), axis=1).max(axis=1)
+    confidence = jnp.where(mask, confidence, 0)
+    place = jnp.clip(jnp.ceil(confidence * BINS).astype(jnp.int32) - 1, 0, BINS - 1)
+    zeros = jnp.zeros(BINS)
+    return {
+        "bin_examples": zeros.at[place].add(mask),
+        "bin_confidence": zeros.at[place].add(confidence),
+        "bin_hits": zeros.at[place].add(mask & hits),
+    }
+
+
+def calibration_error(totals: dict[str, Any]) -> float:
+    """Expected calibration error (Guo et al., eq. 3) from the totals of `reliability`."""
+    gaps = np.abs(totals["bin_hits"] - totals["bin_confidence"])
+    return float(gaps.sum() / totals["bin_examples"].sum())
+
+
+def class_accuracies(confusion: np.ndarray) -> list[float | None]:
+    """The share of each class's examples that were taken for it; None where there are none."""
+    examples = confusion.sum(axis=1)
+    return [
+        float(right / count) if count else None
+        for right, count in zip(confusion.diagonal(), examples, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class DetailedSums:
+    """Sums of metrics, calibration and confusion over a batch, for an Evaluator.
+
+    Attributes:
+      classes: that a prediction may be, [kept]; labels are places among them. None: all.
+      answers: which classes are right, [rows, classes]; labels are rows. None: the label is.
+    """
+
+    classes: Any = None
+    answers: Any = None
+
+    def __call__(
+        self,
+        logits: Float[Array, "batch classes"],
+        labels: Int32[Array, "batch"],
+        mask: Bool[Array, "batch"],
+    ) -> Sums:
+        if self.classes is not None:
+            logits = logits[:, jnp.asarray(self.classes)]
+        predicted = logits.argmax(axis=1)
+        finite = ~jnp.isnan(logits).any(axis=1)
+        if self.answers is not None:
+            hits = finite & jnp.asarray(self.answers)[labels, predicted]
+            sums = {"top1": (mask & hits).sum(), "examples": mask.sum()}
+            return {**sums, **reliability(logits, hits, mask)}
+        sums = metrics.sums(logits, labels, mask)
+        sums["confusion"] = confusion(logits, labels, mask)
+        return {**sums, **reliability(logits, finite & (predicted == labels), mask)}
+
+
+def figures(totals: dict[str, np.ndarray]) -> dict[str, float | int]:
+    """Means and calibration error from the totals of DetailedSums."""
+    examples = int(totals["examples"])
+    means: dict[str, float | int] = {
+        name: float(totals[name]) / examples for name in ("loss", "top1", "top5") if name in totals
+    }
+    return {"examples": examples, **means, "calibration_error": calibration_error(totals)}

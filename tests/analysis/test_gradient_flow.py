@@ -1,0 +1,97 @@
+"""Gradients and signals at every block, in networks whose answer is known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from analysis.tiny import SHAPE, network
+
+from resnet_jax.analysis import gradient_flow
+from resnet_jax.analysis.blocks import is_plain, names
+from resnet_jax.analysis.subject import Examples, initial_variables
+
+
+def with_taps(model, gain):
+    """Kernels whose only values are `gain` at the centre of a channel's own first convolution.
+
+    So a block's branch multiplies what is not negative by the gain.
+    """
+
+    def tap(path, leaf):
+        keys = [key.key for key in path]
+        if keys[-1] == "bias" or "head" in keys:
+            return jnp.zeros_like(leaf) if keys[-1] == "bias" else leaf
+        kernel = np.zeros(leaf.shape, np.float32)
+        factor = gain if "conv1" in keys else 1.0
+        for channel in range(min(leaf.shape[2:])):
+            kernel[1, 1, channel, channel] = factor
+        return jnp.asarray(kernel)
+
+    variables = initial_variables(model, SHAPE, 0)
+    return jax.tree_util.tree_map_with_path(tap, variables)
+
+
+@pytest.fixture(scope="module")
+def bright():
+    draw = np.random.default_rng(1)
+    return Examples(draw.random((4, *SHAPE), np.float32), np.array([0, 1, 2, 0], np.int32))
+
+
+def test_a_plain_network_scales_by_its_gain_and_a_residual_one_by_one_more(bright):
+    gain = 0.25
+    options = {"norm": "none", "stage_depths": (4,), "widths": (3,), "stem_width": 3}
+    for shortcut, factor in (("none", gain), ("A", 1 + gain)):
+        model = network(shortcut=shortcut, **options)
+        flow = gradient_flow.measure(model, with_taps(model, gain), bright)
+        np.testing.assert_allclose(flow.mean[1:] / flow.mean[:-1], factor, rtol=1e-5)
+        np.testing.assert_allclose(flow.variance[1:] / flow.variance[:-1], factor**2, rtol=1e-4)
+        sizes = flow.input_gradient
+        np.testing.assert_allclose(sizes[:-1] / sizes[1:], factor, rtol=1e-4)
+        assert flow.ratio == pytest.approx(factor**3, rel=1e-4)
+        assert flow.mean[0] == pytest.approx(factor * bright.images.mean(), rel=1e-5)
+
+
+def test_parameter_gradients_are_those_of_training(residual, examples):
+    model, variables = residual
+    flow = gradient_flow.measure(model, variables, examples)
+
+    @jax.jit
+    def gradient(params):
+        def loss(params):
+            logits, _ = model.apply(
+                {**variables, "params": params}, examples.images, train=True,
+                mutable=["batch_stats"],
+            )  # fmt: skip
+            right = jax.nn.log_softmax(logits)[jnp.arange(6), examples.labels]
+            return -right.mean()
+
+        return jax.grad(loss)(params)
+
+    found = gradient(variables["params"])
+    for name, size in zip(names(model), flow.parameter_gradient, strict=True):
+        stage, block = name.path
+        leaves = jax.tree.leaves(found[stage][block])
+        assert size == pytest.approx(np.sqrt(sum((x**2).sum() for x in leaves)), rel=1e-3)
+
+
+def test_a_norm_of_tiny_values_does_not_vanish():
+    assert float(gradient_flow.norm([jnp.array([3e-30]), jnp.array([4e-30])])) == pytest.approx(
+        5e-30
+    )
+    assert float(gradient_flow.norm([jnp.zeros(3)])) == 0.0
+
+
+def test_twins_differ_in_shortcuts_order_and_norm_alone(plain):
+    model, _ = plain
+    twins = gradient_flow.twins(model)
+    assert len(twins) == 9
+    sizes = {
+        name: sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(
+            lambda m=twin: m.init(jax.random.key(0), jnp.zeros((1, *SHAPE)), train=False)
+        )["params"]))
+        for name, twin in twins.items() if "no norm" in name
+    }  # fmt: skip
+    assert len(set(sizes.values())) == 1
+    own = twins["plain, with norm"]
+    assert own.make_norm is model.make_norm and own.arrangement == model.arrangement
+    assert [is_plain(twin) for twin in twins.values()] == [True, False, False] * 3

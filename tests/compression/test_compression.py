@@ -1,0 +1,157 @@
+"""Folding, pruning, distillation and quantisation against what they must leave the same."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from analysis import tiny
+
+from resnet_jax.compression import learning, pruning
+from resnet_jax.compression.folding import fold
+from resnet_jax.data.resident import ImageSet, ResidentData
+from resnet_jax.tables import UserError
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = tiny.network(shortcut="B", stage_depths=(1, 1))
+    return model, tiny.variables_of(model)
+
+
+def logits(model, variables):
+    return jax.jit(partial(model.apply, train=False))(variables, tiny.examples().images)
+
+
+def test_a_folded_network_computes_the_same_without_norms(network):
+    model, variables = network
+    lean, params = fold(model, variables)
+    np.testing.assert_allclose(logits(lean, params), logits(model, variables), rtol=2e-4, atol=1e-5)
+    assert set(params) == {"params"} and "norm" not in str(jax.tree.structure(params))
+    before, after = (sum(x.size for x in jax.tree.leaves(t["params"])) for t in (variables, params))
+    # A norm's scale and bias become one bias; the head keeps its own. 4 + 4 + 4, 8 + 8 + 8.
+    assert before - after == 3 * 4 + 3 * 8
+
+
+@pytest.mark.parametrize(
+    "changes", [{"arrangement": "full_preactivation"}, {"arrangement": "bn_after_addition"}]
+)
+def test_a_norm_before_its_convolution_is_not_folded(changes):
+    model = tiny.network(**changes)
+    with pytest.raises(UserError, match="where it follows a convolution"):
+        fold(model, {"params": {}, "batch_stats": {}})
+    with pytest.raises(UserError, match="only batch norms"):
+        fold(tiny.network(norm="none"), {"params": {}})
+
+
+def test_magnitude_keeps_the_largest_of_all_kernels():
+    params = {"a": {"kernel": jnp.array([[1.0, -8.0], [3.0, 0.5]]), "bias": jnp.array([0.1])},
+              "b": {"kernel": jnp.array([[2.0, -4.0, 0.25, 6.0]])}}  # fmt: skip
+    mask = pruning.magnitude_mask(params, 3 / 8)
+    assert mask["a"]["kernel"].tolist() == [[False, True], [False, False]]
+    assert mask["b"]["kernel"].tolist() == [[False, True, False, True]]
+    assert mask["a"]["bias"].all()
+    assert pruning.masked(params, mask)["a"]["kernel"].tolist() == [[0, -8], [0, 0]]
+
+
+@pytest.mark.parametrize("arrangement", ["original", "full_preactivation"])
+def test_channels_that_say_nothing_can_be_taken_out(arrangement):
+    """Half of the inner channels are zero behind their norm: without them the logits stay."""
+    model = tiny.network(stage_depths=(1, 1), arrangement=arrangement)
+    variables = tiny.variables_of(model)
+    seen_by = "norm2" if arrangement == "full_preactivation" else "norm1"
+    params = jax.tree.map(lambda leaf: leaf, variables["params"])
+    for stage, width in (("stage1", 4), ("stage2", 8)):
+        dead = np.arange(width) % 2 == 1
+        norm = params[stage]["block1"][seen_by]
+        params[stage]["block1"][seen_by] = {
+            key: jnp.where(dead, 0.0, leaf) for key, leaf in norm.items()
+        }
+    dull = {**variables, "params": params}
+    thin, rest = pruning.without_channels(model, dull, 0.5)
+    assert rest["params"]["stage2"]["block1"]["conv1"]["kernel"].shape[-1] == 4
+    np.testing.assert_allclose(logits(thin, rest), logits(model, dull), rtol=1e-4, atol=1e-5)
+
+
+def test_distillation_by_hand():
+    student, teacher = np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]])
+
+    def softmax(x):
+        return np.exp(x) / np.exp(x).sum()
+
+    p, q = softmax(teacher[0] / 2), softmax(student[0] / 2)
+    by_hand = 0.7 * 4 * (p * np.log(p / q)).sum() - 0.3 * np.log(softmax(student[0])[1])
+    batch = tiny.Examples(student, np.array([1]))
+    found = learning.distillation(2.0, 0.7)(jnp.asarray(student), batch, jnp.asarray(teacher))
+    assert float(found[0]) == pytest.approx(by_hand, rel=1e-5)
+    assert float(learning.divergence(jnp.asarray(teacher), jnp.asarray(teacher))[0]) == 0
+
+
+@pytest.fixture(scope="module")
+def data():
+    draw = np.random.default_rng(0)
+    images = ImageSet(draw.integers(0, 256, (64, 2, 2, 1)).astype(np.uint8),
+                      (np.arange(64) % 2).astype(np.int32))  # fmt: skip
+    return ResidentData(images, mean=(0.5,), std=(0.25,))
+
+
+def linear(variables, images, train, mutable=()):
+    flat = images.reshape(len(images), -1)
+    return flat @ variables["params"]["kernel"], {}
+
+
+def test_a_student_that_can_comes_to_agree_with_its_teacher(data):
+    taught = np.random.default_rng(1).standard_normal((4, 2)).astype(np.float32)
+    found = learning.learn(
+        linear, {"params": {"kernel": jnp.zeros((4, 2))}}, data, steps=150, rate=0.3,
+        batch_size=16, objective=learning.distillation(1.0, 1.0),
+        teacher=lambda images: images.reshape(len(images), -1) @ taught,
+    )  # fmt: skip
+    kernel = found["params"]["kernel"]
+    # Logits count up to a constant.
+    np.testing.assert_allclose(kernel[:, 0] - kernel[:, 1], taught[:, 0] - taught[:, 1], atol=0.15)
+
+
+def test_what_is_masked_stays_at_zero(data):
+    mask = {"kernel": jnp.array([[True, False]] * 4)}
+    start = {"params": {"kernel": jnp.zeros((4, 2))}}
+    found = learning.learn(linear, start, data, steps=5, rate=0.1, batch_size=16, mask=mask)
+    kernel = np.asarray(found["params"]["kernel"])
+    assert kernel[:, 0].all() and not kernel[:, 1].any()
+    assert not start["params"]["kernel"].any()
+
+
+def test_int8_is_near_the_network_and_a_quarter_of_its_size(network):
+    pytest.importorskip("qwix")
+    from resnet_jax.compression import quantisation
+
+    model, variables = fold(*network)
+    params = quantisation.quantised(variables["params"])
+    tensors = quantisation.tensors(params)
+    kernel = variables["params"]["stage1"]["block1"]["conv1"]["kernel"]
+    values, scale = (tensors[f"stage1/block1/conv1/kernel{end}"] for end in ("", "_scale"))
+    assert values.dtype == jnp.int8 and int(jnp.abs(values).max()) == 127
+    # Each value is off by half a step of its output feature at most.
+    steps = np.abs(np.asarray(kernel)).max(axis=(0, 1, 2), keepdims=True) / 127
+    np.testing.assert_allclose(np.asarray(scale).ravel(), steps.ravel(), rtol=0.01)
+    assert (np.abs(values * scale - kernel) <= 0.51 * scale).all()
+
+    images = tiny.examples().images
+    exact = logits(model, variables)
+    found = jax.jit(partial(quantisation.apply_quantised, model))(params, images)
+    assert np.abs(found - exact).max() < 0.05 * np.abs(exact).max()
+    aware = jax.jit(partial(quantisation.apply_rounded, model, train=False))(variables, images)
+    np.testing.assert_allclose(found, aware, rtol=1e-3, atol=1e-3 * np.abs(exact).max())
+    alone = jax.jit(partial(quantisation.apply_quantised, model))(params, images[:1])
+    np.testing.assert_allclose(alone, found[:1], rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_passes_the_rounding():
+    pytest.importorskip("qwix")
+    from resnet_jax.compression import quantisation
+
+    x = jnp.array([[0.3, -1.0], [2.0, 0.7]])
+    gradient = jax.grad(lambda x: (quantisation.rounded(x, 0) * jnp.array([[2.0, 3.0]])).sum())(x)
+    assert gradient.tolist() == [[2, 3], [2, 3]]
+    assert not np.array_equal(quantisation.rounded(x, 0), x)

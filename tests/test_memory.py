@@ -1,0 +1,79 @@
+"""What a step keeps in memory, and that none of the ways to keep less changes its numbers."""
+
+import jax
+import numpy as np
+import pytest
+
+from configs import smoke
+from resnet_jax import planning
+from resnet_jax.analysis import compiled, cost
+from resnet_jax.assembly import Assembly
+
+BATCH = 32
+NETWORK = (
+    "stage_depths=(3,2),widths=(8,16),stem_width=8,width_factor=1.0,data.image_size=16,"
+    f"train.batch_size={BATCH},train.ema_decay=0.9"
+)
+
+
+def assembly(changes: str) -> Assembly:
+    return Assembly(smoke.get_config(f"{NETWORK},{changes}"))
+
+
+def batch():
+    draw = np.random.default_rng(0)
+    shapes = planning.abstract_batch(assembly(""), BATCH)
+    images = draw.normal(size=shapes.images.shape).astype(np.float32)
+    return shapes._replace(
+        images=images, labels=np.arange(BATCH, dtype=np.int32) % 4, mask=np.ones(BATCH, bool)
+    )
+
+
+def after_a_step(parts: Assembly, step=None):
+    """The state and the report, and the figures of the compiled step."""
+    step = jax.jit(step or parts.train_step(parts.numbers))
+    arguments = parts.create_state(), batch(), jax.random.key(0)
+    ready = step.lower(*arguments).compile()
+    return jax.device_get(ready(*arguments)), compiled.figures(ready)
+
+
+@pytest.fixture(scope="module")
+def kept():
+    """What a step does that keeps everything, with dropout to tell random numbers apart."""
+    return after_a_step(assembly("dropout=0.2,survival=0.8"))
+
+
+@pytest.mark.parametrize(("remat", "scan"), [("block", False), ("stage", False), ("block", True)])
+def test_what_is_computed_again_is_the_same_and_takes_less_memory(kept, remat, scan):
+    changes = f"remat={remat},scan_blocks={scan},dropout=0.2,survival=0.8"
+    if scan:
+        kept = after_a_step(assembly(changes.replace(remat, "none")))
+    (state, report), figures = after_a_step(assembly(changes))
+    jax.tree.map(
+        lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6),
+        (state, report),
+        kept[0],
+    )
+    assert figures.temporaries < 0.9 * kept[1].temporaries
+
+
+def test_parts_of_a_batch_equal_the_whole_with_group_norm():
+    changes = "norm.name=group,norm.channel_groups=4,norm.momentum=None"
+    (whole, report), _ = after_a_step(assembly(changes))
+    (parts, report_of_parts), _ = after_a_step(assembly(f"{changes},train.accumulate=4"))
+    jax.tree.map(
+        lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6),
+        (parts, report_of_parts),
+        (whole, report),
+    )
+
+
+@pytest.mark.parametrize("changes", ["", "remat=block", "train.accumulate=4"])
+def test_the_estimate_is_near_what_the_compiler_needs(changes):
+    """The compiler shares and drops arrays, and keeps copies of some: within a factor of two."""
+    parts = assembly(changes)
+    figures = compiled.figures(planning.lower(parts, BATCH).compile())
+    found = planning.memory(parts)
+    assert found.state == cost.tree_bytes(parts.abstract_state)
+    estimate = found.gradients + found.activations
+    assert 0.5 < figures.temporaries / estimate < 2
