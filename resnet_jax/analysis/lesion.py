@@ -216,8 +216,9 @@ def draw_single(intact: float, singles: dict[str, float], classes: int) -> Figur
         axes.axhline(100 * (1 - 1 / classes), color="#999", linestyle=":", label="chance")
         axes.set_xticks(range(len(errors)), list(singles), rotation=90, fontsize=7)
         axes.set_ylabel("test error, %")
+        axes.set_ylim(0, 100)
         axes.set_title("Without one block (red: it opens a stage)", loc="left")
-        axes.legend(frameon=False)
+        figure.legend(loc="outside right upper", frameon=False)
     return figure
 
 

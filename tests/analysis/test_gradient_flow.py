@@ -42,13 +42,21 @@ def test_a_plain_network_scales_by_its_gain_and_a_residual_one_by_one_more(brigh
     options = {"norm": "none", "stage_depths": (4,), "widths": (3,), "stem_width": 3}
     for shortcut, factor in (("none", gain), ("A", 1 + gain)):
         model = network(shortcut=shortcut, **options)
-        flow = gradient_flow.measure(model, with_taps(model, gain), bright)
+        variables = with_taps(model, gain)
+        flow = gradient_flow.measure(model, variables, bright)
         np.testing.assert_allclose(flow.mean[1:] / flow.mean[:-1], factor, rtol=1e-5)
         np.testing.assert_allclose(flow.variance[1:] / flow.variance[:-1], factor**2, rtol=1e-4)
         sizes = flow.input_gradient
         np.testing.assert_allclose(sizes[:-1] / sizes[1:], factor, rtol=1e-4)
         assert flow.ratio == pytest.approx(factor**3, rel=1e-4)
         assert flow.mean[0] == pytest.approx(factor * bright.images.mean(), rel=1e-5)
+        # The last input reaches the logits through the mean over 64 positions and the head.
+        head = np.asarray(variables["params"]["head"]["kernel"], np.float64)
+        logits = factor**4 * bright.images.mean(axis=(1, 2)) @ head
+        share = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        by_logits = (share - np.eye(3)[bright.labels]) / 4
+        by_hand = factor * np.linalg.norm(by_logits @ head.T) / np.sqrt(64)
+        assert sizes[-1] == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_parameter_gradients_are_those_of_training(residual, examples):
