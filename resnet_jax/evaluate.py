@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax import trained
+from resnet_jax import processes, trained
 from resnet_jax.command import launch
 from resnet_jax.tables import UserError
 
@@ -71,4 +71,4 @@ def _write(path: Path, details: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, needs_config=False)
+    launch(processes.together(main), needs_config=False)

@@ -43,12 +43,19 @@ def kept():
     return after_a_step(assembly("dropout=0.2,survival=0.8"))
 
 
-@pytest.mark.parametrize(("remat", "scan"), [("block", False), ("stage", False), ("block", True)])
+@pytest.mark.parametrize(
+    ("remat", "scan"),
+    [
+        ("block", False),
+        ("stage", False),
+        pytest.param("block", True, marks=pytest.mark.slow),
+    ],
+)
 def test_what_is_computed_again_is_the_same_and_takes_less_memory(kept, remat, scan):
-    changes = f"remat={remat},scan_blocks={scan},dropout=0.2,survival=0.8"
+    others = f"scan_blocks={scan},dropout=0.2,survival=0.8"
     if scan:
-        kept = after_a_step(assembly(changes.replace(remat, "none")))
-    (state, report), figures = after_a_step(assembly(changes))
+        kept = after_a_step(assembly(others))
+    (state, report), figures = after_a_step(assembly(f"remat={remat},{others}"))
     jax.tree.map(
         lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6),
         (state, report),
@@ -68,6 +75,7 @@ def test_parts_of_a_batch_equal_the_whole_with_group_norm():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", ["", "remat=block", "train.accumulate=4"])
 def test_the_estimate_is_near_what_the_compiler_needs(changes):
     """The compiler shares and drops arrays, and keeps copies of some: within a factor of two."""

@@ -154,7 +154,7 @@ class Photographs:
     def __init__(self, work: Work, source: Source, split: str):
         self._data = streamed(
             source.load(split), image_size=work.size, mean=(0.5,) * 3, std=(0.25,) * 3,
-            workers=THREADS,
+            workers=THREADS, steps=1,
         )  # fmt: skip
         self._flip = jax.jit(random_flip)
         self._batch, self._step = work.batch, 0

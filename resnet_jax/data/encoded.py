@@ -43,8 +43,8 @@ def decode(
     """RGB pixels of an image file of any kind that Pillow knows.
 
     Args:
-      least: height and width in pixels; a JPEG may be decoded to a smaller size that has as many,
-        which libjpeg-turbo does in the frequency domain. None is the whole size.
+      least: height and width in pixels; a JPEG may be decoded to half its size or less that has as
+        many, which libjpeg-turbo does in the frequency domain. None is the whole size.
 
     Raises:
       UnreadableImage: the content is damaged, cut off or no image.
@@ -56,7 +56,12 @@ def decode(
         try:
             if simplejpeg.decode_jpeg_header(encoded)[2] not in INKS:
                 return simplejpeg.decode_jpeg(
-                    encoded, "RGB", min_height=int(np.ceil(height)), min_width=int(np.ceil(width))
+                    encoded,
+                    "RGB",
+                    min_height=int(np.ceil(height)),
+                    min_width=int(np.ceil(width)),
+                    # Sizes between the whole and the half take longer than the whole.
+                    min_factor=2.0,
                 )
         except ValueError:
             # It refuses whatever libjpeg warns of. Pillow passes over what leaves pixels intact.

@@ -1,7 +1,7 @@
 """Results of a function of 0, 1, 2, ..., computed ahead in worker processes.
 
 The processes import what decodes and crops, not JAX: they start in a fraction of a second and take
-60 MB each. Pixels come back through memory that all of them share.
+70 MB each. Pixels come back through memory that all of them share.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ OPERATIONS: dict[str, Callable[[Picture, float], Picture]] = {
     "Contrast": _enhanced(ImageEnhance.Contrast),
     "Sharpness": _enhanced(ImageEnhance.Sharpness),
     "Posterize": lambda image, strength: ImageOps.posterize(image, int(strength)),
-    "Solarize": lambda image, strength: ImageOps.solarize(image, strength),
+    "Solarize": lambda image, strength: ImageOps.solarize(image, math.ceil(strength)),
     "AutoContrast": lambda image, _: ImageOps.autocontrast(image),
     "Equalize": lambda image, _: ImageOps.equalize(image),
     "Invert": lambda image, _: ImageOps.invert(image),

@@ -105,7 +105,7 @@ def copy(
     """
     if (folder / FACTS).exists():
         raise UserError(f"{folder} holds a prepared copy already: remove it, or give another one")
-    opened = {split: source.load(split) for split in splits}
+    opened = {split: _encoded(source.load(split)) for split in splits}
     counts = {split: write(examples, folder, split, Shrink(max_side, quality),
                            workers=workers, progress=progress)
               for split, examples in opened.items()}  # fmt: skip
@@ -116,8 +116,17 @@ def copy(
     return counts
 
 
+def _encoded(examples: ImageSet | EncodedSet) -> EncodedSet:
+    # Workers, who import this module, do without what that one imports.
+    from resnet_jax.data.decoded import ImageSet
+
+    if isinstance(examples, ImageSet):
+        raise UserError("images of one size are read into memory as they are and need no copy")
+    return examples
+
+
 def write(
-    examples: ImageSet | EncodedSet,
+    examples: EncodedSet,
     folder: Any,
     split: str,
     shrink: Callable[[bytes], bytes],
@@ -128,7 +137,7 @@ def write(
     """Writes the records of a split, in the order of the examples; returns their number.
 
     Raises:
-      UserError: an image can't be read, or the set lies in memory as pixels.
+      UserError: an image can't be read.
     """
     from array_record.python.array_record_module import ArrayRecordWriter
 
@@ -142,8 +151,6 @@ def write(
                 " or remove it"
             ) from None
 
-    if not hasattr(examples, "read"):
-        raise UserError("images of one size are read into memory as they are and need no copy")
     folder.mkdir(parents=True, exist_ok=True)
     # Decoding, resizing and encoding release the interpreter's lock.
     with ThreadPoolExecutor(workers) as pool:

@@ -14,7 +14,7 @@ from resnet_jax.data.sources import folder
 from resnet_jax.data.stream import streamed
 from resnet_jax.tables import UserError
 
-OPTIONS = {"image_size": 12, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+OPTIONS = {"image_size": 12, "steps": 10, "mean": (0.5,) * 3, "std": (0.25,) * 3}
 BATCH = 8
 
 
