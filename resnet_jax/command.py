@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
@@ -90,6 +91,19 @@ def flag_values(arguments: Sequence[str]) -> dict[str, str]:
             value = rest.pop(0)
         values[name] = value
     return values
+
+
+def default_workdir(arguments: Sequence[str]) -> str:
+    """runs/, then the configuration's name and what it was changed by."""
+    values = flag_values(arguments)
+    file, _, changes = values["config"].partition(":")
+    overrides = [
+        f"{name.removeprefix('config.')}={value}"
+        for name, value in values.items()
+        if name.startswith("config.")
+    ]
+    parts = [Path(file).stem, *filter(None, [changes]), *overrides]
+    return "runs/" + ",".join(parts).replace("/", "-")
 
 
 def _check_configuration(arguments: list[str], needs_config: bool) -> None:

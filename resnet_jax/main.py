@@ -1,7 +1,6 @@
 """Trains: python -m resnet_jax.main --config=configs/cifar10.py --workdir=runs/cifar10."""
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from resnet_jax import processes
-from resnet_jax.command import flag_values, launch
+from resnet_jax.command import default_workdir, launch
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for example configs/cifar10.py:depth=110,shortcut=C."
@@ -37,19 +36,6 @@ def main() -> dict[str, Any]:
         if (page := run_page.write_if_wanted(workdir)) is not None:
             print(f"what it did: {page}")
     return result
-
-
-def default_workdir(arguments: Sequence[str]) -> str:
-    """runs/, then the configuration's name and what it was changed by."""
-    values = flag_values(arguments)
-    file, _, changes = values["config"].partition(":")
-    overrides = [
-        f"{name.removeprefix('config.')}={value}"
-        for name, value in values.items()
-        if name.startswith("config.")
-    ]
-    parts = [Path(file).stem, *filter(None, [changes]), *overrides]
-    return "runs/" + ",".join(parts).replace("/", "-")
 
 
 if __name__ == "__main__":

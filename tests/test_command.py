@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from command_line import ROOT
 
 from resnet_jax.command import HUGE_PAGES
-from tests.command_line import ROOT
 
 SCRIPT = """
 import os, sys

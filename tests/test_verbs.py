@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from command_line import error, run
 
+from resnet_jax.command import default_workdir
+
 SMOKE = "--config=configs/smoke.py:train.steps=16,checkpoint.every_epochs=1.0"
 
 
@@ -72,7 +74,7 @@ def test_summary_counts_a_network_that_needs_no_data(tmp_path):
         (("--confg=3",), "Did you mean: config"),
         (("--config.model.shortcut=E",), "unknown shortcut 'E'; valid: A, B, C, D, none"),
         (("--config.train.batch_size=30", "--config.train.accumulate=4"), "for example 32"),
-        (("--config.data.source=tfds", "--config.data.image_size=3"), "takes no image_size"),
+        (("--config.data.source=tfds", "--config.data.classes=3"), "takes no classes"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_writes_nothing(tmp_path, flags, sentence):
@@ -138,8 +140,6 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained):
     ],
 )  # fmt: skip
 def test_runs_are_named_after_what_they_are(flags, workdir):
-    from resnet_jax.main import default_workdir
-
     assert default_workdir(["main", *flags]) == workdir
 
 

@@ -14,7 +14,6 @@ BASES = {
     "data.image_size=8,train.steps=16,schedule.name=step",
 }
 SEEDS = {"paper": 5, "small": 2, "smoke": 1}
-COSINE = "schedule.name=cosine,schedule.decay_at=None"
 # Updates that an average reaches back, as a decay: a hundredth of the paper's run, and of a short.
 DECAYS = {"paper": 0.998, "small": 0.95, "smoke": 0.9}
 WARMUP = {"paper": 5.0, "small": 0.1, "smoke": 0.2}
@@ -24,7 +23,7 @@ CUTOUT = {"paper": 16, "small": 16, "smoke": 4}
 def rows(scale: str) -> Iterator[Row]:
     habits = {
         "warm-up": f"schedule.warmup_epochs={WARMUP[scale]}",
-        "cosine": COSINE,
+        "cosine": "schedule.name=cosine,schedule.decay_at=None",
         "Nesterov": "optim.name=nesterov",
         "decay of kernels alone": "optim.decay_rule=kernels",
         "label smoothing 0.1": "train.label_smoothing=0.1",

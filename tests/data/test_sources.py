@@ -140,7 +140,7 @@ class TestTFDS:
 
 
 def test_unknown_source_names_the_nearest():
-    with pytest.raises(UserError, match=r"'digit' \(did you mean 'digits'\?\); valid: digits, syn"):
+    with pytest.raises(UserError, match=r"'digit' \(did you mean 'digits'\?\); valid: digits, "):
         configure(SOURCES, "digit", "data.source", {})
 
 
