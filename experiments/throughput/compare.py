@@ -86,7 +86,7 @@ COMMANDS = {
     "Start: main --help": ("--help",),
     "Start: digits to the first step and its evaluation, warm cache": (
         "--config=configs/digits.py", "--workdir={}", "--config.train.steps=1",
-        "--config.schedule.warmup_epochs=0.0",
+        "--config.schedule.warmup_epochs=0.0", "--config.report.page=False",
     ),
 }  # fmt: skip
 

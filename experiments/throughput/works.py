@@ -49,7 +49,7 @@ WORKS = {
     "resnet20_loop": Work("loop", steps=50),
     "resnet20_bare": Work("train", steps=50),
     "cifar_input": Work("input", steps=100),
-    "photographs": Work("photographs", "imagenet", size=224, batch=64, steps=4),
+    "photographs": Work("photographs", "imagenet", size=224, batch=64, steps=40),
     "resnet20_compile": Work("compile"),
     "resnet50_compile": Work("compile", "imagenet", 50, 64, 2),
     "resnet110_compile": Work("compile", depth=110),
