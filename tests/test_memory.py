@@ -6,7 +6,7 @@ import pytest
 
 from configs import smoke
 from resnet_jax import planning
-from resnet_jax.analysis import compiled, cost
+from resnet_jax.analysis import compiled
 from resnet_jax.assembly import Assembly
 
 BATCH = 32
@@ -75,13 +75,12 @@ def test_parts_of_a_batch_equal_the_whole_with_group_norm():
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("changes", ["", "remat=block", "train.accumulate=4"])
-def test_the_estimate_is_near_what_the_compiler_needs(changes):
-    """The compiler shares and drops arrays, and keeps copies of some: within a factor of two."""
-    parts = assembly(changes)
-    figures = compiled.figures(planning.lower(parts, BATCH).compile())
-    found = planning.memory(parts)
-    assert found.state == cost.tree_bytes(parts.abstract_state)
-    estimate = found.gradients + found.activations
-    assert 0.5 < figures.temporaries / estimate < 2
+def test_the_estimate_of_resnet50_is_near_what_a_tpus_compiler_needs():
+    """3.03 GB beside the state for 128 images in bfloat16 (experiments/scaling), which the estimate
+    exceeds, since the compiler does without some layers' outputs."""
+    config = smoke.get_config(
+        "name=resnet50,zero_init_branch=True,data.image_size=224,data.classes=1000,dtype=bfloat16,"
+        "train.batch_size=128"
+    )
+    found = planning.memory(Assembly(config, "tpu"))
+    assert 1 < (found.gradients + found.activations) / 3.028e9 < 2
