@@ -23,7 +23,7 @@ test: setup  ## run the tests, but for the slow ones and those that need other f
 	$(python) -m pytest -n auto --maxprocesses=4 $(ARGS)
 
 test-slow: setup  ## run the slow tests
-	$(python) -m pytest -m 'slow and not peers' $(ARGS)
+	$(python) -m pytest -m 'slow and not peers' -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 lint: setup  ## check style, formatting and types
 	$(python) -m ruff check
