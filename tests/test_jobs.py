@@ -178,9 +178,9 @@ def test_slurm_runs_requeues_and_resumes_a_job_of_two_tasks(cluster, tmp_path):
     wait_for(lambda: "Restarts=1" in ask("scontrol", "show", "job", job), "the requeue", cluster)
     stopped = steps()[-1]
     assert 5 <= stopped < 60 and (workdir / "checkpoints" / str(stopped)).is_dir()
-    # Slurm lets a requeued job wait for two minutes.
+    # Slurm lets a requeued job wait for two minutes, and refuses one that starts within the second.
     wait_for(lambda: ask("squeue", "-h", "-j", job, "-o", "%T") == "PENDING", "the queue", cluster)
-    ask("scontrol", "update", f"JobId={job}", "StartTime=now")
+    ask("scontrol", "update", f"JobId={job}", "StartTime=now+10")
     wait_for(
         lambda: "JobState=COMPLETED" in ask("scontrol", "show", "job", job), "the end", cluster
     )
