@@ -213,7 +213,7 @@ def test_eval_step_uses_running_statistics():
 
 
 def test_views_of_an_image_are_averaged_after_the_softmax():
-    views = np.stack([linear.batch(4, seed=seed).images for seed in range(3)], axis=1)
+    views = 2 * np.stack([linear.batch(4, seed=seed).images for seed in range(3)], axis=1)
     batch = linear.batch(4)._replace(images=views)
     found = eval_step(linear.apply, linear.variables(), batch)
     logits = views.reshape(4, 3, -1) @ linear.PARAMS["kernel"] + linear.PARAMS["bias"]
@@ -223,4 +223,4 @@ def test_views_of_an_image_are_averaged_after_the_softmax():
     assert int(found["top1"]) == (mean.argmax(1) == batch.labels).sum()
     # Averages of the logits would say something else.
     of_logits = np.log(linear.softmax(logits.mean(1)))[range(4), batch.labels].sum()
-    assert abs(expected + of_logits) > 0.05
+    assert abs(expected + of_logits) > 0.1
