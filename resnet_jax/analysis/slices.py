@@ -25,13 +25,14 @@ class Chip(NamedTuple):
     torus: int
 
 
-# cloud.google.com/tpu/docs, pages v4, v5e, v5p and v6e. The v5e page's all-reduce bandwidth of a
-# pod, 51.2 TB/s over 256 chips, is this interconnect of a chip.
+# cloud.google.com/tpu/docs, pages v4, v5e, v5p and v6e. The interconnect is the all-reduce
+# bandwidth of a pod over its chips (v4: 1.1 PB/s over 4,096; v5e: 51.2 TB/s, v6e: 102.4 TB/s over
+# 256). The v5p page gives 1,200 GB/s in both directions together, of which it is half, as on v5e.
 CHIPS = {
-    "v4": Chip(275e12, 32 * 2**30, 1_228e9, 2_400e9 / 8, torus=4),
-    "v5e": Chip(197e12, 16e9, 819e9, 1_600e9 / 8, torus=16),
-    "v5p": Chip(459e12, 95e9, 2_765e9, 4_800e9 / 8, torus=4),
-    "v6e": Chip(918e12, 32e9, 1_640e9, 3_584e9 / 8, torus=16),
+    "v4": Chip(275e12, 32 * 2**30, 1_200e9, 1.1e15 / 4_096, torus=4),
+    "v5e": Chip(197e12, 16e9, 819e9, 51.2e12 / 256, torus=16),
+    "v5p": Chip(459e12, 95e9, 2_765e9, 1_200e9 / 2, torus=4),
+    "v6e": Chip(918e12, 32e9, 1_638e9, 102.4e12 / 256, torus=16),
 }
 
 
