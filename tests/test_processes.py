@@ -11,6 +11,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import photographs
 import pytest
 from command_line import ROOT, command, environment, error, run
 
@@ -26,14 +27,16 @@ FLAGS = (
 )
 
 
-def start(workdir: Path, *flags: str, processes: int = 2) -> list[subprocess.Popen]:
+def start(
+    workdir: Path, *flags: str, config: str = FLAGS, processes: int = 2
+) -> list[subprocess.Popen]:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
     peers = (f"--coordinator=localhost:{port}", f"--processes={processes}", "--peer_timeout=60")
     return [
         subprocess.Popen(
-            command("main", *FLAGS, f"--workdir={workdir}", *peers, f"--process={number}", *flags),
+            command("main", *config, f"--workdir={workdir}", *peers, f"--process={number}", *flags),
             cwd=ROOT,
             env=environment(devices=2),
             stdout=subprocess.PIPE,
@@ -156,6 +159,27 @@ def test_the_interrupted_run_equals_the_other_bit_for_bit(folder):
     assert lines(folder / "stopped") == lines(folder / "together")
     for one, other in zip(state(folder / "stopped"), state(folder / "together"), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_photographs_that_two_processes_stream_are_those_that_one_does(tmp_path):
+    """Nine images in batches of four, evaluated seven at a time: neither divides them."""
+    for split in ("train", "validation"):
+        photographs.write(tmp_path / "images", split)
+    config = (
+        "--config=configs/imagenet.py:stage_depths=(1,),widths=(8,),stem_width=8,dtype=float64,"
+        "data.source=folder,data.image_size=16,data.workers=1,data.repeats=2,train.batch_size=4,"
+        "train.steps=5,schedule.warmup_epochs=0.0,optim.rate=0.1,eval.batch_size=7,"
+        "report.every_steps=1,report.tensorboard=False,report.page=False",
+        f"--config.data.dir={tmp_path / 'images'}",
+    )
+    ends = finish(start(tmp_path / "together", config=config))
+    assert [status for status, _, _ in ends] == [0, 0], ends
+    run("main", *config, f"--workdir={tmp_path / 'alone'}")
+    alone, together = lines(tmp_path / "alone"), lines(tmp_path / "together")
+    assert len(together) == 5 and together[-1]["eval/examples"] == 9
+    for one, two in zip(alone, together, strict=True):
+        assert two == pytest.approx(one, rel=1e-9)
 
 
 @pytest.mark.slow
