@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from resnet_jax.data.encoded import decode, size_of
+from resnet_jax.data.jpeg_rows import rows_of
 from resnet_jax.tables import UserError, choose
 
 if TYPE_CHECKING:
@@ -48,11 +49,14 @@ class RandomCrop:
         """
         height, width = size_of(encoded)
         box = self.box(draw, height, width)
-        image = decode(encoded, (height * size / box.height, width * size / box.width))
+        rows = rows_of(encoded, height, box.top, box.top + box.height)
+        shown = rows.stop - rows.start
+        image = decode(rows.encoded, (shown * size / box.height, width * size / box.width))
         # The image may have been decoded to a smaller size.
-        rows, columns = image.shape[0] / height, image.shape[1] / width
-        top, bottom = round(box.top * rows), round((box.top + box.height) * rows)
-        left, right = round(box.left * columns), round((box.left + box.width) * columns)
+        down, across = image.shape[0] / shown, image.shape[1] / width
+        first = box.top - rows.start
+        top, bottom = round(first * down), round((first + box.height) * down)
+        left, right = round(box.left * across), round((box.left + box.width) * across)
         return stretched(image[top : max(bottom, top + 1), left : max(right, left + 1)], size)
 
     def box(self, draw: np.random.Generator, height: int, width: int) -> Box:

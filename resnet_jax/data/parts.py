@@ -119,32 +119,32 @@ class TrainParts:
         step = number // len(self.rows.parts())
         return len(self.rows.parts()[0]) * 3 * self.size_at(step) ** 2
 
-    def __call__(self, number: int) -> Part:
+    def __call__(self, number: int, memory: np.ndarray | None = None) -> Part:
         parts = self.rows.parts()
         step, place = divmod(number, len(parts))
         start = step * self.batch_size
         positions = range(start + parts[place].start, start + parts[place].stop)
         size = self.size_at(step)
-        images = np.empty((len(positions), size, size, 3), np.uint8)
+        images = _room(memory, (len(positions), size, size, 3))
         labels = np.empty(len(positions), np.int32)
         unreadable: list[Unreadable] = []
-        for row, position in enumerate(positions):
-            images[row], labels[row] = self._example(position, size, unreadable)
+        count = len(self.examples)
+        order = repeated(self.seed, positions.start, len(positions), count, self.repeats)
+        for row, (position, index) in enumerate(zip(positions, order.tolist(), strict=True)):
+            images[row], labels[row] = self._example(position, index, size, unreadable)
         return Part(images, labels, tuple(unreadable))
 
     def _example(
-        self, position: int, size: int, unreadable: list[Unreadable]
+        self, position: int, index: int, size: int, unreadable: list[Unreadable]
     ) -> tuple[np.ndarray, int]:
         draw = np.random.default_rng([self.seed, position])
-        count = len(self.examples)
-        index = int(repeated(self.seed, position, 1, count, self.repeats)[0])
         for _ in range(ATTEMPTS):
             try:
                 encoded, label = _read(self.examples, index)
                 return self.transform(draw, encoded, size), label
             except UnreadableImage as error:
                 unreadable.append(Unreadable(self.examples.name(index), str(error)))
-                index = int(draw.integers(count))
+                index = int(draw.integers(len(self.examples)))
         return np.zeros((size, size, 3), np.uint8), -1
 
 
@@ -166,11 +166,12 @@ class EvalParts:
         """Of the images of the largest part."""
         return len(self.rows.parts()[0]) * math.prod(self.transform.shape)
 
-    def __call__(self, number: int) -> Part:
+    def __call__(self, number: int, memory: np.ndarray | None = None) -> Part:
         parts = self.rows.parts()
         batch, place = divmod(number, len(parts))
         rows, start = parts[place], batch * self.batch_size
-        images = np.zeros((len(rows), *self.transform.shape), np.uint8)
+        images = _room(memory, (len(rows), *self.transform.shape))
+        images[self.counted(batch, rows) :] = 0
         labels = np.zeros(len(rows), np.int32)
         unreadable = []
         for row in range(self.counted(batch, rows)):
@@ -186,6 +187,13 @@ class EvalParts:
         """How many of these rows of a batch hold an example."""
         left = len(self.examples) - batch * self.batch_size
         return max(0, min(len(rows), min(self.batch_size, left) - rows.start))
+
+
+def _room(memory: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
+    """Bytes of this shape at the beginning of the memory, or in new one."""
+    if memory is None:
+        return np.empty(shape, np.uint8)
+    return memory[: math.prod(shape)].reshape(shape)
 
 
 def _read(examples: EncodedSet, index: int) -> tuple[bytes, int]:

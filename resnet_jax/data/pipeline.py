@@ -32,7 +32,9 @@ AHEAD = 3  # parts for each worker that are asked for before they are needed
 class PartFunction(Protocol):
     """From a number to a part; it travels to the workers once."""
 
-    def __call__(self, number: int) -> Part: ...
+    def __call__(self, number: int, memory: np.ndarray | None = None) -> Part:
+        """Its images lie at the beginning of `memory`, where that is given."""
+        ...
 
     def nbytes(self, number: int) -> int:
         """Of the part's images, known without making it."""
@@ -185,6 +187,5 @@ def _end_with_parent() -> None:
 
 
 def _compute(number: int, slot: int) -> _Returned:
-    images, labels, unreadable = _function(number)
-    _slots[slot, : images.size] = images.reshape(-1)
+    images, labels, unreadable = _function(number, _slots[slot])
     return _Returned(images.shape, labels, unreadable)
