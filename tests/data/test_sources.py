@@ -1,9 +1,12 @@
+import json
 import zlib
 
 import numpy as np
+import photographs
 import pytest
 
 from resnet_jax.data.sources import SOURCES, digits, synthetic, tfds
+from resnet_jax.data.stream import streamed
 from resnet_jax.tables import UserError, configure
 
 
@@ -137,6 +140,66 @@ class TestTFDS:
     def test_name_that_can_not_be_had(self, tmp_path, name, said):
         with pytest.raises(UserError, match=said):
             tfds(name, str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def photographs_of_tfds(tmp_path_factory):
+    """A data set of TensorFlow Datasets whose images have shapes of their own, as ImageNet's."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+    from tensorflow_datasets.proto import tf_example_pb2
+
+    root = tmp_path_factory.mktemp("tfds")
+    files = sorted(photographs.write(root, "files").rglob("*.JPEG"))
+    place = root / "pets" / "1.0.0"
+    place.mkdir(parents=True)
+    writer = ArrayRecordWriter(
+        str(place / "pets-train.array_record-00000-of-00001"), "group_size:1"
+    )
+    for number, path in enumerate(files):
+        example = tf_example_pb2.Example()
+        example.features.feature["image"].bytes_list.value.append(path.read_bytes())
+        example.features.feature["label"].int64_list.value.append(number // 3)
+        writer.write(example.SerializeToString())
+    writer.close()
+    kinds = "tensorflow_datasets.core.features"
+    image = {
+        "pythonClassName": f"{kinds}.image_feature.Image",
+        "image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"]},
+                  "encodingFormat": "jpeg"},
+    }  # fmt: skip
+    label = {
+        "pythonClassName": f"{kinds}.class_label_feature.ClassLabel",
+        "classLabel": {"numClasses": "3"},
+    }
+    features = {
+        "pythonClassName": f"{kinds}.features_dict.FeaturesDict",
+        "featuresDict": {"features": {"image": image, "label": label}},
+    }
+    split = {"name": "train", "shardLengths": [str(len(files))], "numBytes": "1",
+             "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"}  # fmt: skip
+    info = {"name": "pets", "version": "1.0.0", "fileFormat": "array_record", "splits": [split]}
+    (place / "features.json").write_text(json.dumps(features))
+    (place / "dataset_info.json").write_text(json.dumps(info))
+    (place / "label.labels.txt").write_text("\n".join(photographs.CLASSES))
+    return root, files
+
+
+def test_photographs_of_tfds_stay_undecoded_and_stream(photographs_of_tfds):
+    root, files = photographs_of_tfds
+    source = tfds("pets", str(root), image_size=24)
+    assert source.image_shape == (24, 24, 3) and source.class_names == photographs.CLASSES
+    found = source.load("train")
+    contents = [found.read(index) for index in range(len(found))]
+    assert contents == [(path.read_bytes(), number // 3) for number, path in enumerate(files)]
+    assert len(source.load("train[3:5]")) == 2
+
+    one, two = (
+        streamed(source.load("train"), image_size=24, steps=2, mean=(0,) * 3, std=(1,) * 3,
+                 workers=workers).train_picks(0, 1, 8)
+        for workers in (0, 2)
+    )  # fmt: skip
+    np.testing.assert_array_equal(one.images, two.images)
+    assert len({tuple(image.ravel()) for image in one.images}) == 8
 
 
 def test_unknown_source_names_the_nearest():
