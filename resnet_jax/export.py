@@ -30,13 +30,14 @@ def main(target: str) -> dict[str, Any]:
         raise UserError(f"there is no folder {path.parent} to write {path.name} into")
     network = trained.load()
     assembly, variables = network.assembly, network.unrolled_variables()
+    preprocessing = assembly.inputs.preprocessing()
     if path.suffix == ".safetensors":
         write_tensors(path, to_tensors(assembly.model, variables), {"origin": network.origin})
     else:
         model = assembly.model.clone(scan_blocks=False)
-        path.write_bytes(writers[path.suffix](model, variables, assembly.source.image_shape))
+        path.write_bytes(writers[path.suffix](model, variables, preprocessing["image_shape"]))
     beside = path.with_name(path.name + ".json")
-    beside.write_text(json.dumps(assembly.inputs.preprocessing(), indent=2) + "\n")
+    beside.write_text(json.dumps(preprocessing, indent=2) + "\n")
     print(f"{path}, and what images go through before it: {beside}")
     return {"file": str(path), "bytes": path.stat().st_size, "preprocessing": str(beside)}
 

@@ -83,10 +83,15 @@ class Predictor:
         self.origin = network.origin
 
     def __call__(self, name: str, file: Path | BinaryIO) -> Picture:
-        pixels = read_picture(file, self._network.image_shape, name=name)
-        found = np.asarray(self._probabilities(self._network.variables, self._normalised(pixels)))[
-            0
-        ]
+        network = self._network
+        pixels = read_picture(
+            file,
+            network.image_shape,
+            crop_ratio=network.crop_ratio,
+            interpolation=network.interpolation,
+            name=name,
+        )
+        (found,) = np.asarray(self._probabilities(network.variables, self._normalised(pixels)))
         order = np.argsort(-found, kind="stable")[: self._top]
         guesses = tuple(Guess(int(n), self._names[n], float(found[n])) for n in order)
         return Picture(name, pixels, guesses)

@@ -73,6 +73,7 @@ class Network(NamedTuple):
       model: unrolled, as `variables` are.
       mean, std: of each channel, on the scale of [0, 1].
       origin: where the weights come from, in words.
+      crop_ratio, interpolation: see data.pictures.read_picture.
     """
 
     model: Any
@@ -82,6 +83,8 @@ class Network(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     origin: str
+    crop_ratio: float | None = None
+    interpolation: str | None = None
 
 
 def load_network(name: str | None) -> Network:
@@ -107,6 +110,8 @@ def load_network(name: str | None) -> Network:
         preprocessing["mean"],
         preprocessing["std"],
         network.origin,
+        preprocessing["crop_ratio"],
+        preprocessing["interpolation"],
     )
 
 

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+import photographs
 import pytest
 from command_line import error
 from PIL import Image
 
+from configs import imagenet_a3
 from resnet_jax.analysis.explanation import occlusion, weighted_activations
 from resnet_jax.analysis.overlay import overlaid
+from resnet_jax.assembly import Assembly
 from resnet_jax.data.conventions import imagenet_classes
 from resnet_jax.data.pictures import picture_files, read_picture
+from resnet_jax.data.views import views
 from resnet_jax.predictions import Guess, Picture, sheet, table
 from resnet_jax.tables import UserError
 
@@ -48,6 +52,24 @@ def test_the_centre_of_a_wide_picture_is_cut_out():
     # Resized to 32 x 64, of which the middle 32 columns stay.
     small = read_picture(png(halves(64, 128)), (32, 32, 3))
     assert (small[:, :15] == [255, 0, 0]).all() and (small[:, 17:] == [0, 0, 255]).all()
+
+
+def test_a_picture_is_cropped_as_evaluation_crops_it():
+    array = np.random.default_rng(0).integers(0, 256, (90, 131, 3)).astype(np.uint8)
+    options = {"crop_ratio": 0.8, "interpolation": "bicubic"}
+    found = read_picture(png(array), (40, 40, 3), **options)
+    np.testing.assert_array_equal(found, views(40, **options)(array)[0])
+    found = read_picture(png(array), (80, 80, 3))
+    np.testing.assert_array_equal(found, views(80)(array)[0])
+
+
+def test_preprocessing_tells_what_evaluation_does(tmp_path):
+    photographs.write(tmp_path, "train", each=1)
+    config = imagenet_a3.get_config("data.source=folder,data.eval_size=48,data.image_size=32")
+    config.data.dir = str(tmp_path)
+    found = Assembly(config).inputs.preprocessing()
+    assert found["image_shape"] == [48, 48, 3]
+    assert (found["crop_ratio"], found["interpolation"]) == (0.95, "bicubic")
 
 
 def test_what_is_transparent_is_white_and_what_lies_on_its_side_is_turned():

@@ -107,14 +107,29 @@ class Inputs:
         return self._data(benchmark.examples, None)
 
     def preprocessing(self) -> dict:
-        """What an image goes through first: scaled, mean subtracted, divided by std."""
+        """What an image of evaluation goes through: cropped, scaled, mean subtracted, over std.
+
+        Where the crop is None it is left to data.pictures.read_picture.
+        """
+        crop = dict(self._eval_crop)
+        size = crop.pop("eval_size")
         height, width, channels = self.source.image_shape
         return {
             "layout": "NHWC",
-            "image_shape": [height, width, channels],
+            "image_shape": [size or height, size or width, channels],
+            **crop,
             "scale": 1 / 255,
             **self._normalisation,
             "classes": list(self.source.class_names),
+        }
+
+    @cached_property
+    def _eval_crop(self) -> dict[str, Any]:
+        data = self._config.data
+        return {
+            "eval_size": data.eval_size,
+            "crop_ratio": data.crop_ratio,
+            "interpolation": data.interpolation,
         }
 
     @cached_property
@@ -134,9 +149,7 @@ class Inputs:
             "policy_operations": data.policy_operations,
             "policy_magnitude": data.policy_magnitude,
             "jitter": data.jitter,
-            "eval_size": data.eval_size,
-            "crop_ratio": data.crop_ratio,
-            "interpolation": data.interpolation,
+            **self._eval_crop,
             "eval_views": data.eval_views,
             "eval_scales": data.eval_scales,
             "first_size": data.first_size,

@@ -8,22 +8,29 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from resnet_jax.data.crops import Box, centred, crop_of_resized, resized
 from resnet_jax.tables import UserError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 
 
 def read_picture(
-    file: Path | BinaryIO, shape: tuple[int, int, int], *, crop_ratio: float = 0.875, name: str = ""
+    file: Path | BinaryIO,
+    shape: tuple[int, int, int],
+    *,
+    crop_ratio: float | None = None,
+    interpolation: str | None = None,
+    name: str = "",
 ) -> UInt8[np.ndarray, "height width channels"]:
-    """Returns the centre of a picture.
+    """Returns the centre of a picture, cut out as evaluation does (see views.Views).
 
-    The shorter side is resized to the network's divided by `crop_ratio` (256 for 224 pixels, as is
-    usual on ImageNet), then the centre is cut out. A picture of just the network's size stays as it
-    is, and images of up to 64 pixels are not cropped beyond what makes them square.
+    A picture of just the network's size stays as it is.
 
     Args:
       shape: height, width and channels (1 or 3) of the network's images.
+      crop_ratio: of the longer side of the crop to the short side of the resized picture; None is
+        0.875 (224 of 256, as is usual on ImageNet), or 1 for images of up to 64 pixels.
+      interpolation: a key of crops.FILTERS; None is bilinear.
       name: of the file, for errors; by default its path.
 
     Raises:
@@ -42,17 +49,14 @@ def read_picture(
             f"{name or file} can't be read as a picture ({error}): give JPEG, PNG or another format"
             " that Pillow opens"
         ) from None
-    if picture.size != (width, height):
-        ratio = crop_ratio if min(height, width) > 64 else 1.0
-        scale = max(height / picture.height, width / picture.width) / ratio
-        size = (
-            max(width, round(picture.width * scale)),
-            max(height, round(picture.height * scale)),
-        )
-        picture = picture.resize(size, Image.Resampling.BILINEAR)
-        left, top = (size[0] - width) // 2, (size[1] - height) // 2
-        picture = picture.crop((left, top, left + width, top + height))
-    return np.asarray(picture, np.uint8).reshape(shape)
+    pixels = np.asarray(picture)
+    if pixels.shape[:2] != (height, width):
+        size = max(height, width)
+        ratio = crop_ratio or (0.875 if size > 64 else 1.0)
+        down, across = resized(pixels.shape[:2], round(size / ratio))
+        box = Box(centred(down, height), centred(across, width), height, width)
+        pixels = crop_of_resized(pixels, (down, across), box, interpolation or "bilinear")
+    return pixels.reshape(shape)
 
 
 def picture_files(arguments: list[str], stdin: BinaryIO) -> list[tuple[str, Path | BinaryIO]]:
