@@ -1,12 +1,14 @@
-"""The figures of an experiment: errors as bars, training as curves."""
+"""The figures of an experiment: errors as bars, training as curves, errors against costs."""
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Callable, Sequence
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from resnet_jax.drawing import STYLE
 from resnet_jax.sweeps.records import Record
@@ -64,13 +66,12 @@ def curves(table: list[Line], title: str) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
-        colours = matplotlib.colormaps["tab20"]
         for number, line in enumerate(table):
             together = common(line.records)
             if together is None:
                 continue
             steps, losses = together
-            colour = colours((2 * number + number // 10) % 20)
+            colour = _colour(number)
             axes.plot(steps, losses.mean(axis=0), color=colour, linewidth=1.4, label=line.row.name)
             axes.fill_between(steps, losses.min(axis=0), losses.max(axis=0), color=colour,
                               alpha=0.18, linewidth=0)  # fmt: skip
@@ -80,6 +81,42 @@ def curves(table: list[Line], title: str) -> Figure:
         figure.legend(loc="outside lower center", ncols=2 if len(table) < 7 else 3, frameon=False,
                       fontsize=8)  # fmt: skip
     return figure
+
+
+def costs(table: list[Line], title: str) -> Figure:
+    """Mean test error of each row over the size, arithmetic, memory and time of its network."""
+    panels: dict[str, Callable[[Line], float]] = {
+        "parameters": lambda line: line.cost.parameters,
+        "MFLOP an image": lambda line: line.cost.flops / 1e6,
+        "MB of activations an image": lambda line: line.cost.activation_bytes / 1e6,
+        "minutes of training steps": lambda line: statistics.median(line.values("seconds")) / 60,
+    }
+    drawn = [line for line in table if line.summaries["test_error"]]
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        for axes, (name, of) in zip(
+            figure.subplots(1, 4, sharey=True), panels.items(), strict=True
+        ):
+            for number, line in enumerate(drawn):
+                found = line.summaries["test_error"]
+                assert found
+                axes.plot(of(line), found.mean, "o", color=_colour(number), label=line.row.name)
+            axes.set_xlabel(name)
+            low, high = axes.get_xlim()
+            if low > 0 and high > 10 * low:
+                axes.set_xscale("log")
+            else:
+                axes.xaxis.set_major_locator(MaxNLocator(3))
+        figure.axes[0].set_ylabel("test error, %")
+        figure.axes[0].set_title(title, loc="left")
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False,
+                      fontsize=8)  # fmt: skip
+    return figure
+
+
+def _colour(number: int) -> tuple[float, ...]:
+    return matplotlib.colormaps["tab20"]((2 * number + number // 10) % 20)
 
 
 def common(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray] | None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from resnet_jax.drawing import as_png, as_svg
 from resnet_jax.sweeps import experiment, figures
+from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Experiment, Task
 from resnet_jax.sweeps.page import page
 from resnet_jax.sweeps.records import Record, Store
@@ -20,6 +21,7 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
     drawn = {
         "errors": figures.errors(table, f"Error by row, {scale} scale"),
         "curves": figures.curves(table, f"Training loss, {scale} scale"),
+        "costs": figures.costs(table, f"Test error against cost, {scale} scale"),
     }
     folder.mkdir(parents=True, exist_ok=True)
     svgs = {name: as_svg(figure) for name, figure in drawn.items()}
@@ -39,10 +41,13 @@ def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) ->
     """Returns the table of the runs that have come to an end."""
     rows = experiment.rows(chosen, scale)
     found: dict[str, list[Record]] = {row.name: [] for row in rows}
+    costs: dict[str, Cost] = {}
     for task in tasks:
+        if task.row.name not in costs:
+            costs[task.row.name] = of_config(task.config)
         if (record := store.find(task)) is not None:
             found[task.row.name].append(record)
-    return lines(rows, found, published_scale=scale == "paper")
+    return lines(rows, found, costs, published_scale=scale == "paper")
 
 
 def _about(chosen: Experiment, scale: str, table: list[Line]) -> list[str]:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import Any, NamedTuple
 
+from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.experiment import Row
 from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.statistics import Comparison, Summary, compare, summary
@@ -23,6 +24,7 @@ class Line(NamedTuple):
       comparisons: with the row that it is compared with; none for that row itself.
       published_effect: published error less that of the row that it is compared with.
       from_published: mean test error less the published one, where the scale is the paper's.
+      cost: of its network.
     """
 
     row: Row
@@ -31,6 +33,7 @@ class Line(NamedTuple):
     comparisons: dict[str, Comparison | None]
     published_effect: float | None
     from_published: float | None
+    cost: Cost
 
     def values(self, figure: str) -> list[float]:
         """The figure of each run that is done."""
@@ -49,13 +52,17 @@ def values(records: list[Record], figure: str) -> list[float]:
 
 
 def lines(
-    rows: list[Row], records: dict[str, list[Record]], *, published_scale: bool
+    rows: list[Row],
+    records: dict[str, list[Record]],
+    costs: dict[str, Cost],
+    *,
+    published_scale: bool,
 ) -> list[Line]:
     """Returns the table.
 
     Args:
       rows: in their order.
-      records: of each row, by its name.
+      records, costs: of each row, by its name.
       published_scale: whether the runs are those that the published figures are of.
     """
     by_name = {row.name: row for row in rows}
@@ -76,6 +83,7 @@ def lines(
                 },
                 published_effect=None if other is row else _less(row.published, other.published),
                 from_published=_from_published(row, ours) if published_scale else None,
+                cost=costs[row.name],
             )
         )
     return found
@@ -111,6 +119,7 @@ def _flat(line: Line) -> dict[str, Any]:
             for field in fields:
                 value = getattr(found, field) if found else math.nan
                 flat[f"{figure}{kind}_{field}"] = "" if math.isnan(value) else f"{value:.6g}"
+    flat |= line.cost._asdict()
     flat["against"] = line.row.against
     flat["published"] = "" if line.row.published is None else line.row.published
     flat["published_effect"] = _number(line.published_effect, "{:.2f}", "")
@@ -137,6 +146,8 @@ def cells(line: Line) -> dict[str, str]:
         "published %": _published(line.row.published),
         "published effect": _number(line.published_effect, "{:+.2f}", ""),
         "from published": _number(line.from_published, "{:+.2f}", ""),
+        "parameters": f"{line.cost.parameters:,}",
+        "MFLOP an image": f"{line.cost.flops / 1e6:,.1f}",
     }
 
 

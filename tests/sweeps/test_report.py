@@ -12,6 +12,7 @@ import pytest
 
 from resnet_jax.drawing import as_png, as_svg
 from resnet_jax.sweeps import figures
+from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Row
 from resnet_jax.sweeps.page import page
 from resnet_jax.sweeps.records import Record
@@ -40,9 +41,12 @@ RECORDS = {
 }
 
 
+COSTS = {row.name: Cost(1_000 * number, 10**6 * number, 4) for number, row in enumerate(ROWS, 1)}
+
+
 @pytest.fixture(scope="module")
 def table():
-    return lines(ROWS, RECORDS, published_scale=True)
+    return lines(ROWS, RECORDS, COSTS, published_scale=True)
 
 
 def test_published_figures_stand_beside_ours(table):
@@ -53,7 +57,7 @@ def test_published_figures_stand_beside_ours(table):
     assert nine.from_published is None and half.published_effect is None
     assert ten.comparisons["test_error"].difference == 52.0
     assert base.comparisons["test_error"] is None
-    small = lines(ROWS, RECORDS, published_scale=False)
+    small = lines(ROWS, RECORDS, COSTS, published_scale=False)
     assert small[1].from_published is None and small[1].published_effect is not None
 
 
@@ -80,11 +84,30 @@ def test_markdown_has_a_row_a_row(table):
 
 
 def test_figures_are_drawn_the_same_each_time(table):
-    for draw in (figures.errors, figures.curves):
+    for draw in (figures.errors, figures.curves, figures.costs):
         first, again = (as_svg(draw(table, "title")) for _ in range(2))
         assert first == again
         ElementTree.fromstring(first)
         assert as_png(draw(table, "title")).startswith(b"\x89PNG")
+
+
+def test_costs_stand_in_the_table_and_on_the_axes(table):
+    assert cells(table[1])["parameters"] == "2,000" and cells(table[1])["MFLOP an image"] == "2.0"
+    panels = figures.costs(table, "title").axes
+    # The row without an error is in none.
+    for axes, expected in zip(
+        panels, ([1e3, 2e3, 4e3], [1, 2, 4], [4e-6] * 3, [1] * 3), strict=True
+    ):
+        points = [line.get_xydata()[0] for line in axes.lines]
+        assert [x for x, _ in points] == pytest.approx(expected)
+        assert [y for _, y in points] == [8.0, 60.0, 30.0]
+
+
+def test_the_cost_of_a_row_is_its_networks():
+    """ResNet-20 with option A has 269,722 parameters and 41 million multiply-adds."""
+    found = of_config("configs/cifar10.py:depth=20,shortcut=A")
+    assert found.parameters == 269_722
+    assert found.flops == pytest.approx(2 * 40.55e6, rel=0.01)
 
 
 def test_curves_go_as_far_as_every_seed_came():

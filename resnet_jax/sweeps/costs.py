@@ -1,0 +1,32 @@
+"""What the network of a row costs, to set its error against."""
+
+from typing import NamedTuple
+
+from resnet_jax import configuration
+from resnet_jax.analysis import cost
+from resnet_jax.assembly import Assembly
+
+
+class Cost(NamedTuple):
+    """A network's size, and what one image costs in it.
+
+    Attributes:
+      parameters: trained values.
+      flops: of the forward pass; a multiply-add is two.
+      activation_bytes: outputs of layers, which training keeps for the backward pass.
+    """
+
+    parameters: int
+    flops: int
+    activation_bytes: int
+
+
+def of_config(config: str) -> Cost:
+    """Counts the network of --config=CONFIG; nothing is computed."""
+    assembly = Assembly(configuration.read(config))
+    layers = cost.layers(assembly.model, assembly.source.image_shape)
+    return Cost(
+        sum(layer.parameters for layer in layers),
+        sum(layer.flops for layer in layers),
+        sum(layer.output_bytes for layer in layers),
+    )
