@@ -34,10 +34,10 @@ def main() -> dict[str, Any]:
     assembly = network.assembly
     where = dict(text.partition("=")[::2] for text in _SETS.value)
     benchmarks = assembly.inputs.benchmarks(where) if where else []
-    variables = assembly.recalibrated(network.variables)
-    own = scorecard.of_totals(assembly.detailed_totals(variables))
+    variables = assembly.evaluation.recalibrated(network.variables)
+    own = scorecard.of_totals(assembly.evaluation.totals(variables))
     others = {
-        benchmark.name: scorecard.of_totals(assembly.detailed_totals(variables, benchmark))
+        benchmark.name: scorecard.of_totals(assembly.evaluation.totals(variables, benchmark))
         for benchmark in benchmarks
     }
     result = own.figures

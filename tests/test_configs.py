@@ -70,7 +70,7 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     picks = run.data.train_picks(run.seed, 3, run.batch_size)
     stacked = jax.tree.map(lambda leaf: np.stack([leaf] * run.steps_per_call), picks)
     step = jax.make_jaxpr(dispatch._steps)(state, run.data.arrays, stacked, dispatch._key_data)
-    evaluator = assembly._evaluator
+    evaluator = assembly.evaluation.evaluator
     eval_picks = list(evaluator._data.eval_picks(evaluator._batch_size, 1))
     plan = (run.seed, run.steps, run.steps_per_call, run.report_every, run.evaluate_every,
             run.save_every, assembly.train_data.examples, assembly.eval_data.examples)  # fmt: skip
@@ -78,7 +78,7 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     streamed = [pick.images for pick in (picks, *eval_picks) if hasattr(pick, "images")]
     pixels = [zlib.crc32(images.tobytes()) for images in resident + streamed]
     text = f"{start}{step}{step.consts}{plan}{picks}{eval_picks}{pixels}"
-    text += f"{assembly._recalibration is None}"
+    text += f"{assembly.evaluation.recalibration is None}"
     return re.sub(r"0x[0-9a-f]+", "", text)
 
 

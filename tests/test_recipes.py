@@ -179,7 +179,7 @@ def test_a_recipe_takes_two_steps_on_a_reduced_network(name, folder):
     else:
         assert all(jax.tree.leaves(moved))
     assert len(compilations) == 1 + (made._config.data.first_size is not None)
-    result = made.evaluate(state)
+    result = made.evaluation(state.eval_variables)
     assert result["examples"] == 12 and np.isfinite(result["loss"])
 
 

@@ -1,43 +1,35 @@
 """A run's parts, each made when first asked for."""
 
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from resnet_jax.assembly.evaluation import Evaluation
 from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.assembly.learning import learning_rate, loss, mixing, optimizer
 from resnet_jax.assembly.networks import network
-from resnet_jax.data.benchmarks import Benchmark
+from resnet_jax.assembly.outputs import profile, reports
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources import Source
 from resnet_jax.data.stream import StreamedData
-from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
-from resnet_jax.reporting.console import Console
-from resnet_jax.reporting.metrics_file import MetricsFile
-from resnet_jax.reporting.reports import Reports, Sink
-from resnet_jax.reporting.tensorboard import TensorBoard
-from resnet_jax.reporting.wandb import WandB
-from resnet_jax.tables import UserError
-from resnet_jax.training import metrics, parallel
+from resnet_jax.reporting.reports import Reports
+from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
-from resnet_jax.training.details import DetailedSums
-from resnet_jax.training.evaluation import Evaluator, Recalibration
 from resnet_jax.training.loop import Run
 from resnet_jax.training.optim import Numbers, scaled
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.state import TrainState
-from resnet_jax.training.steps import BatchSums, TrainStep
+from resnet_jax.training.steps import TrainStep
 from resnet_jax.weights import read_tensors, to_variables
 
 
@@ -240,71 +232,23 @@ class Assembly:
         optimizer = self.optimizer(optax.constant_schedule(0.0), 0.0)
         return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
 
-    def evaluate(self, state: TrainState) -> dict[str, float | int]:
-        """Examples, loss, top1 and top5 of the evaluation split."""
-        return self.evaluate_variables(state.eval_variables)
-
-    def evaluate_variables(self, variables: dict) -> dict[str, float | int]:
-        """The same figures of a network's variables."""
-        return self._evaluator(self.recalibrated(self.placement.gathered(variables)))
-
-    def recalibrated(self, variables: dict) -> dict:
-        """The variables with batch statistics of the training set, where the run asks for them."""
-        return variables if self._recalibration is None else self._recalibration(variables)
-
     @cached_property
-    def _evaluator(self) -> Evaluator:
-        return self._evaluator_of(self.eval_data, metrics.sums)
-
-    def _evaluator_of(self, data: ResidentData | StreamedData, sums: BatchSums) -> Evaluator:
-        return Evaluator(self.model.apply, data, self._eval_batch_size, self.mesh, sums)
-
-    @cached_property
-    def _eval_batch_size(self) -> int:
-        return self._config.eval.batch_size
-
-    def detailed_totals(
-        self, variables: dict, benchmark: Benchmark | None = None
-    ) -> dict[str, np.ndarray]:
-        """Totals of training.details.DetailedSums, of the evaluation split or of a test set.
-
-        Args:
-          variables: recalibrated, where the run asks for it.
-        """
-        if benchmark is None:
-            data, sums = self.eval_data, DetailedSums()
-        else:
-            data = self.inputs.benchmark_data(benchmark)
-            sums = DetailedSums(benchmark.classes, benchmark.answers)
-        return metrics.totals(self._evaluator_of(data, sums).batches(variables))
-
-    @cached_property
-    def _recalibration(self) -> Recalibration | None:
-        steps = self._config.eval.recalibration_steps
-        if not steps:
-            return None
-        norm = self.model.make_norm
-        if not isinstance(norm, partial) or norm.func is not BatchNorm:
-            raise UserError(
-                "eval.recalibration_steps recomputes batch statistics, and this network has none:"
-                " set it to 0, or norm.name=batch"
-            )
-        model = self.model.clone(make_norm=partial(norm, momentum=0.0), dropout=0.0, survival=1.0)
-        return Recalibration(
-            model.apply, self.train_data, self._seed, self.batch_size, steps, self.mesh
+    def evaluation(self) -> Evaluation:
+        return Evaluation(
+            self._config, self.model, self.inputs, self.placement, self._seed, self.batch_size
         )
 
     def run(self) -> Run:
         config = self._config
         # An evaluation that can't be made stops the run before it starts.
-        _ = self._evaluator, self._recalibration
+        self.evaluation.make()
         return Run(
             mesh=self.mesh,
             shard_state=self.placement.shard_state,
             data=self.train_data,
             create_state=self.create_state,
             train_step=self.train_step(self.numbers),
-            evaluate=self.evaluate,
+            evaluate=lambda state: self.evaluation(state.eval_variables),
             seed=self._seed,
             batch_size=self.batch_size,
             steps=self.steps,
@@ -328,15 +272,7 @@ class Assembly:
         )
 
     def reports(self, workdir: Path) -> Reports:
-        config = self._config.report
-        if not parallel.is_first_process():
-            return Reports([])
-        sinks: list[Sink] = [MetricsFile(workdir / "metrics.jsonl"), Console(self.steps)]
-        if config.tensorboard:
-            sinks.append(TensorBoard(workdir / "tensorboard"))
-        if config.wandb:
-            sinks.append(WandB(workdir, config.project, self._config.to_dict()))
-        return Reports(sinks)
+        return reports(self._config, workdir, self.steps)
 
     @property
     def writes_page(self) -> bool:
@@ -344,6 +280,4 @@ class Assembly:
         return self._config.report.page
 
     def profile(self, workdir: Path) -> Profile:
-        index, count = parallel.process_shard()
-        folder = workdir / "profile" / (f"process{index}" if count > 1 else "")
-        return Profile(self._config.report.profile, folder)
+        return profile(self._config, workdir)

@@ -1,0 +1,94 @@
+"""The evaluation that a configuration describes."""
+
+from functools import cached_property, partial
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from resnet_jax.assembly.inputs import Inputs
+from resnet_jax.data.benchmarks import Benchmark
+from resnet_jax.data.resident import ResidentData
+from resnet_jax.data.stream import StreamedData
+from resnet_jax.models.norms import BatchNorm
+from resnet_jax.models.resnet import ResNet
+from resnet_jax.tables import UserError
+from resnet_jax.training import metrics
+from resnet_jax.training.details import DetailedSums
+from resnet_jax.training.evaluation import Evaluator, Recalibration
+from resnet_jax.training.parallel import Placement
+from resnet_jax.training.steps import BatchSums
+
+
+class Evaluation:
+    """Figures of a network's variables on the evaluation split and on other test sets.
+
+    Args:
+      seed, batch_size: of training, whose first batches a recalibration reads.
+    """
+
+    def __init__(
+        self,
+        config: ConfigDict,
+        model: ResNet,
+        inputs: Inputs,
+        placement: Placement,
+        seed: int,
+        batch_size: int,
+    ):
+        self._eval, self._model, self._inputs = config.eval, model, inputs
+        self._placement, self._seed, self._batch_size = placement, seed, batch_size
+
+    def make(self) -> None:
+        """Makes the parts now.
+
+        Raises:
+          UserError: the configuration describes them wrongly.
+        """
+        _ = self.evaluator, self.recalibration
+
+    def __call__(self, variables: dict) -> dict[str, float | int]:
+        """Examples, loss, top1 and top5 of the evaluation split."""
+        return self.evaluator(self.recalibrated(self._placement.gathered(variables)))
+
+    def recalibrated(self, variables: dict) -> dict:
+        """The variables with batch statistics of the training set, where the run asks for them."""
+        return variables if self.recalibration is None else self.recalibration(variables)
+
+    def totals(self, variables: dict, benchmark: Benchmark | None = None) -> dict[str, np.ndarray]:
+        """Totals of training.details.DetailedSums, of the evaluation split or of a test set.
+
+        Args:
+          variables: recalibrated, where the run asks for it.
+        """
+        if benchmark is None:
+            data, sums = self._inputs.eval_data, DetailedSums()
+        else:
+            data = self._inputs.benchmark_data(benchmark)
+            sums = DetailedSums(benchmark.classes, benchmark.answers)
+        return metrics.totals(self._evaluator_of(data, sums).batches(variables))
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        return self._evaluator_of(self._inputs.eval_data, metrics.sums)
+
+    def _evaluator_of(self, data: ResidentData | StreamedData, sums: BatchSums) -> Evaluator:
+        return Evaluator(self._model.apply, data, self._examples, self._placement.mesh, sums)
+
+    @cached_property
+    def _examples(self) -> int:
+        return self._eval.batch_size
+
+    @cached_property
+    def recalibration(self) -> Recalibration | None:
+        steps = self._eval.recalibration_steps
+        if not steps:
+            return None
+        norm = self._model.make_norm
+        if not isinstance(norm, partial) or norm.func is not BatchNorm:
+            raise UserError(
+                "eval.recalibration_steps recomputes batch statistics, and this network has none:"
+                " set it to 0, or norm.name=batch"
+            )
+        model = self._model.clone(make_norm=partial(norm, momentum=0.0), dropout=0.0, survival=1.0)
+        data, mesh = self._inputs.train_data, self._placement.mesh
+        return Recalibration(model.apply, data, self._seed, self._batch_size, steps, mesh)

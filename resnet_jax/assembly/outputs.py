@@ -1,0 +1,33 @@
+"""What a configuration says of a run's reports."""
+
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from resnet_jax.reporting.console import Console
+from resnet_jax.reporting.metrics_file import MetricsFile
+from resnet_jax.reporting.reports import Reports, Sink
+from resnet_jax.reporting.tensorboard import TensorBoard
+from resnet_jax.reporting.wandb import WandB
+from resnet_jax.training import parallel
+from resnet_jax.training.profile import Profile
+
+
+def reports(config: ConfigDict, workdir: Path, steps: int) -> Reports:
+    """Where the lines of a run of so many updates go; the first process alone writes them."""
+    report = config.report
+    if not parallel.is_first_process():
+        return Reports([])
+    sinks: list[Sink] = [MetricsFile(workdir / "metrics.jsonl"), Console(steps)]
+    if report.tensorboard:
+        sinks.append(TensorBoard(workdir / "tensorboard"))
+    if report.wandb:
+        sinks.append(WandB(workdir, report.project, config.to_dict()))
+    return Reports(sinks)
+
+
+def profile(config: ConfigDict, workdir: Path) -> Profile:
+    """The steps that are recorded; each process has a folder of its own."""
+    index, count = parallel.process_shard()
+    folder = workdir / "profile" / (f"process{index}" if count > 1 else "")
+    return Profile(config.report.profile, folder)
