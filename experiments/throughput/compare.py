@@ -4,7 +4,8 @@
 
 Every side is a process of its own that stays alive; in each round every side measures once, one
 after the other, so that a machine that slows down slows all of them. A ratio is taken within each
-round, and the median over the rounds is reported. Results: results/throughput.json, .md, .svg.
+round, and the median over the rounds is reported. Results: results/throughput.json, .md, .svg; what
+is measured takes the place of the same comparison there, and the others stay.
 """
 
 import json
@@ -182,12 +183,15 @@ def machine() -> dict[str, Any]:
 
 
 def main(_: Sequence[str]) -> None:
-    results = {}
-    for name, sides in {**COMPARISONS, **COMMANDS}.items():
+    path = Path(OUT.value) / "throughput.json"
+    results = json.loads(path.read_text())["results"] if path.is_file() else {}
+    works = {**COMPARISONS, **COMMANDS}
+    for name, sides in works.items():
         if not ONLY.value or any(word in name for word in ONLY.value):
             results[name] = compare(sides) if isinstance(sides, dict) else start(sides)
             print(name, results[name]["median"], results[name]["ratio"], flush=True)
-    write({"machine": machine(), "repeats": REPEATS.value, "results": results}, Path(OUT.value))
+            ordered = {work: results[work] for work in works if work in results}
+            write({"machine": machine(), "results": ordered}, path.parent)
 
 
 if __name__ == "__main__":

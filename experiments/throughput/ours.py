@@ -125,7 +125,8 @@ def loop(work: Work) -> None:
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         workdir = Path(folder)
         with parts.checkpoints(workdir) as checkpoints, parts.reports(workdir) as reports:
-            train(run, checkpoints, Reports([reports, Loop(work)]))
+            sinks = Reports([reports, Loop(work)])
+            train(run, checkpoints, sinks, parts.profile(workdir))
 
 
 def train_step(work: Work) -> Training:

@@ -36,9 +36,14 @@ def table(figures: dict[str, Any]) -> str:
     machine = figures["machine"]
     lines.append(
         f"\n{machine['cores']} cores of {machine['processor']}, {machine['system']};"
-        f" {figures['repeats']} rounds; {versions(figures['results'])}."
+        f" {rounds(figures['results'])} rounds; {versions(figures['results'])}."
     )
     return "\n".join(lines) + "\n"
+
+
+def rounds(results: dict[str, Any]) -> str:
+    counts = {len(values) for result in results.values() for values in result["measured"].values()}
+    return " or ".join(map(str, sorted(counts)))
 
 
 def versions(results: dict[str, Any]) -> str:
