@@ -83,11 +83,13 @@ COMPARISONS: dict[str, dict[str, tuple[str, str]]] = {
         "ResNet-110": (OURS, "resnet110_compile"),
     },
 }
+# Arguments of `main`, and how the line begins that ends the measurement.
 COMMANDS = {
-    "Start: main --help": ("--help",),
-    "Start: digits to the first step and its evaluation, warm cache": (
-        "--config=configs/digits.py", "--workdir={}", "--config.train.steps=1",
-        "--config.schedule.warmup_epochs=0.0", "--config.report.page=False",
+    "Start: main --help": ("--help", ""),
+    "Start: digits to the first step, warm cache": (
+        "--config=configs/digits.py", "--workdir={}", "--config.train.steps=2",
+        "--config.schedule.warmup_epochs=0.0", "--config.report.every_steps=1",
+        "--config.report.page=False", "step 1/2",
     ),
 }  # fmt: skip
 
@@ -145,16 +147,26 @@ def compare(sides: dict[str, tuple[str, str]]) -> dict[str, Any]:
 
 
 def start(arguments: Sequence[str]) -> dict[str, Any]:
-    """Measures a command of this project from its start to its end, after one unmeasured time."""
+    """Measures a command of this project from its start to a line, after one unmeasured time."""
+    *arguments, beginning = arguments
     seconds = []
     for number in range(REPEATS.value + 1):
         workdir = f"/tmp/resnet_jax_throughput_{os.getpid()}_{number}"
         verb = [sys.executable, "-m", "resnet_jax.main", *(a.format(workdir) for a in arguments)]
         begin = time.perf_counter()
-        done = subprocess.run(verb, cwd=ROOT, env=environment(), capture_output=True)
-        seconds.append(time.perf_counter() - begin)
-        if done.returncode not in (0, 1):
-            raise SystemExit(done.stderr.decode())
+        process = subprocess.Popen(verb, cwd=ROOT, env=environment(), text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
+        assert process.stdout
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith(beginning):
+                seconds.append(time.perf_counter() - begin)
+                break
+        lines += process.stdout
+        process.wait()
+        if len(seconds) <= number:
+            raise SystemExit("".join(lines))
     return summary({OURS: seconds[1:]}, "s", {})
 
 
