@@ -327,10 +327,10 @@ def test_keep_and_keep_best_reach_the_checkpoints(tmp_path):
 def test_sinks_follow_the_configuration(tmp_path, monkeypatch):
     projects = []
     monkeypatch.setattr(
-        "resnet_jax.assembly.assembly.WandB",
+        "resnet_jax.assembly.outputs.WandB",
         lambda workdir, project, config: projects.append(project),
     )
-    monkeypatch.setattr("resnet_jax.assembly.assembly.TensorBoard", lambda folder: "tensorboard")
+    monkeypatch.setattr("resnet_jax.assembly.outputs.TensorBoard", lambda folder: "tensorboard")
     for tensorboard in (True, False):
         for wandb in (True, False):
             config = tiny(**{"report.tensorboard": tensorboard, "report.wandb": wandb,

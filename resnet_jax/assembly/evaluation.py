@@ -35,7 +35,7 @@ class Evaluation:
         seed: int,
         batch_size: int,
     ):
-        self._eval, self._model, self._inputs = config.eval, model, inputs
+        self._config, self._model, self._inputs = config, model, inputs
         self._placement, self._seed, self._batch_size = placement, seed, batch_size
 
     def make(self) -> None:
@@ -76,11 +76,11 @@ class Evaluation:
 
     @cached_property
     def _examples(self) -> int:
-        return self._eval.batch_size
+        return self._config.eval.batch_size
 
     @cached_property
     def recalibration(self) -> Recalibration | None:
-        steps = self._eval.recalibration_steps
+        steps = self._config.eval.recalibration_steps
         if not steps:
             return None
         norm = self._model.make_norm

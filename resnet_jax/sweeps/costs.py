@@ -5,6 +5,7 @@ from typing import NamedTuple
 from resnet_jax import configuration
 from resnet_jax.analysis import cost
 from resnet_jax.assembly import Assembly
+from resnet_jax.tables import UserError
 
 
 class Cost(NamedTuple):
@@ -21,10 +22,16 @@ class Cost(NamedTuple):
     activation_bytes: int
 
 
-def of_config(config: str) -> Cost:
-    """Counts the network of --config=CONFIG; nothing is computed."""
-    assembly = Assembly(configuration.read(config))
-    layers = cost.layers(assembly.model, assembly.source.image_shape)
+def of_config(config: str) -> Cost | None:
+    """Counts the network of --config=CONFIG; nothing is computed.
+
+    None is a network that can't be built, which the row's runs fail of.
+    """
+    try:
+        assembly = Assembly(configuration.read(config))
+        layers = cost.layers(assembly.model, assembly.source.image_shape)
+    except UserError:
+        return None
     return Cost(
         sum(layer.parameters for layer in layers),
         sum(layer.flops for layer in layers),

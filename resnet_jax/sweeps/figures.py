@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from resnet_jax.drawing import STYLE
+from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.table import Line
 
@@ -85,22 +86,27 @@ def curves(table: list[Line], title: str) -> Figure:
 
 def costs(table: list[Line], title: str) -> Figure:
     """Mean test error of each row over the size, arithmetic, memory and time of its network."""
-    panels: dict[str, Callable[[Line], float]] = {
-        "parameters": lambda line: line.cost.parameters,
-        "MFLOP an image": lambda line: line.cost.flops / 1e6,
-        "MB of activations an image": lambda line: line.cost.activation_bytes / 1e6,
-        "minutes of training steps": lambda line: statistics.median(line.values("seconds")) / 60,
+    panels: dict[str, Callable[[Line, Cost], float]] = {
+        "parameters": lambda line, cost: cost.parameters,
+        "MFLOP an image": lambda line, cost: cost.flops / 1e6,
+        "MB of activations an image": lambda line, cost: cost.activation_bytes / 1e6,
+        "minutes of training steps": lambda line, cost: (
+            statistics.median(line.values("seconds")) / 60
+        ),
     }
-    drawn = [line for line in table if line.summaries["test_error"]]
+    drawn = [
+        (line, line.cost, found)
+        for line in table
+        if (found := line.summaries["test_error"]) and line.cost
+    ]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         for axes, (name, of) in zip(
             figure.subplots(1, 4, sharey=True), panels.items(), strict=True
         ):
-            for number, line in enumerate(drawn):
-                found = line.summaries["test_error"]
-                assert found
-                axes.plot(of(line), found.mean, "o", color=_colour(number), label=line.row.name)
+            for number, (line, cost, found) in enumerate(drawn):
+                colour = _colour(number)
+                axes.plot(of(line, cost), found.mean, "o", color=colour, label=line.row.name)
             axes.set_xlabel(name)
             low, high = axes.get_xlim()
             if low > 0 and high > 10 * low:

@@ -41,7 +41,7 @@ def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) ->
     """Returns the table of the runs that have come to an end."""
     rows = experiment.rows(chosen, scale)
     found: dict[str, list[Record]] = {row.name: [] for row in rows}
-    costs: dict[str, Cost] = {}
+    costs: dict[str, Cost | None] = {}
     for task in tasks:
         if task.row.name not in costs:
             costs[task.row.name] = of_config(task.config)

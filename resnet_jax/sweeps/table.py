@@ -24,7 +24,7 @@ class Line(NamedTuple):
       comparisons: with the row that it is compared with; none for that row itself.
       published_effect: published error less that of the row that it is compared with.
       from_published: mean test error less the published one, where the scale is the paper's.
-      cost: of its network.
+      cost: of its network; None where that can't be built.
     """
 
     row: Row
@@ -33,7 +33,7 @@ class Line(NamedTuple):
     comparisons: dict[str, Comparison | None]
     published_effect: float | None
     from_published: float | None
-    cost: Cost
+    cost: Cost | None
 
     def values(self, figure: str) -> list[float]:
         """The figure of each run that is done."""
@@ -54,7 +54,7 @@ def values(records: list[Record], figure: str) -> list[float]:
 def lines(
     rows: list[Row],
     records: dict[str, list[Record]],
-    costs: dict[str, Cost],
+    costs: dict[str, Cost | None],
     *,
     published_scale: bool,
 ) -> list[Line]:
@@ -119,7 +119,7 @@ def _flat(line: Line) -> dict[str, Any]:
             for field in fields:
                 value = getattr(found, field) if found else math.nan
                 flat[f"{figure}{kind}_{field}"] = "" if math.isnan(value) else f"{value:.6g}"
-    flat |= line.cost._asdict()
+    flat |= line.cost._asdict() if line.cost else dict.fromkeys(Cost._fields, "")
     flat["against"] = line.row.against
     flat["published"] = "" if line.row.published is None else line.row.published
     flat["published_effect"] = _number(line.published_effect, "{:.2f}", "")
@@ -146,8 +146,8 @@ def cells(line: Line) -> dict[str, str]:
         "published %": _published(line.row.published),
         "published effect": _number(line.published_effect, "{:+.2f}", ""),
         "from published": _number(line.from_published, "{:+.2f}", ""),
-        "parameters": f"{line.cost.parameters:,}",
-        "MFLOP an image": f"{line.cost.flops / 1e6:,.1f}",
+        "parameters": f"{line.cost.parameters:,}" if line.cost else "",
+        "MFLOP an image": f"{line.cost.flops / 1e6:,.1f}" if line.cost else "",
     }
 
 

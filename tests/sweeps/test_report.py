@@ -108,6 +108,7 @@ def test_the_cost_of_a_row_is_its_networks():
     found = of_config("configs/cifar10.py:depth=20,shortcut=A")
     assert found.parameters == 269_722
     assert found.flops == pytest.approx(2 * 40.55e6, rel=0.01)
+    assert of_config("configs/smoke.py:norm.name=group,norm.channel_groups=3") is None
 
 
 def test_curves_go_as_far_as_every_seed_came():
