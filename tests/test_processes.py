@@ -28,7 +28,7 @@ FLAGS = (
 
 
 def start(
-    workdir: Path, *flags: str, config: str = FLAGS, processes: int = 2
+    workdir: Path, *flags: str, config: tuple[str, ...] = FLAGS, processes: int = 2
 ) -> list[subprocess.Popen]:
     with socket.socket() as free:
         free.bind(("localhost", 0))

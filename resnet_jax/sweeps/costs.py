@@ -22,18 +22,19 @@ class Cost(NamedTuple):
     activation_bytes: int
 
 
-def of_config(config: str) -> Cost | None:
-    """Counts the network of --config=CONFIG; nothing is computed.
-
-    None is a network that can't be built, which the row's runs fail of.
-    """
-    try:
-        assembly = Assembly(configuration.read(config))
-        layers = cost.layers(assembly.model, assembly.source.image_shape)
-    except UserError:
-        return None
+def of_assembly(assembly: Assembly) -> Cost:
+    """Counts the network of a run; nothing is computed."""
+    layers = cost.layers(assembly.model, assembly.source.image_shape)
     return Cost(
         sum(layer.parameters for layer in layers),
         sum(layer.flops for layer in layers),
         sum(layer.output_bytes for layer in layers),
     )
+
+
+def of_config(config: str) -> Cost | None:
+    """The same of --config=CONFIG; None where the network can't be built, as its runs say."""
+    try:
+        return of_assembly(Assembly(configuration.read(config)))
+    except UserError:
+        return None

@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from resnet_jax import configuration
-from resnet_jax.analysis import cost
 from resnet_jax.assembly import Assembly
+from resnet_jax.sweeps import costs
 from resnet_jax.sweeps.experiment import Task
 from resnet_jax.sweeps.records import Store
 
@@ -31,9 +31,8 @@ class Item(NamedTuple):
 def training_flops(config: str) -> float:
     """Floating-point operations of the convolutions and the head in all steps of a run."""
     assembly = Assembly(configuration.read(config))
-    layers = cost.layers(assembly.model, assembly.source.image_shape)
     images = assembly.steps * assembly.batch_size
-    return PASSES * images * sum(layer.flops for layer in layers)
+    return PASSES * images * costs.of_assembly(assembly).flops
 
 
 def plan(tasks: list[Task], missing: list[Task], store: Store) -> list[Item]:
