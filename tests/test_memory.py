@@ -29,10 +29,15 @@ def batch():
     )
 
 
-def after_a_step(parts: Assembly, step=None):
-    """The state and the report, and the figures of the compiled step."""
+def after_a_step(parts: Assembly, step=None, order=range(BATCH)):
+    """The state and the report, and the figures of the compiled step.
+
+    Args:
+      order: of the examples.
+    """
     step = jax.jit(step or parts.train_step(parts.numbers))
-    arguments = parts.create_state(), batch(), jax.random.key(0)
+    examples = jax.tree.map(lambda leaf: leaf[list(order)], batch())
+    arguments = parts.create_state(), examples, jax.random.key(0)
     ready = step.lower(*arguments).compile()
     return jax.device_get(ready(*arguments)), compiled.figures(ready)
 
@@ -72,6 +77,18 @@ def test_parts_of_a_batch_equal_the_whole_with_group_norm():
         lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6),
         (parts, report_of_parts),
         (whole, report),
+    )
+
+
+def test_parts_of_a_batch_equal_statistics_groups_with_batch_norm():
+    """Parameters, running statistics and metrics alike; part p has examples p, p + 4, ..."""
+    order = np.arange(BATCH).reshape(-1, 4).T.ravel()
+    whole, _ = after_a_step(assembly(f"norm.group_size={BATCH // 4}"), order=order)
+    parts, _ = after_a_step(assembly("train.accumulate=4"))
+    jax.tree.map(
+        lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6),
+        parts,
+        whole,
     )
 
 
