@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from resnet_jax.data.encoded import decode, size_of
-from resnet_jax.data.jpeg_rows import rows_of
+from resnet_jax.data.encoded import decode, decode_part, size_of
+from resnet_jax.data.jpeg_cut import cut
 from resnet_jax.tables import UserError, choose
 
 if TYPE_CHECKING:
@@ -49,29 +49,31 @@ class RandomCrop:
         """
         height, width = size_of(encoded)
         box = self.box(draw, height, width)
-        rows = rows_of(encoded, height, box.top, box.top + box.height)
-        shown = rows.stop - rows.start
-        image = decode(rows.encoded, (shown * size / box.height, width * size / box.width))
-        # The image may have been decoded to a smaller size.
-        down, across = image.shape[0] / shown, image.shape[1] / width
-        first = box.top - rows.start
-        top, bottom = round(first * down), round((first + box.height) * down)
-        left, right = round(box.left * across), round((box.left + box.width) * across)
-        return stretched(image[top : max(bottom, top + 1), left : max(right, left + 1)], size)
+        if min(box.height, box.width) < 2 * size:
+            return stretched(decode_part(encoded, height, width, box), size)
+        piece = cut(encoded, height, width, box)
+        needed = piece.height * size / box.height, piece.width * size / box.width
+        image = decode(piece.encoded, needed)
+        # It was decoded to half its size or less.
+        down, across = image.shape[0] / piece.height, image.shape[1] / piece.width
+        top, left = box.top - piece.top, box.left - piece.left
+        rows = slice(round(top * down), round((top + box.height) * down))
+        columns = slice(round(left * across), round((left + box.width) * across))
+        return stretched(image[rows, columns], size)
 
     def box(self, draw: np.random.Generator, height: int, width: int) -> Box:
         """Draws the part of an image of this size."""
-        for _ in range(10):
-            area = height * width * draw.uniform(*self.area)
-            aspect = math.exp(draw.uniform(math.log(self.aspect[0]), math.log(self.aspect[1])))
-            box_width, box_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        (least, most), (narrow, broad) = self.area, map(math.log, self.aspect)
+        for area, aspect, down, across in draw.random((10, 4)).tolist():
+            geometric = math.sqrt(height * width * (least + area * (most - least)))
+            stretch = math.exp((narrow + aspect * (broad - narrow)) / 2)
+            box_width, box_height = round(geometric * stretch), round(geometric / stretch)
             if 0 < box_width <= width and 0 < box_height <= height:
-                top = int(draw.integers(0, height - box_height + 1))
-                left = int(draw.integers(0, width - box_width + 1))
+                top = int(down * (height - box_height + 1))
+                left = int(across * (width - box_width + 1))
                 return Box(top, left, box_height, box_width)
-        least, most = self.aspect
-        box_width = min(width, round(height * most))
-        box_height = min(height, round(width / least))
+        box_width = min(width, round(height * self.aspect[1]))
+        box_height = min(height, round(width / self.aspect[0]))
         return Box((height - box_height) // 2, (width - box_width) // 2, box_height, box_width)
 
 

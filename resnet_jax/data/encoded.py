@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from resnet_jax.data.jpeg_cut import cut
+from resnet_jax.data.jpeg_region import decode_region
+
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
 # Starts of a JPEG's colour spaces that Pillow converts to RGB as everyone else does.
 INKS = ("CMYK", "YCCK")
+TAIL = 1_024  # bytes, among which the end of a JPEG is marked
 
 
 class UnreadableImage(Exception):
@@ -67,6 +71,28 @@ def decode(
             # It refuses whatever libjpeg warns of. Pillow passes over what leaves pixels intact.
             pass
     return _decode_with_pillow(encoded)
+
+
+def decode_part(
+    encoded: bytes, height: int, width: int, box: tuple[int, int, int, int]
+) -> UInt8[np.ndarray, "box_height box_width 3"]:
+    """Some of the pixels that `decode` gives; of a JPEG, few others are computed.
+
+    Args:
+      height, width: of the image.
+      box: top, left, height and width of the part.
+
+    Raises:
+      UnreadableImage: as `decode`, but damage outside of the part may go unnoticed.
+    """
+    piece = cut(encoded, height, width, box)
+    # Of a file that is cut off, a part may be there: that is not to depend on what is installed.
+    if piece.encoded is encoded and encoded[:2] == b"\xff\xd8" and b"\xff\xd9" in encoded[-TAIL:]:
+        part = decode_region(encoded, *box)
+        if part is not None:
+            return part
+    top, left = box[0] - piece.top, box[1] - piece.left
+    return decode(piece.encoded)[top : top + box[2], left : left + box[3]]
 
 
 def size_of(encoded: bytes) -> tuple[int, int]:

@@ -1,0 +1,82 @@
+"""A part of a JPEG's pixels, decoded without the others, where nvImageCodec is installed.
+
+Of its codecs, libjpeg-turbo's alone is used, which needs no GPU: it computes the columns of the
+part, leaves out the transforms of the rows above it and stops below it. Worker processes import
+this module.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+
+
+def decode_region(
+    encoded: bytes, top: int, left: int, height: int, width: int
+) -> UInt8[np.ndarray, "height width 3"] | None:
+    """RGB pixels, the same as of the whole image.
+
+    Returns:
+      None where nvImageCodec is missing, or can't decode this; and where colours are those of inks,
+      which it rounds in another way than Pillow.
+    """
+    decoder = _decoder()
+    return None if decoder is None else decoder(encoded, top, left, height, width)
+
+
+@cache
+def _decoder() -> Callable[..., np.ndarray | None] | None:
+    if find_spec("nvidia") is None or (spec := find_spec("nvidia.nvimgcodec")) is None:
+        return None
+    codecs = _import(Path(str(spec.origin)).parent / "extensions")
+    on_cpu = [codecs.Backend(codecs.BackendKind.CPU_ONLY)]
+    device = codecs.NVIMGCODEC_DEVICE_CPU_ONLY
+    decoder = codecs.Decoder(device_id=device, backends=on_cpu, max_num_cpu_threads=1)
+    as_stored = codecs.DecodeParams(apply_exif_orientation=False)
+
+    def decode(encoded: bytes, top: int, left: int, height: int, width: int) -> np.ndarray | None:
+        region = codecs.Region((top, left), (top + height, left + width))
+        try:
+            image = codecs.CodeStream(encoded)
+            if image.num_channels > 3:
+                return None
+            pixels = decoder.decode(image.get_sub_code_stream(region=region), params=as_stored)
+        except RuntimeError:
+            return None
+        return None if pixels is None else np.asarray(pixels.cpu())
+
+    return decode
+
+
+def _import(extensions: Path) -> Any:
+    """Imports nvImageCodec with libjpeg-turbo alone.
+
+    It would load all its extensions, of which those for GPUs print that they miss their libraries.
+    It takes what lies in the folder that this variable names.
+    """
+    # What it can't decode, the caller speaks of.
+    os.environ.setdefault("PYNVIMGCODEC_VERBOSITY", "0")
+    variable = "NVIMGCODEC_EXTENSIONS_PATH"
+    if variable in os.environ:
+        from nvidia import nvimgcodec
+
+        return nvimgcodec
+    with tempfile.TemporaryDirectory() as folder:
+        for path in extensions.glob("libjpeg_turbo_ext*"):
+            Path(folder, path.name).symlink_to(path)
+        os.environ[variable] = folder
+        try:
+            from nvidia import nvimgcodec
+        finally:
+            del os.environ[variable]
+    return nvimgcodec
