@@ -23,13 +23,13 @@ def main(source: str, out: str) -> dict[str, Any]:
     """Returns what was written."""
     import os
 
-    from etils import epath
     from tqdm import tqdm
 
     from resnet_jax.data import prepared, sources
+    from resnet_jax.data.folder import place
 
     splits = tuple(_SPLITS.value)
-    if epath.Path(source).is_dir():
+    if place(source).is_dir():
         read = sources.folder(dir=source, splits=splits)
     else:
         read = sources.tfds(name=source)
@@ -37,7 +37,7 @@ def main(source: str, out: str) -> dict[str, Any]:
         counts = prepared.copy(
             read,
             splits,
-            epath.Path(out),
+            place(out),
             max_side=_MAX_SIDE.value,
             quality=_QUALITY.value,
             workers=_WORKERS.value or os.cpu_count() or 1,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Int32
 
 from resnet_jax.data.encoded import EncodedSet
-from resnet_jax.data.folder import open_folder
+from resnet_jax.data.folder import open_folder, place
 from resnet_jax.data.sources import tfds
 from resnet_jax.tables import UserError, choose
 
@@ -175,9 +175,7 @@ def open_benchmarks(where: Mapping[str, str], trained: Trained) -> list[Benchmar
 def _open(where: str, name: str, split: str, trained: Trained) -> EncodedSet:
     """A folder of class folders, or a prepared set, with the network's labels."""
     if where:
-        from etils import epath
-
-        folder = epath.Path(where).expanduser()
+        folder = place(where)
         # As ImageNet-V2 comes: folders 0, 1, ... 999.
         numbered = folder.is_dir() and (folder / "0").is_dir()
         classes = tuple(map(str, range(len(trained.classes)))) if numbered else trained.classes

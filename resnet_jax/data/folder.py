@@ -56,6 +56,23 @@ class Folder:
         return self._root / os.fsdecode(self._files[index])
 
 
+def place(where: str) -> Any:
+    """A path here, or elsewhere, as gs://BUCKET/FOLDER, of etils.epath.
+
+    Raises:
+      UserError: the package that opens such paths is missing.
+    """
+    from etils import epath
+
+    path = epath.Path(where).expanduser()
+    try:
+        path.exists()
+    except ImportError as error:
+        # It names the package, in as many words.
+        raise UserError(f"{where} can't be opened: {error}") from None
+    return path
+
+
 def class_names(root: Any, splits: Sequence[str]) -> tuple[str, ...]:
     """The class folders of the first of these splits that is there, sorted.
 

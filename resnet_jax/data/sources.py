@@ -15,7 +15,7 @@ import numpy as np
 
 from resnet_jax.data.decoded import ImageSet, keep_decoded
 from resnet_jax.data.encoded import EncodedSet
-from resnet_jax.data.folder import HOW_TO_GET_IMAGENET, class_names, open_folder
+from resnet_jax.data.folder import HOW_TO_GET_IMAGENET, class_names, open_folder, place
 from resnet_jax.data.prepared import facts, open_prepared
 from resnet_jax.tables import UserError
 
@@ -117,9 +117,7 @@ def prepared(name: str = "", dir: str = "", image_size: int = 224) -> Source:
 
 
 def _set_folder(name: str, dir: str) -> Any:
-    from etils import epath
-
-    root = epath.Path(dir).expanduser()
+    root = place(dir)
     return root / name if name and (root / name).is_dir() else root
 
 

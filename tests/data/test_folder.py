@@ -1,6 +1,9 @@
+import sys
+
 import photographs
 import pytest
 from etils import epath
+from etils.epath import backend
 
 from resnet_jax.data.folder import class_names, open_folder
 from resnet_jax.data.sources import folder
@@ -131,3 +134,39 @@ class TestMistakes:
         monkeypatch.setattr(type(root), "iterdir", refuse)
         with pytest.raises(UserError, match=r"can't list .*train .*Permission denied.*the right"):
             folder(dir=str(root))
+
+
+def test_a_path_whose_package_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    backend.fsspec_backend._get_filesystem.cache_clear()
+    with pytest.raises(UserError, match="imagenet can't be opened: To use"):
+        folder(dir="gs://sets/imagenet")
+
+
+def test_a_bucket_is_a_folder_as_any_other(tmp_path):
+    """gs:// goes through fsspec, here to a bucket that lies in memory."""
+    import fsspec
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Bucket(MemoryFileSystem):
+        protocol = ("gcs", "gs")
+        store, pseudo_dirs = {}, [""]
+
+        @classmethod
+        def _strip_protocol(cls, path):
+            return "/" + path.removeprefix("gs://").strip("/")
+
+    fsspec.register_implementation("gcs", Bucket, clobber=True)
+    backend.fsspec_backend._get_filesystem.cache_clear()
+    photographs.write(tmp_path, "train", each=2)
+    bucket = fsspec.filesystem("gcs", finalize_on_close=True)
+    for path in tmp_path.rglob("*.*"):
+        bucket.pipe(f"gs://sets/imagenet/{path.relative_to(tmp_path)}", path.read_bytes())
+    remote, local = epath.Path("gs://sets/imagenet"), epath.Path(tmp_path)
+    names = class_names(remote, ["train"])
+    assert names == class_names(local, ["train"])
+    found, expected = (open_folder(root, "train", names) for root in (remote, local))
+    assert len(found) == len(expected) > 0
+    for index in range(len(found)):
+        assert found.read(index) == expected.read(index)
+    assert found.name(0).startswith("gs://sets/imagenet/train/")
