@@ -43,7 +43,6 @@ def assembly(work: Work) -> Assembly:
                        mean=(0.5,) * 3, std=(0.25,) * 3, pad=4, flip=True)  # fmt: skip
     config.train.update(batch_size=work.batch, epochs=1_000.0)
     config.eval.every_epochs = 0.0
-    config.checkpoint.every_epochs = work.steps * work.batch / examples
     return Assembly(config)
 
 

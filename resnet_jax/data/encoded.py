@@ -78,6 +78,8 @@ def decode_part(
 ) -> UInt8[np.ndarray, "box_height box_width 3"]:
     """Some of the pixels that `decode` gives; of a JPEG, few others are computed.
 
+    They may lie in memory that the next call uses again.
+
     Args:
       height, width: of the image.
       box: top, left, height and width of the part.

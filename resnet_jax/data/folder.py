@@ -39,6 +39,7 @@ class Folder:
 
     def __init__(self, root: Any, files: Sequence[str], labels: Sequence[int]):
         self._root = root
+        self._local = "://" not in str(root)
         # A million strings of Python's would take ten times the memory, in each worker.
         self._files = np.array([os.fsencode(file) for file in files])
         self._labels = np.array(labels, np.int32)
@@ -47,7 +48,12 @@ class Folder:
         return len(self._files)
 
     def read(self, index: int) -> tuple[bytes, int]:
-        return self._path(index).read_bytes(), int(self._labels[index])
+        path = os.fsdecode(self._files[index])
+        if self._local:
+            # As root / path, but in half the time.
+            with open(f"{self._root}/{path}", "rb", buffering=0) as file:
+                return file.read(), int(self._labels[index])
+        return (self._root / path).read_bytes(), int(self._labels[index])
 
     def name(self, index: int) -> str:
         return str(self._path(index))

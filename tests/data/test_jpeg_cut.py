@@ -113,7 +113,7 @@ class TestRegion:
         """Inks are not decoded in parts either way."""
         for kind in ("RGB", "CMYK"):
             encoded = saved(picture(kind))
-            parts = [decode_part(encoded, HEIGHT, WIDTH, box) for box in boxes(10)]
+            parts = [decode_part(encoded, HEIGHT, WIDTH, box).copy() for box in boxes(10)]
             with monkeypatch.context() as changed:
                 changed.setattr(decoding, "decode_region", lambda *_: None)
                 for part, box in zip(parts, boxes(10), strict=True):
