@@ -21,7 +21,8 @@ START, FRAME, SCAN, RESTART, END = b"\xff\xd8", 0xC0, 0xDA, 0xD0, b"\xff\xd9"
 # entropy-coded data begin, if the index were not there. Two bytes for each block follow.
 _INDEX = struct.Struct("<2s2s8sII")
 _MARKER, _NAME, _LENGTH = b"\xff\xef", b"blocks\0\0", np.dtype("<u2")
-_MARKERS = (RESTART + np.arange(1 << 16) % 8).astype(np.uint8)
+# As many as an index can have blocks.
+_MARKERS = (RESTART + np.arange(1 << 15) % 8).astype(np.uint8)
 
 
 class Cut(NamedTuple):
@@ -42,22 +43,25 @@ class Cut(NamedTuple):
 def cut(encoded: bytes, height: int, width: int, box: tuple[int, int, int, int]) -> Cut:
     """A JPEG that has a part of an image, with the same pixels as in the whole one.
 
-    It has some more; the whole one is returned where it has no index.
+    It has some more; the whole one is returned where it has no index, or not that of this content.
 
     Args:
       height, width: of the image.
       box: top, left, height and width of the part.
     """
-    if encoded[2:4] != _MARKER or encoded[6:14] != _NAME:
-        return Cut(encoded, 0, 0, height, width)
+    whole = Cut(encoded, 0, 0, height, width)
+    down, across = _blocks(height), _blocks(width)
+    shift = _INDEX.size + down * across * _LENGTH.itemsize
+    if encoded[2:4] != _MARKER or encoded[6:14] != _NAME or len(encoded) < len(START) + shift:
+        return whole
     *_, size_at, data = _INDEX.unpack_from(encoded, len(START))
+    lengths = np.frombuffer(encoded, _LENGTH, down * across, len(START) + _INDEX.size)
+    stops = np.cumsum(lengths) + (data + shift)
+    if stops[-1] != len(encoded):
+        return whole
     first, last = _covering(box[0], box[2], height)
     left, right = _covering(box[1], box[3], width)
-    down, across = _blocks(height), _blocks(width)
-    index = len(START) + _INDEX.size
-    lengths = np.frombuffer(encoded, _LENGTH, down * across, index)
-    shift = _INDEX.size + lengths.nbytes
-    stops = (np.cumsum(lengths) + (data + shift)).reshape(down, across)[first:last]
+    stops = stops.reshape(down, across)[first:last]
     lengths = lengths.reshape(down, across)[first:last, left:right]
     starts = stops[:, left] - lengths[:, 0]
     top, start = first * SIDE, left * SIDE
@@ -106,7 +110,7 @@ def with_index(encoded: bytes) -> bytes:
     assert len(lengths) == _blocks(height) * _blocks(width), "a marker behind each block"
     table = lengths.astype(_LENGTH).tobytes()
     length = _INDEX.size + len(table) - len(_MARKER)
-    if length >= 1 << 16 or len(lengths) > len(_MARKERS):
+    if length >= 1 << 16:
         return encoded
     index = _INDEX.pack(_MARKER, length.to_bytes(2, "big"), _NAME, size_at, data)
     return START + index + table + encoded[len(START) :]

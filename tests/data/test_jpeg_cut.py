@@ -72,6 +72,14 @@ class TestCut:
         encoded = saved(picture(), **DIVIDED)
         assert cut(encoded, HEIGHT, WIDTH, (50, 50, 10, 10)) == (encoded, 0, 0, HEIGHT, WIDTH)
 
+    @pytest.mark.parametrize("length", [10, 300, 2_000])
+    def test_what_is_cut_off_is_left_whole_for_the_decoder_to_complain_of(self, length):
+        encoded = with_index(saved(picture(), **DIVIDED))[:length]
+        box = (50, 50, 10, 10)
+        assert cut(encoded, HEIGHT, WIDTH, box) == (encoded, 0, 0, HEIGHT, WIDTH)
+        with pytest.raises(UnreadableImage):
+            decode_part(encoded, HEIGHT, WIDTH, box)
+
     def test_an_image_of_more_blocks_than_an_index_can_hold_has_none(self):
         encoded = saved(Image.new("RGB", (3_000, 3_000)), **DIVIDED)
         assert with_index(encoded) == encoded
