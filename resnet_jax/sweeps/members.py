@@ -7,7 +7,8 @@ of a run of its own, so it may be continued alone, and a run that was begun alon
 A device that holds several members computes them one after another on a CPU, where a convolution
 with kernels of several members is slow, and batched elsewhere. The rate and the decay are
 arguments here and constants in a single run, so XLA may fuse sums otherwise: members equal their
-single runs bit for bit at some sizes and to rounding at others (tests/sweeps/test_members.py).
+single runs bit for bit at some sizes, on some processors, and to rounding at others
+(tests/sweeps/test_members.py).
 """
 
 from collections.abc import Sequence

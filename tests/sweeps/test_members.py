@@ -66,8 +66,9 @@ def differences(ours, theirs) -> float:
 def test_members_equal_their_single_runs_bit_for_bit(alone, batched):
     """Where XLA vectorises the sums alike, as here for batches of 32 on one CPU device.
 
-    With batches of 24 it does not: rate and decay are arguments of the members' step and constants
-    of a single run's, sums over the odd rest are fused otherwise, and losses differ by 1e-7.
+    With batches of 24, or vectors wider than conftest.py allows, it does not: rate and decay are
+    arguments of the members' step and constants of a single run's, sums over the odd rest are fused
+    otherwise, and losses differ by 1e-7.
     """
     states, losses = trained_together(assemblies(), batched)
     assert len({tuple(member) for member in losses}) == len(CHANGES)
