@@ -13,12 +13,21 @@ ROOT = Path(__file__).parents[1]
 CACHE = Path(tempfile.gettempdir()) / f"resnet_jax_tests_{os.getuid()}"
 
 
+def xla_flags(devices: int = 1) -> str:
+    """So many emulated devices, and vectors no wider than all of today's processors have.
+
+    XLA sums in vectors as wide as it may, which decides the last bits: where a test compares bits,
+    they are to be the same everywhere.
+    """
+    return f"--xla_force_host_platform_device_count={devices} --xla_cpu_max_isa=AVX2"
+
+
 def environment(devices: int = 1) -> dict[str, str]:
     """The caller's environment, with so many emulated devices and the tests' compilation cache."""
     return {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": xla_flags(devices),
         "JAX_COMPILATION_CACHE_DIR": str(CACHE),
     }
 

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import jax
 import pytest
-from command_line import CACHE
+from command_line import CACHE, xla_flags
 
 SHARED = Path(__file__).parents[2] / "shared"
 
-# XLA sums in vectors as wide as the processor has them, which decides the last bits: where a test
-# compares bits, they are to be the same on all of today's processors.
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_max_isa=AVX2"
+os.environ["XLA_FLAGS"] = xla_flags()
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -8,7 +8,9 @@ import os
 import sys
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
+from command_line import xla_flags
+
+os.environ["XLA_FLAGS"] = xla_flags(8)
 
 import jax
 import numpy as np

@@ -12,7 +12,9 @@ import os
 import sys
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={sys.argv[1]}"
+from command_line import xla_flags
+
+os.environ["XLA_FLAGS"] = xla_flags(int(sys.argv[1]))
 
 import jax
 import numpy as np
