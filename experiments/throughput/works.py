@@ -20,9 +20,9 @@ class Work(NamedTuple):
     Attributes:
       kind: train (a step of SGD with momentum and weight decay on a batch that lies in memory),
         inference (logits in evaluation mode), loop (the whole training loop: data, metrics, a
-        checkpoint), input (augmented batches alone), photographs (random crops and flips of JPEGs
-        that two processes or threads decode, from PHOTOGRAPHS), compile (of the training step, from
-        nothing).
+        checkpoint an epoch), input (augmented batches alone), photographs (random crops and flips
+        of JPEGs that two processes or threads decode, from PHOTOGRAPHS), compile (of the training
+        step, from nothing).
       family, depth: of the network; shortcut A on CIFAR, B on ImageNet; float32.
       size: of the images, pixels.
       batch: images.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from resnet_jax.data.jpeg_cut import cut
+from resnet_jax.data.jpeg_cut import END, START, cut
 from resnet_jax.data.jpeg_region import decode_region
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def decode(
     """
     import simplejpeg
 
-    if encoded[:2] == b"\xff\xd8":
+    if encoded[:2] == START:
         height, width = least or (0, 0)
         try:
             if simplejpeg.decode_jpeg_header(encoded)[2] not in INKS:
@@ -89,7 +89,7 @@ def decode_part(
     """
     piece = cut(encoded, height, width, box)
     # Of a file that is cut off, a part may be there: that is not to depend on what is installed.
-    if piece.encoded is encoded and encoded[:2] == b"\xff\xd8" and b"\xff\xd9" in encoded[-TAIL:]:
+    if piece.encoded is encoded and encoded[:2] == START and END in encoded[-TAIL:]:
         part = decode_region(encoded, *box)
         if part is not None:
             return part
@@ -105,7 +105,7 @@ def size_of(encoded: bytes) -> tuple[int, int]:
     """
     import simplejpeg
 
-    if encoded[:2] == b"\xff\xd8":
+    if encoded[:2] == START:
         try:
             return simplejpeg.decode_jpeg_header(encoded)[:2]
         except ValueError:

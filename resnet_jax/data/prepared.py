@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from resnet_jax.data.encoded import EncodedSet, UnreadableImage, decode, size_of
-from resnet_jax.data.jpeg_cut import with_index
+from resnet_jax.data.jpeg_cut import START, with_index
 from resnet_jax.tables import UserError
 
 if TYPE_CHECKING:
@@ -203,5 +203,5 @@ class Shrink:
         fast = {"subsampling": "4:2:0", "restart_marker_blocks": 1}
         image.save(file, "jpeg", quality=self._quality, **fast)
         smaller = with_index(file.getvalue())
-        kept = largest <= self._max_side and encoded[:2] == b"\xff\xd8"
+        kept = largest <= self._max_side and encoded[:2] == START
         return encoded if kept and len(encoded) <= len(smaller) else smaller
