@@ -13,20 +13,23 @@ The rule for derivatives is reverse-mode, and itself differentiable: gradients o
 `jvp` of `grad` work, `jvp` of the convolution alone raises JAX's error about `custom_vjp`.
 """
 
+import math
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
-# Bytes of the patch matrix that one product of the weight gradient reads: about the size of the
-# second-level cache of two cores, where the measured throughput peaks.
-PATCH_BYTES = 4 * 2**20
+# What one product of a kernel's gradient reads, so that it stays in the cache.
+GROUP_BYTES = 8 * 2**20
+# A small kernel's is summed in so many parts, to keep the cores busy: up to so many weights.
+PARTS, PARTS_KERNEL = 4, 2**16
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -121,40 +124,68 @@ def _lax_kernel_gradient(
 def _kernel_gradient(
     x: Array, kernel: Array, gradient: Array, strides: Pair, padding: Padding
 ) -> Array:
-    """Gradient of the kernel: patches of x (im2col) times gradient, a few images at a time."""
-    rows, columns, channels, features = kernel.shape
-    batch, height, width, _ = gradient.shape
-    image_bytes = height * width * rows * columns * channels * x.dtype.itemsize
-    groups = min(batch, -(-batch * image_bytes // PATCH_BYTES))
+    """Gradient of the kernel: shifted copies of x times shifted copies of gradient.
+
+    kernel[i, j] takes x[a, b] to gradient[h, w] where a = down h + i - top, b = right w + j - left.
+    For every (a, w), what each j reads of x is written side by side, and so is what each i made of
+    it in gradient: the product of the two, summed over (a, w), is the gradient for all (i, j).
+    Patches of x (im2col) would be a matrix `rows` times as wide, times a gradient that is as many
+    times narrower. Rows a of x that differ by a multiple of `down` meet the same i, others don't,
+    so that each remainder by `down` has a product of its own.
+    """
+    (rows, columns, channels, features), (down, right) = kernel.shape, strides
+    (top, _), (left, _) = padding
+    batch, tall, width = x.shape[0], x.shape[1], gradient.shape[2]
+    remainders = [[i for i in range(rows) if (i - top) % down == rest] for rest in range(down)]
+
+    pixels = -(-tall // down) * width
+    image_bytes = pixels * (columns * channels + rows * features) * x.dtype.itemsize
+    groups = min(batch, -(-batch * image_bytes // GROUP_BYTES))
     while batch % groups:
         groups += 1
+    images = batch // groups
+    parts = math.gcd(images, PARTS) if groups > 1 and kernel.size <= PARTS_KERNEL else 1
 
-    def patches(x: Array) -> Array:
-        x = jnp.pad(x, ((0, 0), *padding, (0, 0)))
-        bottom, right = strides[0] * (height - 1) + 1, strides[1] * (width - 1) + 1
-        shifted = [
-            x[:, i : i + bottom : strides[0], j : j + right : strides[1]]
-            for i in range(rows)
-            for j in range(columns)
-        ]
-        return jnp.concatenate(shifted, axis=-1).reshape(-1, rows * columns * channels)
+    def product(x: Array, gradient: Array, rest: int) -> Array:
+        x, reach = x[:, rest::down], right * (width - 1) + 1
+        reads = [_shift(x, 2, left - j, reach)[:, :, ::right] for j in range(columns)]
+        writes = [_shift(gradient, 1, (i - top) // down, x.shape[1]) for i in remainders[rest]]
+        return lax.dot_general(
+            _side_by_side(writes, parts),
+            _side_by_side(reads, parts),
+            (((1,), (1,)), ((0,), (0,))),
+            preferred_element_type=kernel.dtype,
+        ).sum(axis=0)
 
-    def add_group(total: Array, group: tuple[Array, Array]):
-        x, gradient = group
-        product = lax.dot_general(
-            gradient.reshape(-1, features),
-            patches(x),
-            (((0,), (0,)), ((), ())),
-            preferred_element_type=total.dtype,
-        )
-        return total + product, None
+    def add_group(total: Array, start: Array | int):
+        group = [lax.dynamic_slice_in_dim(array, start, images) for array in (x, gradient)]
+        # Without the barrier every shift computes for each element where in the batch it is.
+        xs, gradients = lax.optimization_barrier(group)
+        products = [product(xs, gradients, rest) for rest in range(down) if remainders[rest]]
+        return total + jnp.concatenate(products), None
 
-    def grouped(array: Array) -> Array:
-        return array.reshape(groups, batch // groups, *array.shape[1:])
-
-    start = jnp.zeros((features, rows * columns * channels), kernel.dtype)
-    if groups == 1:
-        total, _ = add_group(start, (x, gradient))
+    total = jnp.zeros((rows * features, columns * channels), kernel.dtype)
+    if images == batch:
+        total, _ = add_group(total, 0)
     else:
-        total, _ = lax.scan(add_group, start, (grouped(x), grouped(gradient)))
-    return total.T.reshape(kernel.shape)
+        total, _ = lax.scan(add_group, total, jnp.arange(0, batch, images))
+    total = total.reshape(rows, features, columns, channels)
+    if down > 1:
+        order = np.argsort([i for rest in remainders for i in rest])
+        total = jnp.stack([total[n] for n in order])
+    return total.transpose(0, 2, 3, 1)
+
+
+def _shift(array: Array, axis: int, by: int, size: int) -> Array:
+    """Moves the content of an axis, that has then so many places: zeros where nothing was."""
+    ends = [(0, 0, 0)] * array.ndim
+    ends[axis] = (by, size - by - array.shape[axis], 0)
+    return lax.pad(array, jnp.zeros((), array.dtype), ends)
+
+
+def _side_by_side(images: list[Array], parts: int) -> Array:
+    """[parts, pixels, channels of all]; a sum that XLA computes at once, unlike concatenation."""
+    channels = images[0].shape[-1]
+    total = len(images) * channels
+    spread = (_shift(image, 3, n * channels, total) for n, image in enumerate(images))
+    return reduce(jnp.add, spread).reshape(parts, -1, total)

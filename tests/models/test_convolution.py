@@ -61,7 +61,7 @@ def assert_same(quick_jit, rng):
     return assert_same_value_and_gradients
 
 
-@pytest.mark.parametrize("size", [(6, 8), (7, 5)], ids=["even", "odd"])
+@pytest.mark.parametrize("size", [(6, 8), (7, 5), (1, 2)], ids=["even", "odd", "tiny"])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
 def test_value_and_gradients(float64, rng, assert_same, kernel, stride, size):
@@ -94,21 +94,23 @@ def test_groups_of_images(
 ):
     x, w = draw(rng, kernel, (5, 4), batch=batch)
     f, g = ours(kernel, stride), reference(kernel, stride)
-    rows, columns = jax.eval_shape(g, x, w).shape[1:3]
-    image_bytes = rows * columns * kernel**2 * CHANNELS * x.itemsize
-    monkeypatch.setattr(module, "PATCH_BYTES", int(images_that_fit * image_bytes))
+    columns = jax.eval_shape(g, x, w).shape[2]
+    rows = -(-x.shape[1] // stride)  # of x that meet the same taps
+    image_bytes = rows * columns * kernel * (CHANNELS + FEATURES) * x.itemsize
+    monkeypatch.setattr(module, "GROUP_BYTES", int(images_that_fit * image_bytes))
 
     assert_same(f, g, x, w)
     program = jax.jit(jax.grad(lambda w: f(x, w).sum())).lower(w).as_text()
     assert ("stablehlo.while" in program) == (products > 1)
     if products > 1:
-        assert f"tensor<{products}x{batch // products}x5x4x{CHANNELS}xf64>" in program
+        images = batch // products
+        assert f"sizes = [{images}, 5, 4, {CHANNELS}]" in program
 
 
 @pytest.mark.parametrize("devices", [1, 2])
 def test_kernel_gradient_of_bfloat16_images_is_not_rounded(monkeypatch, rng, devices):
     """Of a float32 kernel; as sums over groups of images, and as other platforms compute it."""
-    monkeypatch.setattr(module, "PATCH_BYTES", 1)
+    monkeypatch.setattr(module, "GROUP_BYTES", 1)
     monkeypatch.setattr(jax, "device_count", lambda: devices)
     x, w = draw(rng, 3, (6, 6), batch=64)
     x, w = jnp.asarray(x, jnp.bfloat16), jnp.asarray(w, jnp.float32)
@@ -123,7 +125,7 @@ def test_kernel_gradient_of_bfloat16_images_is_not_rounded(monkeypatch, rng, dev
 
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 2), (3, 1), (3, 2)])
 def test_derivatives_of_derivatives(float64, rng, monkeypatch, kernel, stride):
-    monkeypatch.setattr(module, "PATCH_BYTES", 1_000)
+    monkeypatch.setattr(module, "GROUP_BYTES", 1_000)
     x, w = draw(rng, kernel, (5, 4), batch=4)
     direction = draw(rng, kernel, (5, 4), batch=4)
 
@@ -158,7 +160,7 @@ def lowered_gradient(platform, kernel, groups=1):
 @pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("platform", ["tpu", "cuda"])
 def test_accelerators_run_plain_convolutions(monkeypatch, platform, kernel):
-    monkeypatch.setattr(module, "PATCH_BYTES", 1)
+    monkeypatch.setattr(module, "GROUP_BYTES", 1)
     program = lowered_gradient(platform, kernel)
     assert program.count("stablehlo.convolution") == 3
     assert "dot_general" not in program
