@@ -37,7 +37,8 @@ def assembly(changes: str, batch: int = 256) -> Assembly:
 def collectives(parts: Assembly) -> dict:
     run = parts.run()
     dispatch = Dispatch(
-        run.train_step, run.data, seed=run.seed, batch_size=run.batch_size, mesh=run.mesh,
+        run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
+        mesh=run.mesh,
         on_compiled=lambda: None, shard_state=run.shard_state,
     )  # fmt: skip
     picks = run.data.train_picks(run.seed, 0, run.batch_size)

@@ -240,14 +240,16 @@ class Assembly:
 
     def run(self) -> Run:
         config = self._config
-        # An evaluation that can't be made stops the run before it starts.
+        # What can't be made stops the run before it starts.
         self.evaluation.make()
         return Run(
+        self.train_step(self.numbers)
             mesh=self.mesh,
             shard_state=self.placement.shard_state,
             data=self.train_data,
             create_state=self.create_state,
-            train_step=self.train_step(self.numbers),
+            numbers=self.numbers,
+            train_step=self.train_step,
             evaluate=lambda state: self.evaluation(state.eval_variables),
             seed=self._seed,
             batch_size=self.batch_size,

@@ -5,10 +5,8 @@ step is compiled once for all members. Each member keeps the folder, the checkpo
 of a run of its own, so it may be continued alone, and a run that was begun alone as a member.
 
 A device that holds several members computes them one after another on a CPU, where a convolution
-with kernels of several members is slow, and batched elsewhere. The rate and the decay are
-arguments here and constants in a single run, so XLA may fuse sums otherwise: members equal their
-single runs bit for bit at some sizes, on some processors, and to rounding at others
-(tests/sweeps/test_members.py).
+with kernels of several members is slow, and batched elsewhere. Computed one after another, members
+equal their single runs bit for bit (tests/sweeps/test_members.py).
 """
 
 from collections.abc import Sequence
@@ -50,16 +48,8 @@ class MemberDispatch:
         self._batched = jax.default_backend() != "cpu" if batched is None else batched
         self.mesh = member_mesh(len(self._runs))
         self._sharding = NamedSharding(self.mesh, MEMBERS)
-        keys = [jax.random.key_data(jax.random.key(run.seed)) for run in self._runs]
-        real = jax.dtypes.canonicalize_dtype(float)
-        numbers = [assembly.numbers for assembly in assemblies]
-        self._constants = self._place(
-            {
-                "key_data": np.stack(keys),
-                "rate": np.array([number.rate for number in numbers], real),
-                "weight_decay": np.array([number.weight_decay for number in numbers], real),
-            }
-        )
+        constants = [Constants.of(run.seed, run.numbers) for run in self._runs]
+        self._constants = self._place(jax.tree.map(lambda *leaves: np.stack(leaves), *constants))
         self._arrays = parallel.place(self._runs[0].data.arrays, parallel.replicated(self.mesh))
         self._compiled: dict[int, Any] = {}
 
@@ -101,12 +91,11 @@ class MemberDispatch:
             self._compiled[count] = jitted.lower(*arguments).compile()
         return self._compiled[count](*arguments)
 
-    def _members(self, state: Tree, picks: Tree, constants: Tree, arrays: Tree) -> Any:
-        def one(state: Tree, picks: Tree, constants: Tree, arrays: Tree) -> Any:
-            numbers = Numbers(constants["rate"], constants["weight_decay"])
-            train_step = self._assemblies[0].train_step(numbers)
-            data = self._runs[0].data
-            return steps(train_step, data, state, arrays, picks, constants["key_data"])
+    def _members(self, state: Tree, picks: Tree, constants: Constants, arrays: Tree) -> Any:
+        def one(state: Tree, picks: Tree, constants: Constants, arrays: Tree) -> Any:
+            run = self._runs[0]
+            train_step = run.train_step(constants.numbers)
+            return steps(train_step, run.data, state, arrays, picks, constants.key_data)
 
         def here(state: Tree, picks: Tree, constants: Tree, arrays: Tree) -> Any:
             """The members of one device."""
@@ -116,7 +105,11 @@ class MemberDispatch:
             found = []
             for number in range(len(jax.tree.leaves(state)[0])):
                 mine = jax.tree.map(lambda leaf, number=number: leaf[number], own)
-                found.append(one(mine[0], mine[1], mine[2], arrays))
+                # Else XLA fuses taking apart and stacking into a member's sums, and rounds them
+                # otherwise than a single run's.
+                own_state, own_picks, numbers = jax.lax.optimization_barrier(mine)
+                done = one(own_state, own_picks, numbers, arrays)
+                found.append(jax.lax.optimization_barrier(done))
             return jax.tree.map(lambda *leaves: jnp.stack(leaves), *found)
 
         spread = jax.shard_map(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from resnet_jax.training import parallel
 from resnet_jax.training.evaluation import TrainData
 from resnet_jax.training.state import TrainState
+from resnet_jax.training.optim import Numbers
 from resnet_jax.training.steps import TrainStep, step_keys
 
 Tree = Any
@@ -24,16 +25,20 @@ class Dispatch:
 
     Args:
       on_compiled: called after each compilation, before the first step that it made possible.
+      train_step: makes the step from its numbers, which are arguments of what is compiled: runs
+        of other numbers and seeds find it in the cache, and members of one program
+        (sweeps/members.py) compute the same, bit for bit.
       shard_state: see parallel.Placement.
     """
 
     def __init__(
         self,
-        train_step: TrainStep,
+        train_step: Callable[[Numbers], TrainStep],
         data: TrainData,
         *,
         seed: int,
         batch_size: int,
+        numbers: Numbers,
         mesh: Mesh,
         on_compiled: Callable[[], None],
         shard_state: bool = False,
@@ -43,9 +48,8 @@ class Dispatch:
         self._on_compiled = on_compiled
         self._placement = parallel.Placement(mesh, shard_state)
         self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
-        # An argument and not a constant, so that runs of other seeds find the step compiled.
-        key_data = jax.random.key_data(jax.random.key(seed))
-        self._key_data = parallel.place(key_data, parallel.replicated(mesh))
+        constants = Constants.of(seed, numbers)
+        self._constants = parallel.place(constants, parallel.replicated(mesh))
         self._compiled: dict[tuple, Any] = {}
 
     def __call__(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Tree]:
@@ -60,7 +64,7 @@ class Dispatch:
         if shapes not in self._compiled:
             self._compiled[shapes] = self._compile(state, placed)
             self._on_compiled()
-        return self._compiled[shapes](state, self._arrays, placed, self._key_data)
+        return self._compiled[shapes](state, self._arrays, placed, self._constants)
 
     def _compile(self, state: TrainState, picks: Tree) -> Any:
         out_shardings = self._placement.at_rest(state), parallel.replicated(self._mesh)
@@ -68,12 +72,25 @@ class Dispatch:
         return jitted.lower(state, self._arrays, picks, self._key_data).compile()
 
     def _steps(
-        self, state: TrainState, arrays: Tree, picks: Tree, key_data: jax.Array
+        self, state: TrainState, arrays: Tree, picks: Tree, constants: "Constants"
     ) -> tuple[TrainState, Tree]:
         sharding = parallel.batch_sharded(self._mesh)
         place = partial(jax.lax.with_sharding_constraint, shardings=sharding)
-        train_step = self._placement.step(self._train_step)
-        return steps(train_step, self._data, state, arrays, picks, key_data, place)
+        train_step = self._placement.step(self._train_step(constants.numbers))
+        return steps(train_step, self._data, state, arrays, picks, constants.key_data, place)
+
+
+class Constants(NamedTuple):
+    """What runs of one compiled step may differ in, as arrays."""
+
+    key_data: Any
+    numbers: Numbers
+
+    @classmethod
+    def of(cls, seed: int, numbers: Numbers) -> "Constants":
+        real = jax.dtypes.canonicalize_dtype(float)
+        key_data = np.asarray(jax.random.key_data(jax.random.key(seed)))
+        return cls(key_data, Numbers(*(np.array(number, real) for number in numbers)))
 
 
 def steps(

@@ -10,6 +10,7 @@ from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.evaluation import TrainData
 from resnet_jax.training.interruption import Interruption
 from resnet_jax.training.meter import Meter, Reporter
+from resnet_jax.training.optim import Numbers
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
@@ -24,6 +25,7 @@ class Run(NamedTuple):
       create_state: a new state, placed on the mesh.
       evaluate: examples, loss, top1 and top5 of the evaluation split.
       shard_state: see parallel.Placement.
+      numbers, train_step: see Dispatch.
       seed: of the data order and of every random choice in a step.
       steps: updates in all.
       steps_per_call: updates that one compiled call makes.
@@ -35,7 +37,8 @@ class Run(NamedTuple):
     shard_state: bool
     data: TrainData
     create_state: Callable[[], TrainState]
-    train_step: TrainStep
+    numbers: Numbers
+    train_step: Callable[[Numbers], TrainStep]
     evaluate: Callable[[TrainState], Metrics]
     seed: int
     batch_size: int
@@ -66,6 +69,7 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profi
         run.data,
         seed=run.seed,
         batch_size=run.batch_size,
+        numbers=run.numbers,
         mesh=run.mesh,
         on_compiled=meter.restart,
         shard_state=run.shard_state,

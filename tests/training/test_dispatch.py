@@ -9,10 +9,12 @@ from resnet_jax.data.order import stream
 from resnet_jax.data.resident import Picks
 from resnet_jax.training import parallel
 from resnet_jax.training.dispatch import Dispatch
+from resnet_jax.training.optim import Numbers
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import step_keys
 
 SEED, EXAMPLES, BATCH_SIZE = 3, 10, 4
+NUMBERS = Numbers(0.1, 0.0)
 
 
 class Data:
@@ -45,8 +47,9 @@ def compilations():
 @pytest.fixture
 def dispatch(compilations):
     return Dispatch(
-        report_everything,
+        lambda numbers: report_everything,
         Data(),
+        numbers=NUMBERS,
         seed=SEED,
         batch_size=BATCH_SIZE,
         mesh=parallel.make_mesh(),
@@ -104,8 +107,9 @@ def test_compiles_once_for_each_size_of_images(compilations):
             return linear.Batch(picks, picks[:, 0], picks[:, 0] > 0)
 
     dispatch = Dispatch(
-        report_everything, Growing(), seed=SEED, batch_size=BATCH_SIZE,
-        mesh=parallel.make_mesh(), on_compiled=lambda: compilations.append(1),
+        lambda numbers: report_everything, Growing(), numbers=NUMBERS, seed=SEED,
+        batch_size=BATCH_SIZE, mesh=parallel.make_mesh(),
+        on_compiled=lambda: compilations.append(1),
     )  # fmt: skip
     state, shapes = state_at(0), []
     for _ in range(4):
