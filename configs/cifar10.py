@@ -35,6 +35,7 @@ def get_config(changes: str = "") -> ConfigDict:
 
     config.train.batch_size = 128
     config.train.steps = 64_000
+    config.train.onednn = True
     config.optim.name = "sgd"
     config.optim.rate = 0.1
     config.optim.weight_decay = 1e-4

@@ -108,6 +108,7 @@ def get_config() -> ConfigDict:
     train.steps = placeholder(int)  # updates, in place of epochs
     train.accumulate = 1  # parts that a batch is computed in, one after another
     train.steps_per_call = placeholder(int)  # updates in one compiled call; None: 1 on CPU, else 16
+    train.onednn = False  # on one x86 CPU: its convolutions; compiled anew whenever a run starts
     train.loss = "cross_entropy"  # cross_entropy, binary_cross_entropy
     train.target_threshold = placeholder(float)  # of binary_cross_entropy: targets above it are 1
     train.label_smoothing = 0.0  # share of the target that is uniform

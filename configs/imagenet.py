@@ -56,6 +56,7 @@ def base() -> ConfigDict:
     config.data.flip = True
     config.model.family = "imagenet"
     config.train.steps_per_call = 1
+    config.train.onednn = True
     return config
 
 

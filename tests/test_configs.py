@@ -231,6 +231,7 @@ SHOWN_ELSEWHERE = {
     "init.weights": "weights/test_use.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",
+    "train.onednn": "training/test_compilation.py",
     "report.page": "test_run_page.py",
     "report.profile": "test_the_window_of_the_profile_follows_the_configuration",
     "mesh.data": "test_devices.py",

@@ -41,7 +41,7 @@ def assembly(work: Work) -> Assembly:
     examples = 50_000 if work.kind in ("loop", "input") else work.batch
     config.data.update(source="synthetic", image_size=work.size, classes=classes, examples=examples,
                        mean=(0.5,) * 3, std=(0.25,) * 3, pad=4, flip=True)  # fmt: skip
-    config.train.update(batch_size=work.batch, epochs=1_000.0)
+    config.train.update(batch_size=work.batch, epochs=1_000.0, onednn=True)
     config.eval.every_epochs = 0.0
     return Assembly(config)
 
@@ -72,8 +72,9 @@ def example(work: Work) -> Batch:
 class Training:
     """A compiled step, again and again on one batch."""
 
-    def __init__(self, step, state, *rest):
-        self._step, self._state, self._rest = jax.jit(step, donate_argnums=0), state, rest
+    def __init__(self, step, state, *rest, options: dict | None = None):
+        self._step = jax.jit(step, donate_argnums=0, compiler_options=options)
+        self._state, self._rest = state, rest
 
     def __call__(self) -> None:
         self._state, self._report = self._step(self._state, *self._rest)
@@ -130,9 +131,8 @@ def loop(work: Work) -> None:
 
 def train_step(work: Work) -> Training:
     parts = assembly(work)
-    return Training(
-        parts.train_step(parts.numbers), parts.create_state(), example(work), jax.random.key(0)
-    )
+    arguments = parts.create_state(), example(work), jax.random.key(0)
+    return Training(parts.train_step(parts.numbers), *arguments, options=parts.compiler_options)
 
 
 def inference(work: Work) -> Output:
@@ -175,9 +175,10 @@ def photographs(work: Work, prepared: bool) -> Photographs:
     return Photographs(work, sources.folder(dir=str(root.parent), splits=(root.name,)), root.name)
 
 
-def compiling(step, *arguments) -> float:
+def compiling(step, *arguments, options: dict | None = None) -> float:
     jax.clear_caches()
-    return seconds(jax.jit(step, donate_argnums=0).lower(*arguments).compile)
+    lowered = jax.jit(step, donate_argnums=0).lower(*arguments)
+    return seconds(partial(lowered.compile, options))
 
 
 def measurement(work: Work, prepared: bool = False):
@@ -186,8 +187,9 @@ def measurement(work: Work, prepared: bool = False):
         parts = assembly(work)
         state = jax.eval_shape(parts.initial_state, jax.random.key(0))
         return partial(
-            compiling, parts.train_step(parts.numbers), state, example(work), jax.random.key(0)
-        )
+            compiling, parts.train_step(parts.numbers), state, example(work), jax.random.key(0),
+            options=parts.compiler_options,
+        )  # fmt: skip
     if work.kind == "photographs":
         step = photographs(work, prepared)
     else:

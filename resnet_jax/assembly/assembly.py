@@ -25,6 +25,7 @@ from resnet_jax.models.scan import stack_blocks, unstack_blocks
 from resnet_jax.reporting.reports import Reports
 from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
+from resnet_jax.training.compilation import onednn_options
 from resnet_jax.training.loop import Run
 from resnet_jax.training.optim import Numbers, scaled
 from resnet_jax.training.profile import Profile
@@ -242,8 +243,8 @@ class Assembly:
         config = self._config
         # What can't be made stops the run before it starts.
         self.evaluation.make()
-        return Run(
         self.train_step(self.numbers)
+        return Run(
             mesh=self.mesh,
             shard_state=self.placement.shard_state,
             data=self.train_data,
@@ -255,11 +256,18 @@ class Assembly:
             batch_size=self.batch_size,
             steps=self.steps,
             steps_per_call=config.train.steps_per_call or (1 if self._on_cpu else 16),
+            compiler_options=self.compiler_options,
             size_changes=self.train_data.size_changes,
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),
         )
+
+    @cached_property
+    def compiler_options(self) -> dict[str, Any]:
+        """XLA's, for training steps."""
+        one_cpu = self._on_cpu and self.mesh.size == 1
+        return onednn_options() if self._config.train.onednn and one_cpu else {}
 
     def checkpoints(self, workdir: Path) -> Checkpoints:
         """The run's checkpoints, always in the unrolled layout."""

@@ -19,8 +19,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from resnet_jax.assembly import Assembly
 from resnet_jax.training import parallel
-from resnet_jax.training.dispatch import steps
-from resnet_jax.training.optim import Numbers
+from resnet_jax.training.compilation import compile_step
+from resnet_jax.training.dispatch import Constants, steps
 
 Tree = Any
 MEMBERS = PartitionSpec("member")
@@ -88,7 +88,8 @@ class MemberDispatch:
         arguments = state, placed, self._constants, self._arrays
         if count not in self._compiled:
             jitted = jax.jit(self._members, donate_argnums=0)
-            self._compiled[count] = jitted.lower(*arguments).compile()
+            options = self._runs[0].compiler_options
+            self._compiled[count] = compile_step(jitted.lower(*arguments), options)
         return self._compiled[count](*arguments)
 
     def _members(self, state: Tree, picks: Tree, constants: Constants, arrays: Tree) -> Any:

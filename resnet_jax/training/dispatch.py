@@ -9,9 +9,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from resnet_jax.training import parallel
+from resnet_jax.training.compilation import compile_step
 from resnet_jax.training.evaluation import TrainData
-from resnet_jax.training.state import TrainState
 from resnet_jax.training.optim import Numbers
+from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep, step_keys
 
 Tree = Any
@@ -24,11 +25,12 @@ class Dispatch:
     of step k depend on (seed, k) alone.
 
     Args:
-      on_compiled: called after each compilation, before the first step that it made possible.
       train_step: makes the step from its numbers, which are arguments of what is compiled: runs
         of other numbers and seeds find it in the cache, and members of one program
         (sweeps/members.py) compute the same, bit for bit.
+      on_compiled: called after each compilation, before the first step that it made possible.
       shard_state: see parallel.Placement.
+      compiler_options: XLA's, see compilation.
     """
 
     def __init__(
@@ -36,16 +38,17 @@ class Dispatch:
         train_step: Callable[[Numbers], TrainStep],
         data: TrainData,
         *,
+        numbers: Numbers,
         seed: int,
         batch_size: int,
-        numbers: Numbers,
         mesh: Mesh,
         on_compiled: Callable[[], None],
         shard_state: bool = False,
+        compiler_options: dict[str, Any] | None = None,
     ):
         self._train_step, self._data = train_step, data
         self._seed, self._batch_size, self._mesh = seed, batch_size, mesh
-        self._on_compiled = on_compiled
+        self._on_compiled, self._compiler_options = on_compiled, compiler_options or {}
         self._placement = parallel.Placement(mesh, shard_state)
         self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
         constants = Constants.of(seed, numbers)
@@ -69,7 +72,8 @@ class Dispatch:
     def _compile(self, state: TrainState, picks: Tree) -> Any:
         out_shardings = self._placement.at_rest(state), parallel.replicated(self._mesh)
         jitted = jax.jit(self._steps, donate_argnums=0, out_shardings=out_shardings)
-        return jitted.lower(state, self._arrays, picks, self._key_data).compile()
+        lowered = jitted.lower(state, self._arrays, picks, self._constants)
+        return compile_step(lowered, self._compiler_options)
 
     def _steps(
         self, state: TrainState, arrays: Tree, picks: Tree, constants: "Constants"

@@ -29,6 +29,7 @@ class Run(NamedTuple):
       seed: of the data order and of every random choice in a step.
       steps: updates in all.
       steps_per_call: updates that one compiled call makes.
+      compiler_options: XLA's, of the training step.
       size_changes: steps that are the first with images of another size.
       report_every, evaluate_every, save_every: steps between two; 0 is at the end only.
     """
@@ -44,6 +45,7 @@ class Run(NamedTuple):
     batch_size: int
     steps: int
     steps_per_call: int
+    compiler_options: dict[str, Any]
     size_changes: Sequence[int]
     report_every: int
     evaluate_every: int
@@ -67,12 +69,13 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profi
     dispatch = Dispatch(
         run.train_step,
         run.data,
+        numbers=run.numbers,
         seed=run.seed,
         batch_size=run.batch_size,
-        numbers=run.numbers,
         mesh=run.mesh,
         on_compiled=meter.restart,
         shard_state=run.shard_state,
+        compiler_options=run.compiler_options,
     )
     evaluation = None
 

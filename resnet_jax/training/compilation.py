@@ -1,0 +1,37 @@
+"""How training steps are compiled for a CPU: by XLA alone, or with oneDNN's convolutions."""
+
+import math
+import platform
+from typing import Any
+
+import jax
+
+# jaxlib has both, and gives convolutions to YNNPACK. With AVX-512, oneDNN is faster by a quarter.
+ONEDNN = {
+    "xla_cpu_experimental_onednn_custom_call": True,
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE",
+}
+# Older ones don't have oneDNN's convolutions, newer ones were not tried.
+ONEDNN_SINCE, ONEDNN_UNTIL = (0, 12), (0, 13)
+
+
+def onednn_options() -> dict[str, Any]:
+    """Returns XLA's options; none where this jaxlib or processor has no oneDNN."""
+    x86 = platform.machine().lower() in ("x86_64", "amd64")
+    return ONEDNN if x86 and ONEDNN_SINCE <= jax.__version_info__ < ONEDNN_UNTIL else {}
+
+
+def compile_step(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages.Compiled:
+    """Compiles a step.
+
+    XLA can't write calls of oneDNN into the persistent cache, where JAX would warn of each try, so
+    a step with options stays out of it.
+    """
+    if not options:
+        return lowered.compile()
+    least = jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
+    try:
+        return lowered.compile(options)
+    finally:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)

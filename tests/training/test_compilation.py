@@ -1,0 +1,86 @@
+"""Steps compiled with oneDNN's convolutions."""
+
+import platform
+import warnings
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import default
+from resnet_jax.assembly import Assembly
+from resnet_jax.models.convolution import convolution
+from resnet_jax.training import compilation
+from resnet_jax.training.compilation import ONEDNN, compile_step, onednn_options
+
+has_onednn = pytest.mark.skipif(not onednn_options(), reason="this jaxlib has no oneDNN here")
+
+
+@pytest.fixture(scope="module")
+def lowered():
+    """Value and gradients of a convolution, for which XLA takes YNNPACK where it may choose."""
+
+    @jax.jit
+    def value_and_gradients(x, kernel):
+        value, backward = jax.vjp(lambda x, k: convolution(x, k, (1, 1), [(1, 1)] * 2), x, kernel)
+        return value, backward(jnp.sin(value))
+
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(4, 8, 8, 32)).astype(np.float32)
+    kernel = draw.normal(size=(3, 3, 32, 32)).astype(np.float32)
+    return value_and_gradients.lower(x, kernel), (x, kernel)
+
+
+@has_onednn
+def test_onednn_computes_the_same(lowered):
+    lowered, arguments = lowered
+    plain, onednn = (compile_step(lowered, options) for options in ({}, onednn_options()))
+    assert "onednn$convolution" in onednn.as_text()
+    assert "onednn" not in plain.as_text()
+    for one, other in zip(*(jax.tree.leaves(f(*arguments)) for f in (plain, onednn)), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+
+
+@has_onednn
+def test_the_cache_is_left_alone_and_then_used_again(lowered, tmp_path, monkeypatch):
+    """JAX would warn that it can't write there."""
+    before = jax.config.jax_persistent_cache_min_compile_time_secs
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compile_step(lowered[0], onednn_options())
+    assert jax.config.jax_persistent_cache_min_compile_time_secs == before
+
+
+@pytest.mark.parametrize(
+    ("machine", "version", "expected"),
+    [
+        ("x86_64", (0, 12, 0), ONEDNN),
+        ("AMD64", (0, 12, 3), ONEDNN),
+        ("aarch64", (0, 12, 0), {}),
+        ("x86_64", (0, 11, 2), {}),
+        ("x86_64", (0, 13, 0), {}),
+    ],
+)
+def test_where_there_is_onednn(monkeypatch, machine, version, expected):
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(jax, "__version_info__", version)
+    assert onednn_options() == expected
+
+
+def test_this_jax_was_tried():
+    """If not: try ONEDNN with it, measure, and raise ONEDNN_UNTIL."""
+    assert jax.__version_info__ < compilation.ONEDNN_UNTIL
+
+
+@pytest.mark.parametrize(
+    ("wanted", "backend", "expected"),
+    [(True, "cpu", ONEDNN), (False, "cpu", {}), (True, "tpu", {}), (True, "gpu", {})],
+)
+def test_the_configuration_and_the_platform_decide(monkeypatch, wanted, backend, expected):
+    monkeypatch.setattr("resnet_jax.assembly.assembly.onednn_options", lambda: ONEDNN)
+    config = default.get_config()
+    config.data.update(source="synthetic", image_size=8, classes=2, examples=4,
+                       mean=(0.0,) * 3, std=(1.0,) * 3)  # fmt: skip
+    config.train.onednn = wanted
+    assert Assembly(config, platform=backend).run().compiler_options == expected
