@@ -27,6 +27,7 @@ from resnet_jax.data.resident import Batch
 from resnet_jax.data.sources import Source
 from resnet_jax.data.stream import streamed
 from resnet_jax.reporting.reports import Reports
+from resnet_jax.training.compilation import onednn_options
 from resnet_jax.training.loop import train
 
 
@@ -86,8 +87,9 @@ class Training:
 class Output:
     """A compiled function of what it is given, again and again."""
 
-    def __init__(self, function, *arguments):
-        self._function, self._arguments = jax.jit(function), arguments
+    def __init__(self, function, *arguments, options: dict | None = None):
+        self._function = jax.jit(function, compiler_options=options)
+        self._arguments = arguments
 
     def __call__(self) -> None:
         self._output = self._function(*self._arguments)
@@ -138,7 +140,8 @@ def train_step(work: Work) -> Training:
 def inference(work: Work) -> Output:
     parts = assembly(work)
     apply = partial(parts.model.apply, train=False)
-    return Output(apply, parts.create_state().eval_variables, example(work).images)
+    variables, images = parts.create_state().eval_variables, example(work).images
+    return Output(apply, variables, images, options=onednn_options())
 
 
 def batches(work: Work) -> Output:
