@@ -38,8 +38,7 @@ def collectives(parts: Assembly) -> dict:
     run = parts.run()
     dispatch = Dispatch(
         run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh,
-        on_compiled=lambda: None, shard_state=run.shard_state,
+        mesh=run.mesh, on_compiled=lambda: None, shard_state=run.shard_state,
     )  # fmt: skip
     picks = run.data.train_picks(run.seed, 0, run.batch_size)
     picks = parallel.place_rows(

@@ -65,8 +65,7 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     start = jax.make_jaxpr(assembly.initial_state)(jax.random.key(run.seed))
     dispatch = Dispatch(
         run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh,
-        on_compiled=lambda: None,
+        mesh=run.mesh, on_compiled=lambda: None,
     )  # fmt: skip
     picks = run.data.train_picks(run.seed, 3, run.batch_size)
     stacked = jax.tree.map(lambda leaf: np.stack([leaf] * run.steps_per_call), picks)
@@ -257,6 +256,13 @@ def test_a_key_changes_something(key):
 
 def test_the_trace_of_equal_configurations_is_equal():
     assert trace(tiny()) == trace(tiny())
+
+
+@pytest.mark.parametrize("key", ["optim.rate", "optim.weight_decay"])
+def test_runs_that_differ_in_an_argument_share_a_compiled_step(key):
+    numbers = r"Numbers\([^)]*\)"
+    one, other = (re.sub(numbers, "", text) for text in (trace(tiny()), trace(tiny(**{key: 0.3}))))
+    assert one == other
 
 
 def reads(function: ast.FunctionDef) -> set[str]:

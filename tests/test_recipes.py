@@ -163,8 +163,7 @@ def test_a_recipe_takes_two_steps_on_a_reduced_network(name, folder):
     run, compilations = made.run(), []
     dispatch = Dispatch(
         run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh,
-        on_compiled=lambda: compilations.append(1),
+        mesh=run.mesh, on_compiled=lambda: compilations.append(1),
     )  # fmt: skip
     state = made.create_state()
     before = jax.device_get(state.params)

@@ -31,8 +31,7 @@ def trained_alone(assembly: Assembly) -> tuple[dict, list[float]]:
     run = assembly.run()
     dispatch = Dispatch(
         run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh,
-        on_compiled=lambda: None,
+        mesh=run.mesh, on_compiled=lambda: None,
     )  # fmt: skip
     state, losses = assembly.create_state(), []
     for step in range(STEPS):
@@ -70,7 +69,7 @@ def differences(ours, theirs) -> float:
     ids=["in turn", "batched"],
 )
 def test_members_equal_their_single_runs_bit_for_bit(batched, changes):
-    """One after another at any size; together where XLA vectorises the sums alike.
+    """One after another at odd sizes too; together where XLA vectorises the sums alike.
 
     It does for batches of 32 on one CPU device, and not for 24 or with vectors wider than
     conftest.py allows: losses then differ by 1e-7.
