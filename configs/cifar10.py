@@ -16,7 +16,7 @@ about 400 updates there:
 from ml_collections import ConfigDict
 
 from configs import default
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)

@@ -9,7 +9,7 @@ Published (arXiv 1603.05027, Table 3): ResNet-1001, original 27.82% and with ful
 from ml_collections import ConfigDict
 
 from configs import cifar10
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -11,7 +11,7 @@ run, gave 0.8776.
 from ml_collections import ConfigDict
 
 from configs import cifar10
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

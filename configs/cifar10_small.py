@@ -12,7 +12,7 @@ of interest.
 from ml_collections import ConfigDict
 
 from configs import cifar10
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

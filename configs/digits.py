@@ -3,7 +3,7 @@
 from ml_collections import ConfigDict
 
 from configs import default
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -16,7 +16,7 @@ classes differs. Other networks go by their names: configs/finetune.py:name=resn
 from ml_collections import ConfigDict
 
 from configs import default
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

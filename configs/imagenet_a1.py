@@ -19,7 +19,7 @@ RandAugment here is torchvision's with two operations at one magnitude, 21 of it
 from ml_collections import ConfigDict
 
 from configs import imagenet
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -12,7 +12,7 @@ V100 (Table 2).
 from ml_collections import ConfigDict
 
 from configs import imagenet_a1
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -13,7 +13,7 @@ V100 (Table 2).
 from ml_collections import ConfigDict
 
 from configs import imagenet_a2
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

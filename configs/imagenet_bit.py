@@ -16,7 +16,7 @@ trains R50x1 for 90 epochs in about 32 minutes on a TPU v3-128.
 from ml_collections import ConfigDict
 
 from configs import imagenet
-from resnet_jax.configuration import override, set_network
+from resnet_jax.assembly.configuration import override, set_network
 
 EXAMPLES = 1_281_167
 BATCH = 4_096

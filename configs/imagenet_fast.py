@@ -16,7 +16,7 @@ blurred after a convolution, as in arXiv 1904.11486, and not before it.
 from ml_collections import ConfigDict
 
 from configs import imagenet
-from resnet_jax.configuration import arguments, override
+from resnet_jax.assembly.configuration import arguments, override
 from resnet_jax.tables import UserError
 
 # Epochs between which the images grow, by the epochs of the run.

@@ -17,7 +17,7 @@ are, or eval.recalibration_steps renews those of all norms. `export` writes such
 from ml_collections import ConfigDict
 
 from configs import imagenet
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 SIZE = 384
 STAGES = 4

@@ -20,7 +20,7 @@ augmentation. Table 4's single models (-152: 19.38%) average over five scales:
 from ml_collections import ConfigDict
 
 from configs import imagenet
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 BOTTLENECKS = (50, 101, 152)
 

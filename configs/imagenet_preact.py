@@ -17,7 +17,7 @@ has 21.66% on one 224 crop (its README). Training took about three weeks on eigh
 from ml_collections import ConfigDict
 
 from configs import imagenet
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 
 def get_config(changes: str = "") -> ConfigDict:

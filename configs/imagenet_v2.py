@@ -18,7 +18,7 @@ torchvision averages every 32 updates with a decay of 1 - (1 - 0.99998) * 1024 *
 from ml_collections import ConfigDict
 
 from configs import imagenet
-from resnet_jax.configuration import override
+from resnet_jax.assembly.configuration import override
 
 # Updates between two averages there, and the decay of one.
 EVERY = 32

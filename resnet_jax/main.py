@@ -8,7 +8,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from resnet_jax import processes
-from resnet_jax.command import default_workdir, launch
+from resnet_jax.verbs.launch import default_workdir, launch
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "Configuration file, for example configs/cifar10.py:depth=110,shortcut=C."
@@ -23,8 +23,8 @@ flags.mark_flag_as_required("config")
 
 def main() -> dict[str, Any]:
     """Trains, and returns the figures of the final evaluation."""
-    from resnet_jax import run_page
-    from resnet_jax.run import train
+    from resnet_jax.assembly.run import train
+    from resnet_jax.pages import run as run_page
 
     workdir = Path(_WORKDIR.value or default_workdir(sys.argv))
     print(f"the run lies in {workdir}", flush=True)

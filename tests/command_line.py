@@ -33,7 +33,8 @@ def environment(devices: int = 1) -> dict[str, str]:
 
 
 def command(verb: str, *flags: str) -> list[str]:
-    return [sys.executable, "-m", f"resnet_jax.{verb}", *flags]
+    module = ["resnet_jax.main"] if verb == "main" else ["resnet_jax", verb]
+    return [sys.executable, "-m", *module, *flags]
 
 
 def run(verb: str, *flags: str, devices: int = 1) -> dict[str, Any]:

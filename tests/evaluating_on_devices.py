@@ -17,7 +17,7 @@ import numpy as np
 import photographs
 from jax.sharding import AxisType, Mesh
 
-from resnet_jax.data.folder import open_folder
+from resnet_jax.data.sources.folder import open_folder
 from resnet_jax.data.stream import streamed
 from resnet_jax.training.details import DetailedSums, figures
 from resnet_jax.training.evaluation import Evaluator

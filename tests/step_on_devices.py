@@ -17,8 +17,9 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from configs import smoke
-from resnet_jax.analysis import compiled, cost
+from resnet_jax.analysis import cost
 from resnet_jax.assembly import Assembly
+from resnet_jax.planning import compiled
 from resnet_jax.training import parallel
 from resnet_jax.training.dispatch import Dispatch
 

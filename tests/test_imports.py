@@ -1,4 +1,4 @@
-"""Imports go one way, and the verbs leave heavy ones to when they serve."""
+"""Imports go down only, no two files import each other, verbs import heavy ones late."""
 
 import ast
 from pathlib import Path
@@ -6,66 +6,95 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "resnet_jax"
-VERBS = ("main", "evaluate", "summary", "prepare", "sweep", "convert", "export", "analyse",
-         "compress", "predict", "report", "plan")  # fmt: skip
-# What each room may import of the others.
-ALLOWED = {
-    "models": {"models", "tables"},
-    "data": {"data", "cache", "tables"},
-    "training": {"training", "tables"},
-    "weights": {"weights", "models", "tables"},
-    "reporting": {"reporting", "tables"},
-    "assembly": {"assembly", "models", "data", "training", "weights", "reporting", "tables"},
-    "analysis": {"analysis", "models", "data", "training", "tables", "drawing"},
-    "compression": {"compression", "analysis", "models", "training", "tables"},
-    "sweeps": {"sweeps", "analysis", "models", "data", "training", "reporting", "tables",
-               "assembly", "configuration", "run", "command", "drawing",
-               "html"},
-}  # fmt: skip
+# The house from top to bottom: what a room may import stands in rows below its own.
+FLOORS = (
+    ("__main__", "main"),
+    ("verbs",),
+    ("sweeps",),
+    ("pages",),
+    ("planning",),
+    ("assembly",),
+    ("compression",),
+    ("analysis",),
+    ("weights",),
+    ("models", "data", "training"),
+    ("reporting",),
+    ("runtime",),
+    ("tables",),
+    ("__init__",),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+VERBS = sorted(path.stem for path in (PACKAGE / "verbs").glob("[a-z]*.py"))
 
 
 def imported(path: Path) -> set[str]:
-    """The rooms and modules of this package that a file imports, anywhere in it."""
+    """The modules of this package that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
-            if node.module == "resnet_jax":
-                names = [f"resnet_jax.{alias.name}" for alias in node.names]
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         else:
             continue
-        found |= {name.split(".")[1] for name in names if name.startswith("resnet_jax.")}
+        found |= {name for name in names if name in MODULES and name != "resnet_jax"}
     return found
 
 
-@pytest.mark.parametrize("room", ALLOWED)
-def test_a_room_imports_only_what_it_may(room):
-    files = list((PACKAGE / room).rglob("*.py"))
-    assert files
-    for path in files:
-        surplus = imported(path) - ALLOWED[room]
-        assert not surplus, f"{path} imports {surplus}"
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
 
 
-def test_nothing_imports_a_verb():
-    for path in PACKAGE.rglob("*.py"):
-        assert not imported(path) & set(VERBS), f"{path} imports a verb"
+GRAPH = {module: imported(path) - {module} for module, path in MODULES.items()}
 
 
-def test_only_the_assembly_reads_configuration_keys():
-    """`config.section.key` stands in one room, so that everything below takes plain arguments."""
-    readers = {"configuration.py", "run.py", "command.py", "main.py", "evaluate.py",
-               "summary.py", "trained.py", "plan.py"}  # fmt: skip
-    for path in PACKAGE.rglob("*.py"):
-        if path.parent != PACKAGE / "assembly" and path not in [PACKAGE / name for name in readers]:
-            assert "ml_collections" not in path.read_text(), f"{path} knows of configurations"
+def test_every_module_stands_in_a_room():
+    assert {room(module) for module in MODULES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_its_own_room_and_those_below(module):
+    own = room(module)
+    up = {
+        other for other in GRAPH[module] if room(other) != own and FLOOR[room(other)] <= FLOOR[own]
+    }
+    assert not up, f"{module} imports {sorted(up)}, which stand beside or above it"
+
+
+def test_no_two_modules_import_each_other():
+    finished: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join((*path, module))
+        if module not in finished:
+            for other in sorted(GRAPH[module]):
+                visit(other, (*path, module))
+            finished.add(module)
+
+    for module in GRAPH:
+        visit(module, ())
+
+
+def test_nothing_but_the_command_line_imports_a_verb():
+    for module, others in GRAPH.items():
+        if room(module) not in ("verbs", "main", "__main__"):
+            assert not any(room(other) == "verbs" for other in others), module
+
+
+def test_only_the_rooms_above_the_assembly_know_of_configurations():
+    """`config.section.key` stands there alone, so that everything below takes plain arguments."""
+    for module, path in MODULES.items():
+        if FLOOR[room(module)] > FLOOR["assembly"]:
+            assert "ml_collections" not in path.read_text(), f"{module} knows of configurations"
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_imports_no_framework_before_its_flags_are_read(verb):
-    tree = ast.parse((PACKAGE / f"{verb}.py").read_text())
+    tree = ast.parse((PACKAGE / "verbs" / f"{verb}.py").read_text())
     top = {
         name.split(".")[0]
         for node in tree.body

@@ -15,8 +15,7 @@ import photographs
 import pytest
 from command_line import ROOT, command, environment, error, run
 
-from resnet_jax import configuration
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, configuration
 
 STEPS = 40
 FLAGS = (

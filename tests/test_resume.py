@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from command_line import ROOT, command, environment, run
 
-from resnet_jax import configuration
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, configuration
 
 FLAGS = (
     "--config=configs/smoke.py:train.steps=200,report.every_steps=1,train.ema_decay=0.99,"

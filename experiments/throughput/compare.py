@@ -23,7 +23,7 @@ from absl import app, flags
 from report import write
 from works import THREADS, WORKS
 
-from resnet_jax import command
+from resnet_jax.verbs import launch as command
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]

@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from configs import default
 from resnet_jax.analysis import cost
 from resnet_jax.assembly import Assembly
-from resnet_jax.data import sources
-from resnet_jax.data.augment import random_flip
+from resnet_jax.data.changes.augment import random_flip
 from resnet_jax.data.resident import Batch
-from resnet_jax.data.sources import Source
+from resnet_jax.data.sources import catalogue as sources
+from resnet_jax.data.sources.catalogue import Source
 from resnet_jax.data.stream import streamed
 from resnet_jax.reporting.reports import Reports
 from resnet_jax.training.compilation import onednn_options

@@ -21,7 +21,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from ours import Batch, imagenet
 from works import CLASSES
 
-from resnet_jax.analysis import compiled
+from resnet_jax.planning import compiled
 
 TOPOLOGY = flags.DEFINE_string("topology", "v5e:2x2", "Generation and shape of the slice.")
 IMAGES = flags.DEFINE_integer("images", 128, "On each chip.")

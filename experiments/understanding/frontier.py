@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from resnet_jax import trained
-from resnet_jax.command import launch
+from resnet_jax.verbs import trained
+from resnet_jax.verbs.launch import launch
 
 OUT = flags.DEFINE_string("out", str(Path(__file__).parent / "results"), "Folder of the results.")
 EXAMPLES = flags.DEFINE_integer("examples", 10_000, "Test images that tell the accuracy.")
@@ -95,7 +95,7 @@ def draw(found: dict[str, Any]) -> Any:
     import matplotlib
     import matplotlib.pyplot as plt
 
-    from resnet_jax.drawing import STYLE
+    from resnet_jax.reporting.drawing import STYLE
 
     before, methods = found["before"], {after["method"] for after in found["after"].values()}
     with matplotlib.rc_context(STYLE):
@@ -123,7 +123,7 @@ def draw(found: dict[str, Any]) -> Any:
 def main() -> dict[str, Any]:
     """Measures and writes."""
     from resnet_jax.compression import methods
-    from resnet_jax.drawing import as_svg
+    from resnet_jax.reporting.drawing import as_svg
 
     folder = Path(OUT.value)
     path = folder / "frontier.json"

@@ -12,7 +12,7 @@ from resnet_jax.analysis import (
     sharpness,
     similarity,
 )
-from resnet_jax.analysis.subject import Findings
+from resnet_jax.reporting.findings import Findings
 
 ANALYSES: dict[str, Callable[..., Findings]] = {
     "gradient_flow": gradient_flow.study,

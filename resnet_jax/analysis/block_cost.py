@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 
 from resnet_jax.analysis import cost
 from resnet_jax.analysis.blocks import names, shapes
-from resnet_jax.analysis.subject import Findings, Scores, Subject, Tree, logits
-from resnet_jax.drawing import STYLE
+from resnet_jax.analysis.subject import Scores, Subject, Tree, logits
 from resnet_jax.models.residual import ResidualBlock
 from resnet_jax.models.resnet import ResNet
+from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.findings import Findings
 
 
 class BlockCost(NamedTuple):

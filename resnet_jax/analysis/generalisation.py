@@ -11,10 +11,11 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.figure import Figure
 from scipy.special import log_softmax
 
-from resnet_jax.analysis.subject import Examples, Findings, Scores, Subject
-from resnet_jax.data.augment import normalise
-from resnet_jax.data.corruptions import CORRUPTIONS, corrupt
-from resnet_jax.drawing import STYLE
+from resnet_jax.analysis.subject import Examples, Scores, Subject
+from resnet_jax.data.changes.augment import normalise
+from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
+from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.findings import Findings
 from resnet_jax.training.details import calibration_error, confusion, reliability
 
 

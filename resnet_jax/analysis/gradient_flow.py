@@ -20,17 +20,17 @@ from matplotlib.figure import Figure
 from resnet_jax.analysis.blocks import changed, is_plain, names
 from resnet_jax.analysis.subject import (
     Examples,
-    Findings,
     Subject,
     Tree,
     initial_variables,
     run_once,
 )
-from resnet_jax.drawing import STYLE
 from resnet_jax.models.layers import KERNEL_INITS
 from resnet_jax.models.residual import ARRANGEMENTS
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.shortcuts import SHORTCUTS
+from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.findings import Findings
 
 
 class Flow(NamedTuple):

@@ -16,8 +16,9 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from resnet_jax.analysis.subject import Findings, Scores, Subject, Tree, logits
-from resnet_jax.drawing import STYLE
+from resnet_jax.analysis.subject import Scores, Subject, Tree, logits
+from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.findings import Findings
 from resnet_jax.tables import UserError
 
 

@@ -22,9 +22,10 @@ from scipy.stats import kendalltau
 
 from resnet_jax.analysis.blocks import changed, is_plain, names, shapes
 from resnet_jax.analysis.gradient_flow import norm
-from resnet_jax.analysis.subject import Examples, Findings, Scores, Subject, Tree, logits
-from resnet_jax.drawing import STYLE
+from resnet_jax.analysis.subject import Examples, Scores, Subject, Tree, logits
 from resnet_jax.models.resnet import ResNet
+from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.findings import Findings
 
 
 def apply_lesioned(

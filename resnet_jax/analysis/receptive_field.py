@@ -12,10 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from resnet_jax.analysis.blocks import Name, names, outputs
-from resnet_jax.analysis.subject import Examples, Findings, Subject, Tree
-from resnet_jax.drawing import STYLE
+from resnet_jax.analysis.subject import Examples, Subject, Tree
 from resnet_jax.models import pooling
 from resnet_jax.models.resnet import ResNet
+from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.findings import Findings
 
 # Kernel and stride of what each pool does, one after another.
 POOLS: dict[Callable[..., Any], tuple[tuple[int, int], ...]] = {

@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from resnet_jax.analysis.subject import Examples, Findings, Subject, Tree
-from resnet_jax.drawing import STYLE
+from resnet_jax.analysis.subject import Examples, Subject, Tree
+from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.findings import Findings
 
 Loss = Callable[[Tree], Array]
 

@@ -10,9 +10,10 @@ from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
 from resnet_jax.analysis.blocks import names, outputs
-from resnet_jax.analysis.subject import Examples, Findings, Subject, Tree
-from resnet_jax.drawing import STYLE
+from resnet_jax.analysis.subject import Examples, Subject, Tree
 from resnet_jax.models.resnet import ResNet
+from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.findings import Findings
 
 Grams = Float[np.ndarray, "blocks examples examples"]
 

@@ -1,4 +1,4 @@
-"""What an analysis looks at, what it finds, and a network's scores on a set of examples."""
+"""What an analysis looks at, and a network's scores on a set of examples."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int32
-from matplotlib.figure import Figure
 
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import unstack_blocks
@@ -51,20 +50,6 @@ class Subject(NamedTuple):
     seed: int = 0
     checkpoints: Mapping[int, Callable[[], Tree]] = {}
     other: "Subject | None" = None
-
-
-class Findings(NamedTuple):
-    """What an analysis found.
-
-    Attributes:
-      numbers: JSON values.
-      figures: by name.
-      summary: sentences with the numbers that matter most.
-    """
-
-    numbers: dict[str, Any]
-    figures: dict[str, Figure]
-    summary: str
 
 
 def initial_variables(model: ResNet, image_shape: tuple[int, int, int], seed: int) -> Tree:

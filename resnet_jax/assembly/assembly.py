@@ -14,10 +14,10 @@ from ml_collections import ConfigDict
 from resnet_jax.assembly.evaluation import Evaluation
 from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.assembly.learning import learning_rate, loss, mixing, optimizer
-from resnet_jax.assembly.networks import network
+from resnet_jax.assembly.network import network
 from resnet_jax.assembly.outputs import profile, reports
 from resnet_jax.data.resident import ResidentData
-from resnet_jax.data.sources import Source
+from resnet_jax.data.sources.catalogue import Source
 from resnet_jax.data.stream import StreamedData
 from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet

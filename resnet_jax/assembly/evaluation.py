@@ -6,8 +6,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.inputs import Inputs
-from resnet_jax.data.benchmarks import Benchmark
 from resnet_jax.data.resident import ResidentData
+from resnet_jax.data.sources.benchmarks import Benchmark
 from resnet_jax.data.stream import StreamedData
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.resnet import ResNet

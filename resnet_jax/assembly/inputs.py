@@ -6,12 +6,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax.data.augment import Augmentation
-from resnet_jax.data.benchmarks import Benchmark, Trained, open_benchmarks
-from resnet_jax.data.decoded import ImageSet
-from resnet_jax.data.encoded import EncodedSet
+from resnet_jax.data.changes.augment import Augmentation
+from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.resident import ResidentData
-from resnet_jax.data.sources import SOURCES, Source
+from resnet_jax.data.sources.benchmarks import Benchmark, Trained, open_benchmarks
+from resnet_jax.data.sources.catalogue import SOURCES, Source
+from resnet_jax.data.sources.decoded import ImageSet
 from resnet_jax.data.stream import StreamedData, streamed
 from resnet_jax.tables import UserError, configure, options_of
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from resnet_jax.data.encoded import EncodedSet, UnreadableImage, decode
+from resnet_jax.data.images.encoded import EncodedSet, UnreadableImage, decode
 from resnet_jax.data.order import repeated
 
 if TYPE_CHECKING:

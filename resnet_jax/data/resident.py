@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int32
 
-from resnet_jax.data.augment import Augmentation, normalise
-from resnet_jax.data.decoded import ImageSet
+from resnet_jax.data.changes.augment import Augmentation, normalise
 from resnet_jax.data.order import repeated
+from resnet_jax.data.sources.decoded import ImageSet
 
 
 class Batch(NamedTuple):

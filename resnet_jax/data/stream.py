@@ -16,9 +16,12 @@ import numpy as np
 from absl import logging
 from jaxtyping import Array, Bool, Int32, UInt8
 
-from resnet_jax.data.augment import Augmentation, normalise
-from resnet_jax.data.crops import RandomCrop, scaled_crop
-from resnet_jax.data.encoded import EncodedSet
+from resnet_jax.data.changes.augment import Augmentation, normalise
+from resnet_jax.data.changes.policies import POLICIES, ChangedCrop, Jitter
+from resnet_jax.data.images.crops import RandomCrop, scaled_crop
+from resnet_jax.data.images.encoded import EncodedSet
+from resnet_jax.data.images.resizing import resizing
+from resnet_jax.data.images.views import views
 from resnet_jax.data.parts import (
     ATTEMPTS,
     EvalParts,
@@ -29,10 +32,7 @@ from resnet_jax.data.parts import (
     TrainTransform,
 )
 from resnet_jax.data.pipeline import Pipeline
-from resnet_jax.data.policies import POLICIES, ChangedCrop, Jitter
 from resnet_jax.data.resident import Batch
-from resnet_jax.data.resizing import resizing
-from resnet_jax.data.views import views
 from resnet_jax.tables import UserError, configure
 
 ENDLESS = 2**60  # parts

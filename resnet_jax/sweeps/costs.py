@@ -2,9 +2,8 @@
 
 from typing import NamedTuple
 
-from resnet_jax import configuration
 from resnet_jax.analysis import cost
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.tables import UserError
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax.command import launch
+from resnet_jax.verbs.launch import launch
 
 
 def execute(text: str, workdir: Path) -> dict[str, Any]:
@@ -22,8 +22,7 @@ def execute(text: str, workdir: Path) -> dict[str, Any]:
 
     A second process that is to execute the same run waits for the first.
     """
-    from resnet_jax import configuration, run
-    from resnet_jax.assembly import Assembly
+    from resnet_jax.assembly import Assembly, configuration, run
     from resnet_jax.sweeps import records
     from resnet_jax.tables import Diverged
 
@@ -45,7 +44,7 @@ def execute(text: str, workdir: Path) -> dict[str, Any]:
 
 def execute_members(texts: list[str], workdirs: list[Path]) -> dict[str, Any]:
     """Does the same for runs that can be members of one program."""
-    from resnet_jax import configuration
+    from resnet_jax.assembly import configuration
     from resnet_jax.sweeps import member_loop, records
 
     with locked(workdirs), ExitStack() as stack:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from resnet_jax import configuration
+from resnet_jax.assembly import configuration
 from resnet_jax.tables import UserError, choose
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from resnet_jax.drawing import STYLE
+from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.table import Line

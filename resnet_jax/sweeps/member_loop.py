@@ -7,8 +7,7 @@ from typing import Any
 
 import jax
 
-from resnet_jax import configuration
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.sweeps.members import MemberDispatch
 from resnet_jax.tables import Diverged
 from resnet_jax.training.interruption import Interruption

@@ -2,10 +2,10 @@ import jax
 import numpy as np
 import pytest
 
-from resnet_jax.data.augment import Augmentation
-from resnet_jax.data.decoded import ImageSet
+from resnet_jax.data.changes.augment import Augmentation
 from resnet_jax.data.order import stream
 from resnet_jax.data.resident import ResidentData
+from resnet_jax.data.sources.decoded import ImageSet
 
 
 def resident(examples, **options):

@@ -9,8 +9,8 @@ import photographs
 import pytest
 
 from resnet_jax.data import parts
-from resnet_jax.data.augment import Augmentation
-from resnet_jax.data.sources import folder
+from resnet_jax.data.changes.augment import Augmentation
+from resnet_jax.data.sources.catalogue import folder
 from resnet_jax.data.stream import streamed
 from resnet_jax.tables import UserError
 

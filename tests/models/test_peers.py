@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from golden.tensors import BATCH, CLASSES, LEARNING_RATE, digest, draw
 
-from resnet_jax.data.sources import tfds
+from resnet_jax.data.sources.catalogue import tfds
 from resnet_jax.models import create
 from resnet_jax.models.zoo import resnet
 from resnet_jax.weights import read_tensors, to_tensors, to_variables

@@ -11,8 +11,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default
-from resnet_jax import configuration
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.models import ROWS, create, names
 from resnet_jax.tables import UserError
 

@@ -7,8 +7,7 @@ import pytest
 from command_line import ROOT
 from sweeps.folders import write_experiment
 
-from resnet_jax import configuration
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.sweeps import experiment
 from resnet_jax.tables import UserError
 

@@ -12,8 +12,7 @@ import pytest
 from command_line import ROOT, environment
 from sweeps.folders import TINY
 
-from resnet_jax import configuration
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.sweeps.members import MemberDispatch, member_mesh
 from resnet_jax.training.dispatch import Dispatch
 

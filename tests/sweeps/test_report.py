@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from resnet_jax.drawing import as_png, as_svg
+from resnet_jax.pages.sweep import page
+from resnet_jax.reporting.drawing import as_png, as_svg
 from resnet_jax.sweeps import figures
 from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Row
-from resnet_jax.sweeps.page import page
 from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.table import as_csv, as_markdown, cells, lines
 
@@ -120,7 +120,12 @@ def test_curves_go_as_far_as_every_seed_came():
 @pytest.fixture(scope="module")
 def html(table) -> str:
     svgs = {"errors": as_svg(figures.errors(table, "title"))}
-    return page(table, title="Which <i>is</i> best?", about=["a & b"], figures=svgs)
+    return page(
+        [cells(line) for line in table],
+        title="Which <i>is</i> best?",
+        about=["a & b"],
+        figures=svgs,
+    )
 
 
 def test_the_page_stands_alone(html):

@@ -7,9 +7,9 @@ import linear
 import numpy as np
 import pytest
 
-from resnet_jax.data.augment import Augmentation
+from resnet_jax.data.changes.augment import Augmentation
 from resnet_jax.data.resident import ResidentData
-from resnet_jax.data.sources import synthetic
+from resnet_jax.data.sources.catalogue import synthetic
 from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import UserError

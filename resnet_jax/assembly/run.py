@@ -1,0 +1,31 @@
+"""A training run from its configuration, for the verbs and for anyone who imports this package."""
+
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from resnet_jax import processes
+from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.training import parallel
+from resnet_jax.training.loop import train as train_loop
+
+
+def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+    """Starts the run of `config` in `workdir`, or continues the one that is there.
+
+    Returns:
+      The figures of the final evaluation, the step and the workdir.
+    """
+    assembly = Assembly(config)
+    run, profile = assembly.run(), assembly.profile(workdir)
+    configuration.claim(workdir, config, write=parallel.is_first_process())
+    parallel.barrier("the workdir is claimed")
+    with (
+        assembly.checkpoints(workdir) as checkpoints,
+        assembly.reports(workdir) as reports,
+        # Inside, since closing checkpoints waits for every process.
+        processes.ending_together(),
+    ):
+        result = train_loop(run, checkpoints, reports, profile)
+    return {**result, "workdir": str(workdir)}

@@ -1,0 +1,195 @@
+"""Other test sets for networks trained on ImageNet, from folders or prepared TFDS sets."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Int32
+
+from resnet_jax.data.images.encoded import EncodedSet
+from resnet_jax.data.sources.catalogue import tfds
+from resnet_jax.data.sources.folder import open_folder, place
+from resnet_jax.tables import UserError, choose
+
+CORRUPTIONS = (
+    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur",
+    "zoom_blur", "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate",
+    "jpeg_compression",
+)  # fmt: skip
+SEVERITIES = range(1, 6)
+
+
+class Benchmark(NamedTuple):
+    """A test set, or a part of one.
+
+    Attributes:
+      name: of the set, and behind a colon of its part.
+      examples: undecoded; labels are numbers among `classes`, or rows of `answers`.
+      classes: that a prediction may be, as numbers among the network's; None is all of them.
+      answers: the classes that are right, a row for each label; None where one is.
+    """
+
+    name: str
+    examples: EncodedSet
+    classes: Int32[np.ndarray, "kept"] | None = None
+    answers: Bool[np.ndarray, "rows classes"] | None = None
+
+
+class Trained(NamedTuple):
+    """What a benchmark must know of the network's own data.
+
+    Attributes:
+      classes: names of the network's classes.
+      validation: the run's evaluation split.
+      tfds_dir: folder of prepared sets; '' is TFDS_DATA_DIR.
+    """
+
+    classes: tuple[str, ...]
+    validation: EncodedSet
+    tfds_dir: str
+
+
+class Relabelled:
+    """Some examples of a set, with other labels: see encoded.EncodedSet.
+
+    Args:
+      indices: of the examples, in their order.
+      labels: a new one for each.
+    """
+
+    def __init__(self, examples: EncodedSet, indices: Sequence[int], labels: Sequence[int]):
+        self._examples = examples
+        self._indices, self._labels = np.array(indices, np.int64), np.array(labels, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def read(self, index: int) -> tuple[bytes, int]:
+        encoded, _ = self._examples.read(int(self._indices[index]))
+        return encoded, int(self._labels[index])
+
+    def name(self, index: int) -> str:
+        return self._examples.name(int(self._indices[index]))
+
+
+def whole(name: str, where: str, trained: Trained) -> list[Benchmark]:
+    """All classes: ImageNet-V2 (arXiv 1902.10811) and ImageNet-Sketch (arXiv 1905.13549)."""
+    return [Benchmark(name, _open(where, name, "test", trained))]
+
+
+def subset(name: str, where: str, trained: Trained) -> list[Benchmark]:
+    """200 classes, to which predictions are restricted, as the papers do.
+
+    ImageNet-A: Hendrycks et al., arXiv 1907.07174; ImageNet-R: arXiv 2006.16241.
+    """
+    examples = _open(where, name, "test", trained)
+    labels = np.array([examples.read(index)[1] for index in range(len(examples))])
+    classes, places = np.unique(labels, return_inverse=True)
+    kept = Relabelled(examples, range(len(examples)), places.tolist())
+    return [Benchmark(name, kept, classes.astype(np.int32))]
+
+
+def corrupted(name: str, where: str, trained: Trained) -> list[Benchmark]:
+    """15 corruptions at five severities (Hendrycks & Dietterich, arXiv 1903.12261)."""
+
+    def part(corruption: str, severity: int) -> EncodedSet:
+        if where:
+            return _open(f"{where}/{corruption}/{severity}", name, "", trained)
+        prepared = f"imagenet2012_corrupted/{corruption}_{severity}"
+        return _open("", prepared, "validation", trained)
+
+    return [
+        Benchmark(f"{name}:{corruption}:{severity}", part(corruption, severity))
+        for corruption in CORRUPTIONS
+        for severity in SEVERITIES
+    ]
+
+
+def reassessed(name: str, where: str, trained: Trained) -> list[Benchmark]:
+    """The validation set with ReaL labels (Beyer et al., arXiv 2006.07159).
+
+    A prediction is right where it is among an image's labels; images without one don't count. The
+    file has a list of labels for each image ILSVRC2012_val_00000001.JPEG, ... in their order.
+    """
+    try:
+        with open(where) as file:
+            labels = json.load(file)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{name}={where} can't be read ({error}): give the file real.json of"
+            " github.com/google-research/reassessed-imagenet"
+        ) from None
+    rows: dict[tuple[int, ...], int] = {}
+    indices, row_of = [], []
+    for index in range(len(trained.validation)):
+        image = trained.validation.name(index)
+        found = re.search(r"ILSVRC2012_val_(\d{8})", image)
+        if found is None or not 0 < int(found[1]) <= len(labels):
+            raise UserError(
+                f"{name} needs images called ILSVRC2012_val_ and a number that {where} has, and one"
+                f" is {image}: use data.source=folder with ImageNet's validation set"
+            )
+        answers = tuple(sorted(labels[int(found[1]) - 1]))
+        if answers:
+            indices.append(index)
+            row_of.append(rows.setdefault(answers, len(rows)))
+    if not rows or max(answer for row in rows for answer in row) >= len(trained.classes):
+        raise UserError(
+            f"{where} has no label of these images, or one that is none of the network's"
+            f" {len(trained.classes)} classes: {name} is for networks trained on ImageNet"
+        )
+    table = np.zeros((len(rows), len(trained.classes)), bool)
+    for answers, row in rows.items():
+        table[row, list(answers)] = True
+    return [Benchmark(name, Relabelled(trained.validation, indices, row_of), None, table)]
+
+
+BENCHMARKS: dict[str, Callable[[str, str, Trained], list[Benchmark]]] = {
+    "imagenet_v2": whole,
+    "imagenet_sketch": whole,
+    "imagenet_a": subset,
+    "imagenet_r": subset,
+    "imagenet_c": corrupted,
+    "imagenet_real": reassessed,
+}
+
+
+def open_benchmarks(where: Mapping[str, str], trained: Trained) -> list[Benchmark]:
+    """Opens test sets.
+
+    Args:
+      where: by the set's name its folder, or of ReaL its file; '' is a prepared TFDS set.
+
+    Raises:
+      UserError: an unknown set, or one that is not there.
+    """
+    return [
+        benchmark
+        for name, place in where.items()
+        for benchmark in choose(BENCHMARKS, name, "test set")(name, place, trained)
+    ]
+
+
+def _open(where: str, name: str, split: str, trained: Trained) -> EncodedSet:
+    """A folder of class folders, or a prepared set, with the network's labels."""
+    if where:
+        folder = place(where)
+        # As ImageNet-V2 comes: folders 0, 1, ... 999.
+        numbered = folder.is_dir() and (folder / "0").is_dir()
+        classes = tuple(map(str, range(len(trained.classes)))) if numbered else trained.classes
+        return open_folder(folder.parent, folder.name, classes)
+    source = tfds(name, trained.tfds_dir)
+    examples: Any = source.load(split)
+    if source.class_names == trained.classes:
+        return examples
+    numbers = {wnid: number for number, wnid in enumerate(trained.classes)}
+    missing = [wnid for wnid in source.class_names if wnid not in numbers]
+    if missing:
+        raise UserError(
+            f"class {missing[0]} of data set '{name}' is none of the network's: evaluate it on a"
+            " set of the classes that it was trained on"
+        )
+    labels = [numbers[source.class_names[examples.read(i)[1]]] for i in range(len(examples))]
+    return Relabelled(examples, range(len(examples)), labels)

@@ -1,0 +1,66 @@
+"""The report as one HTML page."""
+
+import re
+from html import escape
+
+from resnet_jax.reporting import markup as html
+
+STYLE = """
+th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0;
+  padding: 0; cursor: pointer; text-align: inherit; }
+th[aria-sort=ascending] button::after { content: " \\25b2"; }
+th[aria-sort=descending] button::after { content: " \\25bc"; }
+"""
+
+# Sorts by the number in data-sort, else by the text; words follow numbers, and empty cells both.
+SCRIPT = """
+for (const [column, button] of document.querySelectorAll('th button').entries()) {
+  button.addEventListener('click', () => {
+    const head = button.parentElement, body = document.querySelector('tbody');
+    const up = head.getAttribute('aria-sort') !== 'ascending';
+    for (const other of document.querySelectorAll('th')) other.removeAttribute('aria-sort');
+    head.setAttribute('aria-sort', up ? 'ascending' : 'descending');
+    const key = row => row.cells[column].dataset.sort ?? row.cells[column].textContent;
+    const compare = (a, b) => {
+      if (key(a) === '' || key(b) === '') return (key(a) === '') - (key(b) === '');
+      const [x, y] = [Number(key(a)), Number(key(b))];
+      if (isNaN(x) !== isNaN(y)) return isNaN(x) - isNaN(y);
+      return (up ? 1 : -1) * (isNaN(x) ? key(a).localeCompare(key(b)) : x - y);
+    };
+    body.append(...[...body.rows].sort(compare));
+  });
+}
+"""
+
+
+def page(
+    grid: list[dict[str, str]], *, title: str, about: list[str], figures: dict[str, str]
+) -> str:
+    """Returns the page.
+
+    Args:
+      grid: the cells of each line of the table, by their columns.
+      title: the experiment's question.
+      about: paragraphs below it.
+      figures: SVG text by what it shows.
+    """
+    columns = [name for name in grid[0] if any(line[name] for line in grid)]
+    head = "".join(
+        f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in columns
+    )
+    body = "".join(f"<tr>{''.join(_cell(line[name]) for name in columns)}</tr>\n" for line in grid)
+    images = "".join(html.figure(svg, name) for name, svg in figures.items())
+    grid_table = (
+        f'<div class="table"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
+        "</table></div>\n"
+    )
+    return html.document(
+        title, html.paragraphs(about) + grid_table + images, style=STYLE, script=SCRIPT
+    )
+
+
+def _cell(text: str) -> str:
+    """A cell sorts by the number that it begins with, where it begins with one."""
+    number = re.match(r"[+-]?\d+(\.\d+)?", text)
+    sort = f' data-sort="{float(number[0])}"' if number else ""
+    return f"<td{sort}>{escape(text)}</td>"

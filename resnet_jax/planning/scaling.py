@@ -1,0 +1,135 @@
+"""How long a training step takes on a TPU slice, from what a compiler says of a smaller one.
+
+Every chip runs the same program on its own examples, so at equal examples a chip, arithmetic,
+memory traffic and memory of one chip do not depend on how many there are; only the sums over chips
+do. experiments/scaling/README.md states the model and what it leaves out.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from resnet_jax.planning.slices import Slice
+
+# Seconds that a message takes over one link: about a microsecond.
+LINK_LATENCY = 1e-6
+# What a grid without links between its ends has of a torus's bandwidth.
+GRID_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Program:
+    """A compiled training step on one chip.
+
+    Attributes:
+      slice: that it was compiled for.
+      images: on one chip.
+      flops, bytes: of arithmetic, and moved between chip and memory, in one step.
+      temporaries: bytes of memory beside the state and the batch.
+      state: bytes of the training state on one chip.
+      batch: bytes of the batch on one chip.
+      reductions: sums over chips in one step.
+      reduced: their bytes.
+      others: collectives that are no sums.
+      others_bytes: of their results.
+    """
+
+    slice: str
+    images: int
+    flops: float
+    bytes: float
+    temporaries: int
+    state: int
+    batch: int
+    reductions: int
+    reduced: int
+    others: int
+    others_bytes: int
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A training step on a slice; times in seconds, memory in bytes of one chip.
+
+    Attributes:
+      compiled: whether the figures are a compiler's for just this slice and batch.
+      efficiency: time on one chip with as many images, without sums, divided by this time.
+    """
+
+    slice: str
+    chips: int
+    batch: int
+    images: int
+    memory: float
+    capacity: float
+    flops: float
+    bytes: float
+    reduced: float
+    arithmetic_time: float
+    memory_time: float
+    communication_time: float
+    step_time: float
+    images_per_second: float
+    efficiency: float
+    compiled: bool
+
+    @property
+    def fits(self) -> bool:
+        return self.memory <= self.capacity
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "fits": self.fits}
+
+
+def predict(program: Program, on: Slice, batch: int) -> Prediction:
+    """The step on a slice, for so many images over all its chips."""
+    images, chip = batch / on.chips, on.chip
+    scale = images / program.images
+    # Reading and writing the state costs the same for any batch, and so does holding gradients.
+    fixed_bytes = min(2 * program.state, program.bytes)
+    fixed_memory = min(program.reduced, program.temporaries)
+    flops = program.flops * scale
+    moved = fixed_bytes + (program.bytes - fixed_bytes) * scale
+    memory = (
+        program.state
+        + program.batch * scale
+        + fixed_memory
+        + (program.temporaries - fixed_memory) * scale
+    )
+    arithmetic, traffic = flops / chip.flops, moved / chip.bandwidth
+    alone = max(arithmetic, traffic)
+    communication = communication_time(program, on)
+    step = alone + communication
+    return Prediction(
+        slice=str(on),
+        chips=on.chips,
+        batch=batch,
+        images=round(images),
+        memory=memory,
+        capacity=chip.memory,
+        flops=flops,
+        bytes=moved,
+        reduced=program.reduced,
+        arithmetic_time=arithmetic,
+        memory_time=traffic,
+        communication_time=communication,
+        step_time=step,
+        images_per_second=batch / step,
+        efficiency=alone / step,
+        compiled=program.slice == str(on) and program.images == images,
+    )
+
+
+def communication_time(program: Program, on: Slice) -> float:
+    """Of all collectives of a step, one after another and none beside arithmetic.
+
+    A sum over n chips sends 2 (n - 1) / n of its bytes from each (Patarasu & Yuan, 'Bandwidth
+    optimal all-reduce algorithms', 2009); others send their results once. Each collective waits for
+    a message to cross the slice and come back.
+    """
+    if on.chips == 1:
+        return 0.0
+    bandwidth = on.chip.interconnect * (1 if on.is_torus else GRID_SHARE)
+    share = (on.chips - 1) / on.chips
+    sent = 2 * share * program.reduced + share * program.others_bytes
+    waits = 2 * on.hops * LINK_LATENCY * (program.reductions + program.others)
+    return sent / bandwidth + waits

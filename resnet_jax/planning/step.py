@@ -1,0 +1,210 @@
+"""The training step of a configuration, compiled or lowered for hardware that is not there."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from resnet_jax import cache
+from resnet_jax.analysis import cost
+from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.data.resident import Batch
+from resnet_jax.planning import compiled, slices
+from resnet_jax.planning.scaling import Prediction, Program, predict
+from resnet_jax.planning.slices import Slice
+from resnet_jax.tables import UserError
+from resnet_jax.training import parallel
+
+
+class NoCompiler(Exception):
+    """libtpu is not installed; says how to get it."""
+
+
+def batch_sizes(texts: Sequence[str], config: Any) -> list[int]:
+    """The batches of --batch, or the configuration's own.
+
+    Raises:
+      UserError: one is no positive number.
+    """
+    for text in texts:
+        if not text.isdigit() or not int(text):
+            raise UserError(f"'{text}' of --batch is no number of images: give for example 1024")
+    return [int(text) for text in texts] or [config.train.batch_size]
+
+
+class Step:
+    """The training step of a configuration.
+
+    Args:
+      examples: in the training set, which is not read.
+    """
+
+    def __init__(self, config: Any, examples: int):
+        self._config, self.examples = config, examples
+
+    def _assembly(self, batch: int, devices: Sequence[Any] | None, platform: str) -> Assembly:
+        config = self._config.copy_and_resolve_references()
+        config.train.batch_size = batch
+        # A compiler's figures count what stands in a loop once.
+        config.model.scan_blocks = False
+        return Assembly(config, platform, devices=devices, examples=self.examples)
+
+    def hours(self, row: Prediction) -> float:
+        """Of all updates of the configuration, at this speed, with nothing in between."""
+        return self._assembly(row.batch, None, "tpu").steps * row.step_time / 3600
+
+    def compiled(self, on: Slice, images: int) -> Program:
+        """The step for so many images on each chip, from the cache or the compiler.
+
+        Raises:
+          NoCompiler: it is in no cache, and libtpu is not installed.
+        """
+        batch = images * on.chips
+        path = cache.folder("plan") / f"{self._key(on, batch)}.json"
+        if path.is_file():
+            return Program(**json.loads(path.read_text()))
+        if not compiled.has_tpu_compiler():
+            raise NoCompiler(
+                "compiling for a TPU needs its compiler: pip install -r requirements-tpu.txt"
+            )
+        assembly = self._assembly(batch, compiled.tpu_devices(str(on)), "tpu")
+        with progress(f"compiling {images} images a chip for {on}"):
+            figures = compiled.figures(lower(assembly, batch).compile())
+        sums = [c for c in figures.collectives if c.kind == "all-reduce"]
+        others = [c for c in figures.collectives if c.kind != "all-reduce"]
+        program = Program(
+            slice=str(on),
+            images=images,
+            flops=figures.flops,
+            bytes=figures.bytes,
+            temporaries=figures.temporaries,
+            state=assembly.placement.bytes_on_a_device(assembly.abstract_state),
+            batch=cost.tree_bytes(abstract_batch(assembly, batch)) // on.chips,
+            reductions=len(sums),
+            reduced=sum(c.bytes for c in sums),
+            others=len(others),
+            others_bytes=sum(c.bytes for c in others),
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".tmp")
+        draft.write_text(json.dumps(asdict(program), indent=1) + "\n")
+        draft.replace(path)
+        return program
+
+    def exactly(self, row: Prediction) -> Prediction:
+        """The row with a compiler's figures for just this slice and batch."""
+        on = slices.parse(row.slice)
+        if row.batch % on.chips:
+            raise UserError(f"a batch of {row.batch} can't be shared by the chips of {on}")
+        program = self.compiled(on, row.batch // on.chips)
+        return replace(predict(program, on, row.batch), compiled=True)
+
+    def lowered(self, batch: int) -> dict[str, int]:
+        """Bytes of the step's StableHLO for each platform, where no compiler is at hand."""
+        found = {}
+        for platform, ours in (("tpu", "tpu"), ("cuda", "gpu")):
+            assembly = self._assembly(batch, jax.devices()[:1], ours)
+            with progress(f"lowering for {platform}"):
+                exported = export.export(traced(assembly), platforms=[platform])(
+                    *arguments(assembly, batch)
+                )
+            found[platform] = len(exported.mlir_module_serialized)
+        return found
+
+    def _key(self, on: Slice, batch: int) -> str:
+        facts = configuration.facts(self._config)
+        facts |= configuration.flatten({"mesh": self._config.mesh.to_dict()})
+        facts |= {"model.remat": self._config.model.remat, "train.batch_size": batch}
+        version = compiled.compiler_version() if compiled.has_tpu_compiler() else None
+        text = json.dumps([facts, str(on), jax.__version__, version], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def traced(assembly: Assembly) -> Any:
+    """The step as a run compiles it, but for the reading of examples."""
+    unrolled = replace(assembly.train_step(assembly.numbers), unroll=True)
+    step = assembly.placement.step(unrolled)
+    out_shardings = (
+        assembly.placement.at_rest(assembly.abstract_state),
+        parallel.replicated(assembly.mesh),
+    )
+    return jax.jit(step, donate_argnums=0, out_shardings=out_shardings)
+
+
+def arguments(assembly: Assembly, batch: int) -> tuple[Any, Any, Any]:
+    """State, batch and key of the step, as shapes."""
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    everywhere = parallel.replicated(assembly.mesh)
+    key = jax.ShapeDtypeStruct(key.shape, key.dtype, sharding=everywhere)
+    return assembly.abstract_state, abstract_batch(assembly, batch), key
+
+
+def abstract_batch(assembly: Assembly, batch: int) -> Batch:
+    """Shapes of a batch, and where it lies."""
+    sharding = parallel.batch_sharded(assembly.mesh)
+
+    def leaf(dtype: Any, *shape: int) -> Any:
+        return jax.ShapeDtypeStruct((batch, *shape), dtype, sharding=sharding)
+
+    images = leaf(jnp.float32, *assembly.source.image_shape)
+    return Batch(images, labels=leaf(jnp.int32), mask=leaf(jnp.bool_))
+
+
+def lower(assembly: Assembly, batch: int) -> Any:
+    """The step, lowered for the devices of the assembly."""
+    return traced(assembly).lower(*arguments(assembly, batch))
+
+
+class Memory(NamedTuple):
+    """Bytes on one device while it trains, estimated without a compiler."""
+
+    state: int
+    batch: int
+    gradients: int
+    activations: int
+
+
+def memory(assembly: Assembly) -> Memory:
+    """State and batch as they lie on a device, one gradient, and the layer outputs of its images.
+
+    A compiler fuses some layers and needs room beside others; see tests/test_memory.py.
+    """
+    shards = parallel.data_shards(assembly.mesh)
+    images = assembly.batch_size // shards // assembly.accumulate
+    layers = cost.layers(assembly.model, assembly.source.image_shape)
+    state = assembly.abstract_state
+    return Memory(
+        state=assembly.placement.bytes_on_a_device(state),
+        batch=cost.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
+        # Those of the part and those of the parts before.
+        gradients=cost.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
+        activations=images * cost.kept_bytes(layers, assembly.model.remat),
+    )
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """Says every half minute that something still goes on."""
+    done, start = threading.Event(), time.perf_counter()
+
+    def tell() -> None:
+        while not done.wait(30):
+            print(f"{what}: {time.perf_counter() - start:.0f} s", flush=True)
+
+    print(f"{what} ...", flush=True)
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+    print(f"{what}: done in {time.perf_counter() - start:.0f} s", flush=True)

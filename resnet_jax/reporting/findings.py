@@ -1,0 +1,46 @@
+"""What an analysis found, and where it is written."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from matplotlib.figure import Figure
+
+from resnet_jax.reporting.drawing import as_png, as_svg
+
+
+class Findings(NamedTuple):
+    """What an analysis found.
+
+    Attributes:
+      numbers: JSON values.
+      figures: by name.
+      summary: sentences with the numbers that matter most.
+    """
+
+    numbers: dict[str, Any]
+    figures: dict[str, Figure]
+    summary: str
+
+
+def write_findings(found: Findings, name: str, folder: Path) -> Path:
+    """Writes NAME.json, and NAME-FIGURE.svg and .png of each figure; returns the JSON file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for figure_name, figure in found.figures.items():
+        stem = folder / f"{name}-{figure_name}"
+        stem.with_suffix(".svg").write_text(as_svg(figure))
+        stem.with_suffix(".png").write_bytes(as_png(figure))
+    path = folder / f"{name}.json"
+    numbers = {"summary": found.summary, **found.numbers}
+    path.write_text(json.dumps(finite(numbers), indent=1) + "\n")
+    return path
+
+
+def finite(value: Any) -> Any:
+    """The same JSON value, with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,73 @@
+"""Everything that tells what an experiment found, written from its records."""
+
+from pathlib import Path
+
+from resnet_jax.pages.sweep import page
+from resnet_jax.reporting.drawing import as_png, as_svg
+from resnet_jax.sweeps import experiment, figures
+from resnet_jax.sweeps.costs import Cost, of_config
+from resnet_jax.sweeps.experiment import Experiment, Task
+from resnet_jax.sweeps.records import Record, Store
+from resnet_jax.sweeps.table import Line, as_csv, as_markdown, cells, lines
+
+
+def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folder: Path) -> Path:
+    """Writes tables, figures and page into the folder, each named after the scale.
+
+    Returns:
+      The page.
+    """
+    table = tabulate(chosen, scale, tasks, store)
+    drawn = {
+        "errors": figures.errors(table, f"Error by row, {scale} scale"),
+        "curves": figures.curves(table, f"Training loss, {scale} scale"),
+        "costs": figures.costs(table, f"Test error against cost, {scale} scale"),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    svgs = {name: as_svg(figure) for name, figure in drawn.items()}
+    for name, figure in drawn.items():
+        (folder / f"{scale}-{name}.svg").write_text(svgs[name])
+        (folder / f"{scale}-{name}.png").write_bytes(as_png(figure))
+    (folder / f"{scale}.csv").write_text(as_csv(table))
+    (folder / f"{scale}.md").write_text(as_markdown(table))
+    path = folder / f"{scale}.html"
+    path.write_text(
+        page(
+            [cells(line) for line in table],
+            title=chosen.title,
+            about=_about(chosen, scale, table),
+            figures=svgs,
+        )
+    )
+    return path
+
+
+def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) -> list[Line]:
+    """Returns the table of the runs that have come to an end."""
+    rows = experiment.rows(chosen, scale)
+    found: dict[str, list[Record]] = {row.name: [] for row in rows}
+    costs: dict[str, Cost | None] = {}
+    for task in tasks:
+        if task.row.name not in costs:
+            costs[task.row.name] = of_config(task.config)
+        if (record := store.find(task)) is not None:
+            found[task.row.name].append(record)
+    return lines(rows, found, costs, published_scale=scale == "paper")
+
+
+def _about(chosen: Experiment, scale: str, table: list[Line]) -> list[str]:
+    runs = sum(len(line.records) for line in table)
+    hours = sum(record.seconds for line in table for record in line.records) / 3600
+    note = (
+        "Means and sample standard deviations over n seeds, intervals by Student's t, comparisons"
+        " by Welch's t-test: difference of the means, its 95% interval, p. Training figures are"
+        " means over the last tenth of the updates, of the images as training saw them."
+    )
+    published = f"Published figures: {chosen.source}."
+    if scale != "paper":
+        published += (
+            f" They are of the paper's networks and schedule; the {scale} scale asks the same"
+            " question of smaller networks and shorter training, so only the sign and order of"
+            " effects compare."
+        )
+    return [f"Scale {scale}, {runs} runs, {hours:.1f} hours of training steps.", note, published]

@@ -1,0 +1,46 @@
+"""Exports a trained network: python -m resnet_jax export OUT --workdir=runs/cifar10.
+
+OUT ends in .safetensors (tensors named as torchvision's), .stablehlo (jax.export's artefact for
+CPU, CUDA and TPU, any batch size) or .onnx (needs requirements-onnx.txt). With --config=FILE and
+--weights=FILE it is the network of a file. What images must go through before is written beside
+OUT, as OUT.json.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from resnet_jax.verbs import trained
+from resnet_jax.verbs.launch import launch
+
+
+def main(target: str) -> dict[str, Any]:
+    """Returns what was written."""
+    from resnet_jax.tables import UserError
+    from resnet_jax.weights import to_tensors, write_tensors
+    from resnet_jax.weights.artefacts import onnx, stablehlo
+
+    path = Path(target)
+    writers = {".stablehlo": stablehlo, ".onnx": onnx}
+    if path.suffix not in (".safetensors", *writers):
+        raise UserError(
+            f"can't tell from '{target}' what to write: end it in .safetensors, .stablehlo or .onnx"
+        )
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent} to write {path.name} into")
+    network = trained.load()
+    assembly, variables = network.assembly, network.unrolled_variables()
+    preprocessing = assembly.inputs.preprocessing()
+    if path.suffix == ".safetensors":
+        write_tensors(path, to_tensors(assembly.model, variables), {"origin": network.origin})
+    else:
+        model = assembly.model.clone(scan_blocks=False)
+        path.write_bytes(writers[path.suffix](model, variables, preprocessing["image_shape"]))
+    beside = path.with_name(path.name + ".json")
+    beside.write_text(json.dumps(preprocessing, indent=2) + "\n")
+    print(f"{path}, and what images go through before it: {beside}")
+    return {"file": str(path), "bytes": path.stat().st_size, "preprocessing": str(beside)}
+
+
+if __name__ == "__main__":
+    launch(main, operands=("OUT",), needs_config=False)

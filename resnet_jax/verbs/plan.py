@@ -1,0 +1,68 @@
+"""Tells before renting TPUs whether a run fits them, and how fast it can be.
+
+python -m resnet_jax plan --config=configs/imagenet.py --topology=v5e:4x4,v5e:8x8,v4:2x2x4
+
+A TPU's compiler runs on an ordinary machine (requirements-tpu.txt). The training step is compiled
+once, for the four chips of --base, and the rows are predictions from that; --exact compiles every
+row. What is compiled is kept. Without the compiler the step is lowered, and no more.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from resnet_jax.verbs.launch import launch
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "Configuration file, for example configs/smoke.py:name=resnet50."
+)
+_TOPOLOGY = flags.DEFINE_list(
+    "topology", ["v5e:4x4", "v5e:8x8", "v5e:16x16", "v4:2x2x4"], "Slices, side by side."
+)
+_BATCH = flags.DEFINE_list("batch", [], "Images in one update; by default the configuration's.")
+_EXAMPLES = flags.DEFINE_integer(
+    "examples", 1_281_167, "In the training set, which is not read; ImageNet's by default."
+)
+_BASE = flags.DEFINE_string("base", "v5e:2x2", "Slice that the predictions are compiled for.")
+_BASE_IMAGES = flags.DEFINE_integer("base_images", 64, "On each chip of it.", lower_bound=1)
+_EXACT = flags.DEFINE_bool("exact", False, "Compile for every slice and batch: minutes each.")
+_OUT = flags.DEFINE_string("out", None, "Folder for the table (plan.json, plan.md) and the figure.")
+flags.mark_flag_as_required("config")
+
+
+def main() -> dict[str, Any]:
+    """Prints the table, and returns its rows."""
+    from resnet_jax.planning import report as scaling_report
+    from resnet_jax.planning import slices
+    from resnet_jax.planning import step as planning
+    from resnet_jax.planning.scaling import predict
+
+    config = _CONFIG.value
+    on = [slices.parse(text) for text in _TOPOLOGY.value]
+    batches = planning.batch_sizes(_BATCH.value, config)
+    step = planning.Step(config, _EXAMPLES.value)
+    try:
+        program = step.compiled(slices.parse(_BASE.value), _BASE_IMAGES.value)
+    except planning.NoCompiler as missing:
+        lowered = step.lowered(batches[0])
+        print(f"{missing}\nwithout it the step was lowered alone, and nothing is predicted:")
+        for platform, size in lowered.items():
+            print(f"  {platform}: {size:,} bytes of StableHLO")
+        return {"missing": "libtpu", "lowered": lowered, "rows": []}
+    rows = [predict(program, slice_, batch) for slice_ in on for batch in batches]
+    table = scaling_report.table(rows, step.hours)
+    print(f"\n{table}\n", flush=True)
+    if _EXACT.value:
+        rows = [step.exactly(row) for row in rows]
+        table = scaling_report.table(rows, step.hours)
+        print(f"\n{table}\n", flush=True)
+    result = {"program": program.__dict__, "rows": [row.as_dict() for row in rows]}
+    if _OUT.value:
+        scaling_report.write(Path(_OUT.value), table, result, program, on)
+    return result
+
+
+if __name__ == "__main__":
+    launch(main)

@@ -1,0 +1,60 @@
+"""Says what pictures show: python -m resnet_jax predict --workdir=runs/cifar10 IMAGE...
+
+python -m resnet_jax predict --model=resnet50 --weights=resnet50.safetensors photos/ 'more/*.jpg'
+
+IMAGE is a file, a folder, a pattern, or - for standard input: a picture, or paths of pictures, one
+a line.
+"""
+
+import sys
+from typing import Any
+
+from absl import flags
+
+from resnet_jax.verbs import trained
+from resnet_jax.verbs.launch import launch
+
+_MODEL = flags.DEFINE_string(
+    "model", None, "Published network, as resnet_jax.models.names() has, of --weights=FILE."
+)
+_FORMAT = flags.DEFINE_enum(
+    "format", "table", ["table", "json", "html"], "table, json alone, or an HTML contact sheet."
+)
+_EXPLAIN = flags.DEFINE_bool(
+    "explain", False, "Also write where the network looked: Grad-CAM and occlusion, as PNG."
+)
+_TOP = flags.DEFINE_integer("top", 5, "Classes to name for each picture.")
+_NAMES = flags.DEFINE_string("names", None, "File with the name of each class, one a line.")
+_OUT = flags.DEFINE_string(
+    "out", None, "Folder of contact sheet and explanations; by default RUN/predictions."
+)
+
+
+def main(*arguments: str) -> dict[str, Any]:
+    """Returns the predictions, one a picture."""
+    from resnet_jax.data.images.pictures import picture_files
+    from resnet_jax.pages.contact_sheet import Predictor, sheet, table, write_explanations
+
+    writes = _EXPLAIN.value or _FORMAT.value == "html"
+    folder = trained.output_folder("predictions", _OUT.value) if writes else None
+    files = picture_files(list(arguments), sys.stdin.buffer)
+    predictor = Predictor(trained.load_network(_MODEL.value), _TOP.value, _NAMES.value)
+    pictures = [predictor(name, file) for name, file in files]
+    result: dict[str, Any] = {"predictions": [picture.as_json() for picture in pictures]}
+    if _FORMAT.value == "table":
+        print(table(pictures))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if _EXPLAIN.value:
+            pictures = [predictor.explained(picture) for picture in pictures]
+            result["explanations"] = write_explanations(pictures, folder)
+        if _FORMAT.value == "html":
+            path = folder / "index.html"
+            path.write_text(sheet(pictures, predictor.origin))
+            print(f"contact sheet: {path}")
+            result["sheet"] = str(path)
+    return result
+
+
+if __name__ == "__main__":
+    launch(main, operands=("IMAGE...",), needs_config=False)

@@ -1,0 +1,81 @@
+"""Runs an experiment: python -m resnet_jax sweep experiments/shortcut --scale=small --jobs=2."""
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from resnet_jax.verbs.launch import launch
+
+_SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.")
+_SEEDS = flags.DEFINE_integer("seeds", None, "Runs of every row, instead of the experiment's.")
+_JOBS = flags.DEFINE_integer(
+    "jobs", None, "Processes at a time; by default 1, at smoke scale one a core, on Slurm 100."
+)
+_RUNS = flags.DEFINE_string("runs", "runs/sweeps", "Folder of the runs, one folder each.")
+_LAUNCHER = flags.DEFINE_enum("launcher", "local", ["local", "slurm"], "Where the runs run.")
+_SLURM = flags.DEFINE_list(
+    "slurm", [], "Of --launcher=slurm: submitit's parameters, as timeout_min=600,gpus_per_node=1."
+)
+_VECTORIZE = flags.DEFINE_enum(
+    "vectorize",
+    "none",
+    ["none", "seeds", "members"],
+    "Train a row's seeds as one program, or all that differ in seed, rate or weight decay alone.",
+)
+_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Run nothing; list what would run.")
+_REPORT = flags.DEFINE_bool("report", False, "Run nothing; write the report of what there is.")
+_RESULTS = flags.DEFINE_string("results", None, "Folder of tables; by default the experiment's.")
+
+
+def main(folder: str) -> dict[str, Any]:
+    """Runs what is missing, and returns how many runs ended how."""
+    from collections import Counter
+
+    from resnet_jax.sweeps import dry_run as plan
+    from resnet_jax.sweeps import experiment, jobs, local, slurm
+    from resnet_jax.sweeps import results as report
+    from resnet_jax.sweeps.records import Store
+    from resnet_jax.sweeps.watch import LiveTable
+    from resnet_jax.tables import UserError
+
+    if any(given is not None and given < 1 for given in (_JOBS.value, _SEEDS.value)):
+        raise UserError("--jobs and --seeds must be at least 1")
+    chosen, scale = experiment.load(Path(folder)), _SCALE.value
+    at_once = _JOBS.value or jobs.at_once(_LAUNCHER.value, scale)
+    experiment.rows(chosen, scale)  # a scale that there is not
+    tasks = experiment.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
+    results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
+    store = Store(Path(_RUNS.value), results / f"{scale}.json")
+
+    # Rows may be the same run.
+    missing = {task.address: task for task in tasks if not is_over(store.find(task))}
+    print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
+    if _DRY_RUN.value:
+        items = plan.plan(tasks, list(missing.values()), store)
+        print(plan.describe(items, at_once))
+        return {"experiment": folder, "scale": scale, "missing": len(missing)}
+    if not _REPORT.value:
+        together = jobs.VECTORIZE[_VECTORIZE.value]
+        waiting = jobs.jobs(missing.values(), store, together)
+        tick = LiveTable(tasks, store).tick
+        if _LAUNCHER.value == "local":
+            local.run(waiting, at_once, tick)
+        elif waiting:
+            parameters = slurm.parameters(_SLURM.value)
+            folder_of_jobs = Path(_RUNS.value) / "slurm"
+            slurm.run(waiting, at_once, tick, folder=folder_of_jobs, parameters=parameters)
+    store.keep(tasks)
+    page = report.write(chosen, scale, tasks, store, results)
+    print((results / f"{scale}.md").read_text())
+    outcomes = Counter(record.status for task in tasks if (record := store.find(task)))
+    return {"experiment": folder, "scale": scale, "report": str(page), **outcomes}
+
+
+def is_over(record: Any) -> bool:
+    """Whether a rerun would only repeat the outcome."""
+    return record is not None and record.final
+
+
+if __name__ == "__main__":
+    launch(main, operands=("EXPERIMENT",))

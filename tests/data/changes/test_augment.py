@@ -1,0 +1,112 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from resnet_jax.data.changes.augment import (
+    Augmentation,
+    normalise,
+    random_crop,
+    random_cutout,
+    random_flip,
+)
+
+
+@pytest.fixture
+def images():
+    """Ten images, of which no pixel is zero and no image is another's shift or mirror."""
+    return np.random.default_rng(0).uniform(1, 2, (10, 6, 5, 3)).astype(np.float32)
+
+
+def keys(count):
+    return jax.random.split(jax.random.key(0), count)
+
+
+def test_crop_is_a_shift_of_the_padded_image_and_every_shift_occurs(images):
+    pad, side = 1, 3
+    padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    shifts = [(down, right) for down in range(side) for right in range(side)]
+    candidates = np.stack([padded[:, d : d + 6, r : r + 5] for d, r in shifts])
+
+    crops = jax.vmap(lambda key: random_crop(key, images, pad))(keys(60))
+
+    equal = (np.asarray(crops)[:, None] == candidates[None]).all((3, 4, 5))
+    np.testing.assert_array_equal(equal.sum(1), 1)  # each crop is one of the shifts
+    times = equal.sum((0, 2))  # of 600 crops, about 67 each
+    assert times.min() > 35 and times.max() < 110
+
+
+def test_flip_mirrors_about_half_of_the_images(images):
+    flipped = np.asarray(jax.vmap(lambda key: random_flip(key, images))(keys(60)))
+
+    mirrored = (flipped == images[None, :, :, ::-1]).all((2, 3, 4))
+    same = (flipped == images[None]).all((2, 3, 4))
+    assert (mirrored ^ same).all()
+    assert 240 < mirrored.sum() < 360
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_cutout_erases_a_square_around_a_pixel(images, size):
+    height, width = images.shape[1:3]
+    squares = set()
+    for row in range(height):
+        for column in range(width):
+            square = np.zeros((height, width), bool)
+            top, left = row - size // 2, column - size // 2
+            square[max(0, top) : top + size, max(0, left) : left + size] = True
+            squares.add(square.tobytes())
+
+    cut = np.asarray(jax.vmap(lambda key: random_cutout(key, images, size))(keys(60)))
+
+    erased = (cut == 0).all(-1)
+    np.testing.assert_array_equal(cut, np.where(erased[..., None], 0, images[None]))
+    drawn = {square.tobytes() for square in erased.reshape(-1, height, width)}
+    assert drawn == squares  # every one, those clipped at an edge too, and no other
+
+
+def test_normalise_is_arithmetic():
+    images = np.array([0, 51, 255, 102], np.uint8).reshape(1, 1, 2, 2)
+    normalised = normalise(images, mean=(0.5, 0.2), std=(0.25, 0.1))
+    np.testing.assert_allclose(normalised, [[[[-2, 0], [2, 2]]]], atol=1e-6)
+    assert normalised.dtype == jnp.float32
+
+
+def test_normalise_takes_one_mean_for_all_channels():
+    images = np.full((1, 1, 1, 3), 255, np.uint8)
+    np.testing.assert_allclose(
+        normalise(images, mean=(0.5,), std=(0.25,)), np.full((1, 1, 1, 3), 2)
+    )
+
+
+def test_no_augmentation_is_the_identity(images):
+    np.testing.assert_array_equal(Augmentation()(jax.random.key(0), images), images)
+
+
+def test_augmentation_does_all_that_it_is_asked():
+    """Each of the three leaves a mark on a ramp that the others do not."""
+    augment = Augmentation(pad=2, flip=True, cutout=2)
+    ramp = np.broadcast_to(np.arange(1, 10, dtype=np.float32), (64, 9, 9))
+    result = np.asarray(augment(jax.random.key(0), ramp[..., None]))[..., 0]
+
+    falling = np.median(np.diff(result, axis=2), axis=(1, 2)) == -1
+    assert 0.2 < falling.mean() < 0.8  # flip
+    assert len(np.unique(result.max(axis=1), axis=0)) > 5  # crop
+    erased = (result[:, 2:-2, 2:-2] == 0).sum((1, 2))  # where no padding reaches
+    assert set(erased) == {0, 1, 2, 4}  # cutout
+
+
+def test_batch_of_one(images):
+    augment = Augmentation(pad=2, flip=True, cutout=2)
+    assert augment(jax.random.key(0), images[:1]).shape == (1, 6, 5, 3)
+
+
+@pytest.mark.parametrize(
+    "augment", [Augmentation(pad=2), Augmentation(flip=True), Augmentation(cutout=2)]
+)
+def test_each_example_and_each_key_gets_its_own_draw(augment):
+    image = np.random.default_rng(0).uniform(1, 2, (1, 6, 6, 1)).astype(np.float32)
+    same = np.repeat(image, 32, axis=0)
+    first, second = (np.asarray(augment(key, same)) for key in keys(2))
+    assert len({example.tobytes() for example in first}) > 1
+    assert (first != second).any()
+    np.testing.assert_array_equal(first, augment(keys(2)[0], same))

@@ -1,0 +1,89 @@
+"""A run's page: what it shows, that it needs nothing else, and that a browser shows it."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from analysis import tiny
+
+from configs import smoke
+from resnet_jax.analysis.subject import Subject
+from resnet_jax.assembly import Assembly
+from resnet_jax.pages import run as run_page
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+LINES = [
+    {"step": 1, "train/loss": 2.5, "train/top1": 0.25},
+    {"step": 2, "train/loss": 1.5, "train/top1": 0.5, "eval/loss": 1.75, "eval/top1": 0.375},
+    {"step": 3, "train/loss": 1.25},
+]
+FINDINGS = [("lesion", "top1 < 0.5 & more", ["<svg xmlns='http://www.w3.org/2000/svg'/>"])]
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    model, names = tiny.network(), ("cat", "dog", "<bird>")
+    network = Subject(model, tiny.variables_of(model), lambda split, count: tiny.examples(), names,
+                      tiny.SHAPE, (0.5,) * 3, (0.25,) * 3)  # fmt: skip
+    return run_page.page("run & more", 3, network, LINES, {"model": {"depth": 20}}, FINDINGS)
+
+
+def test_the_page_tells_what_the_run_did(html):
+    assert "<h1>run &amp; more</h1>" in html and "The run after 3 updates." in html
+    assert "<td>train/loss</td><td>1.25</td>" in html and "<td>eval/top1</td><td>0.375</td>" in html
+    assert "<td>model.depth</td><td>20</td>" in html
+    assert "top1 &lt; 0.5 &amp; more" in html
+    assert "<td>stage2/block1</td>" in html
+    for title in ("Result", "Curves", "Mistakes", "Gradient flow", "lesion"):
+        assert f"<h2>{title}</h2>" in html
+    # Curves, three of mistakes, gradient flow, one of an earlier analysis.
+    assert html.count("<img ") == 6
+
+
+def test_the_page_stands_alone(html):
+    assert not re.search(r"(src|href)=\"(?!data:)", html)
+    assert "http" not in re.sub(r"base64,[^\"]*", "", html)
+    assert 'name="viewport"' in html
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
+def test_a_browser_shows_the_page_on_a_phone(html, tmp_path):
+    probe = """<script>
+    addEventListener('load', () => {
+      const images = [...document.images].slice(0, 5);
+      document.querySelector('details').open = true;
+      document.title = 'seen' + JSON.stringify({
+        widths: images.map(image => image.naturalWidth),
+        requests: performance.getEntriesByType('resource').map(entry => entry.name)
+          .filter(name => !name.startsWith('data:')),
+        overflow: document.documentElement.scrollWidth > innerWidth,
+        rows: document.querySelectorAll('details tbody tr').length,
+      }) + 'end';
+    });
+    </script></body>"""
+    path = tmp_path / "report.html"
+    path.write_text(html.replace("</body>", probe))
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,900", "--dump-dom",
+         path.as_uri()],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    found = re.search(r"<title>seen(.*?)end</title>", done.stdout)
+    assert found, done.stderr
+    seen = json.loads(found[1])
+    assert min(seen["widths"]) > 100
+    assert seen["requests"] == [] and not seen["overflow"] and seen["rows"] == 1
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_run_ends_with_a_page_where_its_configuration_says_so(wanted, tmp_path, monkeypatch):
+    config = smoke.get_config(f"report.page={wanted}")
+    assert Assembly(config).writes_page is wanted
+    (tmp_path / "config.json").write_text(config.to_json())
+    monkeypatch.setattr(run_page, "write", lambda workdir: workdir / "report.html")
+    expected = tmp_path / "report.html" if wanted else None
+    assert run_page.write_if_wanted(tmp_path) == expected
