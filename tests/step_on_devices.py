@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import PartitionSpec
 
 from configs import smoke
-from resnet_jax.analysis import cost
+from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly
 from resnet_jax.planning import compiled
 from resnet_jax.training import parallel
@@ -50,7 +50,7 @@ def collectives(parts: Assembly) -> dict:
     return {
         "collectives": compiled.collectives(text),
         "callbacks": text.count("callback") + text.count("outfeed") + text.count(" send("),
-        "parameter_bytes": cost.tree_bytes(params),
+        "parameter_bytes": counts.tree_bytes(params),
         "parameters": len(jax.tree.leaves(params)),
         "norms": len(jax.tree.leaves(parts.abstract_state.batch_stats)) // 2,
         # Of the smallest activation, the stage's: batch x 8 x 8 x 64 in float32.

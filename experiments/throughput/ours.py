@@ -19,7 +19,7 @@ from works import CLASSES, PHOTOGRAPHS, PREPARED, THREADS, WORKS, Work, rate, se
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from configs import default
-from resnet_jax.analysis import cost
+from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly
 from resnet_jax.data.changes.augment import random_flip
 from resnet_jax.data.resident import Batch
@@ -220,7 +220,7 @@ def matmul_peak(size: int = 2048, repeats: int = 10) -> float:
 def flops_of_an_image(work: Work) -> float:
     """Of forward and, in training, backward passes, which cost twice as much again."""
     forward = sum(
-        layer.flops for layer in cost.layers(assembly(work).model, (work.size,) * 2 + (3,))
+        layer.flops for layer in counts.layers(assembly(work).model, (work.size,) * 2 + (3,))
     )
     return forward * (3 if work.kind == "train" else 1)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from resnet_jax.analysis import (
-    block_cost,
+from resnet_jax.analysis.studies import (
+    cost,
     generalisation,
     gradient_flow,
     landscape,
@@ -21,6 +21,6 @@ ANALYSES: dict[str, Callable[..., Findings]] = {
     "receptive_field": receptive_field.study,
     "similarity": similarity.study,
     "sharpness": sharpness.study,
-    "cost": block_cost.study,
+    "cost": cost.study,
     "generalisation": generalisation.study,
 }

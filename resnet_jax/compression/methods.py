@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array
 from safetensors.numpy import save
 
-from resnet_jax.analysis import cost
+from resnet_jax.analysis import counts
 from resnet_jax.analysis.subject import Scores, Subject, initial_variables, logits
 from resnet_jax.compression.folding import fold
 from resnet_jax.compression.learning import Data, distillation, learn
@@ -45,7 +45,7 @@ class Smaller(NamedTuple):
 
 
 def _whole(model: ResNet, variables: Tree, subject: Subject) -> Smaller:
-    layers = cost.layers(model, subject.image_shape)
+    layers = counts.layers(model, subject.image_shape)
     return Smaller(
         partial(logits, model),
         variables,
@@ -81,7 +81,7 @@ def magnitude(
               if path[-1].key == "kernel"}  # fmt: skip
     flops = sum(
         layer.flops * shares.get(layer.name, 1)
-        for layer in cost.layers(subject.model, subject.image_shape)
+        for layer in counts.layers(subject.model, subject.image_shape)
     )
     return whole._replace(
         parameters=int(sum(leaf.sum() for leaf in jax.tree.leaves(mask))), flops=round(flops)

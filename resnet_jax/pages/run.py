@@ -9,7 +9,7 @@ import jax
 import matplotlib
 from matplotlib.figure import Figure
 
-from resnet_jax.analysis import block_cost, generalisation, gradient_flow
+from resnet_jax.analysis.studies import cost, generalisation, gradient_flow
 from resnet_jax.analysis.subject import Subject
 from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.assembly.subject import subject
@@ -83,7 +83,7 @@ def page(
     flow = gradient_flow.study(
         network._replace(checkpoints={step: lambda: network.variables}), twins_too=False
     )
-    rows = block_cost.counted(network.model, network.image_shape)
+    rows = cost.counted(network.model, network.image_shape)
     parts = [
         html.paragraphs([f"The run after {step:,} updates."]),
         _section("Result", html.table(("figure", "value"), _results(lines))),

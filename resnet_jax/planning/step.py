@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import export
 
 from resnet_jax import cache
-from resnet_jax.analysis import cost
+from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.data.resident import Batch
 from resnet_jax.planning import compiled, slices
@@ -87,7 +87,7 @@ class Step:
             bytes=figures.bytes,
             temporaries=figures.temporaries,
             state=assembly.placement.bytes_on_a_device(assembly.abstract_state),
-            batch=cost.tree_bytes(abstract_batch(assembly, batch)) // on.chips,
+            batch=counts.tree_bytes(abstract_batch(assembly, batch)) // on.chips,
             reductions=len(sums),
             reduced=sum(c.bytes for c in sums),
             others=len(others),
@@ -179,14 +179,14 @@ def memory(assembly: Assembly) -> Memory:
     """
     shards = parallel.data_shards(assembly.mesh)
     images = assembly.batch_size // shards // assembly.accumulate
-    layers = cost.layers(assembly.model, assembly.source.image_shape)
+    layers = counts.layers(assembly.model, assembly.source.image_shape)
     state = assembly.abstract_state
     return Memory(
         state=assembly.placement.bytes_on_a_device(state),
-        batch=cost.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
+        batch=counts.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
         # Those of the part and those of the parts before.
-        gradients=cost.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
-        activations=images * cost.kept_bytes(layers, assembly.model.remat),
+        gradients=counts.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
+        activations=images * counts.kept_bytes(layers, assembly.model.remat),
     )
 
 

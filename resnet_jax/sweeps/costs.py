@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from resnet_jax.analysis import cost
+from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.tables import UserError
 
@@ -23,7 +23,7 @@ class Cost(NamedTuple):
 
 def of_assembly(assembly: Assembly) -> Cost:
     """Counts the network of a run; nothing is computed."""
-    layers = cost.layers(assembly.model, assembly.source.image_shape)
+    layers = counts.layers(assembly.model, assembly.source.image_shape)
     return Cost(
         sum(layer.parameters for layer in layers),
         sum(layer.flops for layer in layers),

@@ -15,13 +15,13 @@ flags.mark_flag_as_required("config")
 
 def main() -> dict[str, Any]:
     """Prints a line a layer, and returns the totals."""
-    from resnet_jax.analysis import cost
+    from resnet_jax.analysis import counts
     from resnet_jax.assembly import Assembly
     from resnet_jax.planning import step as planning
 
     assembly = Assembly(_CONFIG.value)
     image_shape = assembly.source.image_shape
-    layers = cost.layers(assembly.model, image_shape)
+    layers = counts.layers(assembly.model, image_shape)
     memory = planning.memory(assembly)
     result = {
         "parameters": sum(layer.parameters for layer in layers),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from resnet_jax.analysis.generalisation import Predictions, confused_pairs
+from resnet_jax.analysis.studies.generalisation import Predictions, confused_pairs
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.tables import UserError
 from resnet_jax.training.details import calibration_error

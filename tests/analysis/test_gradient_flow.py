@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from analysis.tiny import SHAPE, network
 
-from resnet_jax.analysis import gradient_flow
 from resnet_jax.analysis.blocks import is_plain, names
+from resnet_jax.analysis.studies import gradient_flow
 from resnet_jax.analysis.subject import Examples, initial_variables
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from analysis.tiny import SHAPE, network, variables_of
 
-from resnet_jax.analysis import lesion
 from resnet_jax.analysis.blocks import names
+from resnet_jax.analysis.studies import lesion
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from analysis.tiny import SHAPE
 
-from resnet_jax.analysis import block_cost, cost, landscape, sharpness, similarity
+from resnet_jax.analysis import counts
+from resnet_jax.analysis.studies import cost, landscape, sharpness, similarity
 from resnet_jax.analysis.subject import Examples, Scores
 from resnet_jax.tables import UserError
 
@@ -114,8 +115,8 @@ def test_scores_count_every_example_once(linear):
 
 def test_blocks_cost_what_their_layers_do(residual):
     model, _ = residual
-    rows = block_cost.counted(model, SHAPE)
-    layers = cost.layers(model, SHAPE)
+    rows = cost.counted(model, SHAPE)
+    layers = counts.layers(model, SHAPE)
     assert [row.name for row in rows] == [
         "stem", "stage1/block1", "stage1/block2", "stage2/block1", "stage2/block2", "head"
     ]  # fmt: skip
@@ -129,7 +130,7 @@ def test_blocks_cost_what_their_layers_do(residual):
 
 def test_a_block_of_its_own_is_measured_on_its_input(residual):
     model, variables = residual
-    rows = {row.name: row for row in block_cost.measured(model, variables, SHAPE, 2, repeats=1)}
+    rows = {row.name: row for row in cost.measured(model, variables, SHAPE, 2, repeats=1)}
     assert rows["stem"].seconds is None and rows["stage2/block1"].seconds > 0
     # At least its input, its output and its parameters pass through memory.
     values = 8 * 8 * 4 + 4 * 4 * 8

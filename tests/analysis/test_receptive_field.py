@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from analysis.tiny import SHAPE, network
 
-from resnet_jax.analysis import receptive_field
+from resnet_jax.analysis.studies import receptive_field
 from resnet_jax.analysis.subject import Examples, initial_variables
 from resnet_jax.models import create
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resnet_jax.analysis import cost
+from resnet_jax.analysis import counts
 from resnet_jax.models.zoo import resnet
 from resnet_jax.training.optim import DECAY_RULES, decay_mask
 
@@ -76,7 +76,7 @@ def test_from_zero_the_network_starts_as_its_shortcuts_and_learns(drawn, image):
 def test_a_gain_is_counted_and_does_not_decay(image):
     with_gain, without = network(branch_gain=0.0), network()
     counts = [
-        sum(layer.parameters for layer in cost.layers(model, (5, 5, 3)))
+        sum(layer.parameters for layer in counts.layers(model, (5, 5, 3)))
         for model in (with_gain, without)
     ]
     assert counts[0] - counts[1] == 2

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from scipy.stats import kendalltau
 
 from resnet_jax.analysis.blocks import changed, is_plain, names, shapes
-from resnet_jax.analysis.gradient_flow import norm
+from resnet_jax.analysis.studies.gradient_flow import norm
 from resnet_jax.analysis.subject import Examples, Scores, Subject, Tree, logits
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE

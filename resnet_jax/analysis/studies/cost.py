@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 from matplotlib.figure import Figure
 
-from resnet_jax.analysis import cost
+from resnet_jax.analysis import counts
 from resnet_jax.analysis.blocks import names, shapes
 from resnet_jax.analysis.subject import Scores, Subject, Tree, logits
 from resnet_jax.models.residual import ResidualBlock
@@ -27,7 +27,7 @@ class BlockCost(NamedTuple):
 
     Attributes:
       parameters: number of trained values.
-      flops: for one image, a multiply-add counts as two; see cost.Layer.
+      flops: for one image, a multiply-add counts as two; see counts.Layer.
       activation_bytes: outputs of its layers for one image.
       traffic_bytes: that the compiled forward pass reads and writes for one image, parameters
         shared by the batch included; None where it was not compiled alone.
@@ -46,7 +46,7 @@ def counted(model: ResNet, image_shape: tuple[int, int, int]) -> list[BlockCost]
     """Stem, blocks and head with what can be counted without computing."""
     own = {str(name) for name in names(model)}
     rows: dict[str, BlockCost] = {}
-    for layer in cost.layers(model, image_shape):
+    for layer in counts.layers(model, image_shape):
         parts = layer.name.split("/")
         block = "/".join(parts[:2])
         if block not in own:
