@@ -27,7 +27,7 @@ def get_config(changes: str = "") -> ConfigDict:
     config.optim.weight_decay = 0.1
     config.optim.decay_rule = "kernels"
     config.schedule.name = "polynomial"
-    config.schedule.decay_at = None
+    del config.schedule.decay_at
     config.schedule.warmup_epochs = 1.0
     config.checkpoint.every_epochs = 1.0
     return override(config, changes)

@@ -28,7 +28,7 @@ def get_config(changes: str = "") -> ConfigDict:
     config.train.epochs = 2.0
     config.optim.rate = 0.05
     config.schedule.name = "one_cycle"
-    config.schedule.decay_at = None
+    del config.schedule.decay_at
     config.eval.every_epochs = 0.0
     config.checkpoint.every_epochs = 0.5
     config.checkpoint.keep = 1

@@ -28,8 +28,7 @@ def get_config(changes: str = "") -> ConfigDict:
     config.data.flip = True
 
     config.model.depth = 20
-    config.model.shortcut = "A"
-    config.model.layout = "both_sides"
+    config.model.shortcut = {"name": "A", "layout": "both_sides"}
 
     config.finetune.rate_decay = 0.5
     config.train.batch_size = 128

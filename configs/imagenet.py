@@ -62,7 +62,8 @@ def base() -> ConfigDict:
 
 def made_up(config: ConfigDict) -> None:
     """A hundred steps on images that need not be read."""
-    config.data.update(source="synthetic", name=None, image_size=224, classes=1_000)
+    del config.data.name
+    config.data.update(source="synthetic", image_size=224, classes=1_000)
     config.train.steps = 100
     config.eval.every_epochs = 0.0
     config.checkpoint.every_epochs = 0.0

@@ -24,8 +24,7 @@ from resnet_jax.assembly.configuration import override
 
 def get_config(changes: str = "") -> ConfigDict:
     config = imagenet.base()
-    config.data.policy = "rand_augment"
-    config.data.policy_magnitude = 21
+    config.data.policy = {"name": "rand_augment", "magnitude": 21}
     config.data.repeats = 3
     config.data.crop_ratio = 0.95
     config.data.interpolation = "bicubic"
@@ -35,8 +34,7 @@ def get_config(changes: str = "") -> ConfigDict:
 
     config.train.batch_size = 2_048
     config.train.epochs = 600.0
-    config.train.loss = "binary_cross_entropy"
-    config.train.target_threshold = 0.2
+    config.train.loss = {"name": "binary_cross_entropy", "target_threshold": 0.2}
     config.train.label_smoothing = 0.1
     config.mixing.mixup = 0.2
     config.mixing.cutmix = 1.0

@@ -20,7 +20,7 @@ def get_config(changes: str = "") -> ConfigDict:
     config = imagenet_a2.get_config()
     config.data.image_size = 160
     config.data.eval_size = 224
-    config.data.policy_magnitude = 18
+    config.data.policy = {"name": "rand_augment", "magnitude": 18}
     config.data.repeats = 1
 
     config.model.survival = 1.0

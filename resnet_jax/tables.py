@@ -1,17 +1,27 @@
-"""Choosing a row of a table by name, and the errors that a user's mistake raises.
+"""Tables of rows: what is chosen by name, from this package or from a user's own file.
 
-Arrangements, branches, shortcuts, norms, optimizers, schedules and sources are rows of tables.
-Where a row is a function, its keyword parameters are its options: their defaults stand in its
-signature, and an option that the chosen row would ignore is an error.
+A row is a function, or a record with a field `function` and what other rooms must know of it. The
+function's keyword parameters are the row's options: name, default and meaning stand there and
+nowhere else. A choice is a row's name, or a mapping of that `name` and options:
+
+    "C"    {"name": "exclusive_gating", "gate_bias": -5.0}    "my_rows.py:scalar_gate"
+
+The last names a row in a file of the user's own, which is run to have it.
 """
 
+import dataclasses
 import difflib
+import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
-Row = TypeVar("Row")
+Choice = str | Mapping[str, Any]
+Item = TypeVar("Item")
 
 
 class UserError(ValueError):
@@ -28,7 +38,7 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     return f" (did you mean '{found[0]}'?)" if found else ""
 
 
-def choose(table: Mapping[str, Row], name: str, what: str) -> Row:
+def choose(table: Mapping[str, Item], name: str, what: str) -> Item:
     """Returns `table[name]`.
 
     Raises:
@@ -39,27 +49,273 @@ def choose(table: Mapping[str, Row], name: str, what: str) -> Row:
     return table[name]
 
 
-def options_of(row: Callable[..., Any]) -> dict[str, Any]:
-    """Returns the options that a row takes and their defaults."""
-    parameters = inspect.signature(row).parameters.values()
+def options_of(row: Any) -> dict[str, Any]:
+    """Returns the options that a row takes and their defaults; none of a row that is a value."""
+    function = getattr(row, "function", row)
+    if not inspect.isroutine(function) and not isinstance(function, partial | type):
+        return {}
+    parameters = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
+def with_options(row: Any, **options: Any) -> Any:
+    """Returns the row with options set; the row itself where there are none."""
+    if not options:
+        return row
+    if hasattr(row, "function"):
+        return dataclasses.replace(row, function=partial(row.function, **options))
+    return partial(row, **options)
+
+
 def configure(
-    table: Mapping[str, Callable[..., Any]], name: str, what: str, options: Mapping[str, Any]
+    table: Mapping[str, Any], name: str, what: str, options: Mapping[str, Any]
 ) -> Callable[..., Any]:
     """Returns the row with its options set; an option that is None keeps the row's default.
 
     Raises:
       UserError: there is no such row, or it takes no such option.
     """
-    row = choose(table, name, what)
+    return with_options(choose(table, name, what), **typed(table, name, what, options))
+
+
+def typed(
+    table: Mapping[str, Any], name: str, what: str, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the options that are not None, in the types of the row's defaults.
+
+    Raises:
+      UserError: there is no such row, it takes no such option, or one of another type.
+    """
     given = {key: value for key, value in options.items() if value is not None}
-    for option in given:
-        if option not in options_of(row):
-            takers = [other for other, function in table.items() if option in options_of(function)]
+    taken = options_of(choose(table, name, what))
+    for option, value in given.items():
+        if option not in taken:
+            raise UserError(_refusal(table, name, what, option, taken))
+        given[option] = _of_type(taken[option], value, f"{what} '{name}' option {option}")
+    return given
+
+
+def _refusal(
+    table: Mapping[str, Any], name: str, what: str, option: str, taken: Mapping[str, Any]
+) -> str:
+    takers = [other for other, row in table.items() if option in options_of(row)]
+    valid = f"; it takes: {', '.join(taken)}" if taken else ""
+    if takers:
+        valid = f": leave it unset, or choose a {what} that takes it: {', '.join(takers)}"
+    return f"{what} '{name}' takes no {option}{nearest(option, taken)}{valid}"
+
+
+def _of_type(default: Any, value: Any, what: str) -> Any:
+    """The value in the type of the option's default; a whole number serves as a float."""
+    if default is None or isinstance(value, type(default)):
+        return value
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    raise UserError(
+        f"{what}={value} has the wrong type: give a value of type {type(default).__name__}"
+    )
+
+
+class Table(dict[str, Any]):
+    """Rows by name, in the order of their importance.
+
+    Attributes:
+      what: what errors call a row, as in "unknown shortcut 'E'".
+      key: of the configuration, that chooses a row.
+      record: class of the rows; a function in a user's file becomes one.
+    """
+
+    def __init__(
+        self, what: str, key: str, rows: Mapping[str, Any], record: type | None = None
+    ) -> None:
+        super().__init__(rows)
+        self.what, self.key, self.record = what, key, record
+
+    def choose(self, choice: Choice) -> Any:
+        """Returns the chosen row with its options set.
+
+        Raises:
+          UserError: there is no such row, it takes no such option, or one of another type.
+        """
+        name, options = split(choice, self.what)
+        return configure(self.with_foreign(name), name, self.what, options)
+
+    def typed(self, choice: Choice) -> dict[str, Any]:
+        """Returns the options of a choice in the types of the row's defaults.
+
+        Raises:
+          UserError: as `choose`.
+        """
+        name, options = split(choice, self.what)
+        return typed(self.with_foreign(name), name, self.what, options)
+
+    def with_foreign(self, name: str) -> Mapping[str, Any]:
+        """The table, and in it the row of a user's own file where `name` is one's.
+
+        Raises:
+          UserError: the file can't be run, or has no such row.
+        """
+        if name in self or foreign_file(name) is None:
+            return self
+        row = _foreign_row(name)
+        if self.record is not None and not isinstance(row, self.record):
+            row = self.record(row)
+        self._check_call(name, row)
+        return {**self, name: row}
+
+    def _check_call(self, name: str, row: Any) -> None:
+        """Raises UserError where the row is not called as the table's own rows are."""
+        expected, found = (_required(other) for other in (list(self.values())[-1], row))
+        if len(expected) != len(found):
             raise UserError(
-                f"{what} '{name}' takes no {option}: leave it unset, or choose a {what} that"
-                f" takes it: {', '.join(takers)}"
+                f"{name} takes ({', '.join(found)}), and a {self.what} is called with"
+                f" ({', '.join(expected)}): give every other parameter a default"
             )
-    return partial(row, **given)
+
+
+def _required(row: Any) -> list[str]:
+    function = getattr(row, "function", row)
+    if not callable(function):
+        return ["nothing, since it is no function"]
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+
+
+def foreign_file(name: object) -> Path | None:
+    """The file of 'my_rows.py:scalar_gate'; None for everything else."""
+    if not isinstance(name, str):
+        return None
+    path, colon, attribute = name.rpartition(":")
+    return Path(path) if colon and path.endswith(".py") and attribute.isidentifier() else None
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a user's file of rows, in hexadecimal digits.
+
+    Raises:
+      UserError: it can't be read.
+    """
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"the file of rows {path} can't be read ({error.strerror}): give its path from here"
+        ) from None
+
+
+def _foreign_row(name: str) -> Any:
+    path = foreign_file(name)
+    assert path is not None
+    attribute = name.rpartition(":")[2]
+    rows = vars(_module(path))
+    if attribute not in rows:
+        own = [key for key in rows if not key.startswith("_")]
+        raise UserError(f"{path} defines no '{attribute}'{nearest(attribute, own)}")
+    return rows[attribute]
+
+
+def _module(path: Path) -> ModuleType:
+    """Runs a user's file once for each content that it has."""
+    content = _content(path)
+    name = f"{path.stem}_{content_hash(path)[:16]}"
+    if name not in sys.modules:
+        module = ModuleType(name)
+        module.__file__ = str(path)
+        # Before it runs, since a dataclass looks its module up.
+        sys.modules[name] = module
+        try:
+            exec(compile(content, str(path), "exec"), module.__dict__)
+        except Exception as error:
+            del sys.modules[name]
+            line = _line_of(error, path)
+            raise UserError(
+                f"{path}{line} raises {type(error).__name__}: {str(error) or 'no message'}"
+            ) from error
+    return sys.modules[name]
+
+
+def _line_of(error: Exception, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno},"
+    trace, line = error.__traceback__, ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = f", line {trace.tb_lineno},"
+        trace = trace.tb_next
+    return line
+
+
+def split(choice: Choice, what: str = "row") -> tuple[str, dict[str, Any]]:
+    """Returns the name and the options of a choice.
+
+    Raises:
+      UserError: a mapping without a name.
+    """
+    if isinstance(choice, str):
+        return choice, {}
+    options = dict(choice) if isinstance(choice, Mapping) else {}
+    if not isinstance(options.get("name"), str):
+        raise UserError(
+            f"{choice!r} chooses no {what}: give its name, or name and options as a mapping"
+        )
+    return options.pop("name"), options
+
+
+def chosen(table: Table, default: str, *, call: bool = False) -> Any:
+    """A field of a dataclass whose value is a row of `table`; see `build`.
+
+    Args:
+      call: the value is what the row returns when it is called.
+    """
+    return dataclasses.field(
+        default_factory=lambda: _value(table, default, call),
+        metadata={"table": table, "call": call, "default": default},
+    )
+
+
+def derived(default: Any) -> Any:
+    """A field of a dataclass that is no choice, since it follows from others."""
+    return dataclasses.field(default=default, metadata={"derived": True})
+
+
+def choices_of(record: Any) -> set[str]:
+    """The fields of a dataclass that are choices."""
+    return {f.name for f in dataclasses.fields(record) if not f.metadata.get("derived")}
+
+
+def defaults_of(record: Any) -> dict[str, Any]:
+    """The choices of a dataclass and their defaults; of a row, its name."""
+    fields = [field for field in dataclasses.fields(record) if field.name in choices_of(record)]
+    return {field.name: field.metadata.get("default", field.default) for field in fields}
+
+
+def _value(table: Table, choice: Choice, call: bool) -> Any:
+    row = table.choose(choice)
+    return row() if call else row
+
+
+def tables_of(record: Any) -> dict[str, Table]:
+    """The tables that fields of a dataclass choose from, by the field's name."""
+    fields = dataclasses.fields(record)
+    return {field.name: field.metadata["table"] for field in fields if "table" in field.metadata}
+
+
+def build(record: Callable[..., Item], values: Mapping[str, Any]) -> Item:
+    """Makes a dataclass from choices: a name becomes the row that its field's table has.
+
+    Values that are no choices (a row itself, a number) stand as they are.
+    """
+    fields = {field.name: field.metadata for field in dataclasses.fields(record)}  # type: ignore
+    made = {
+        name: _value(fields[name]["table"], value, fields[name]["call"])
+        if "table" in fields[name] and isinstance(value, str | Mapping)
+        else value
+        for name, value in values.items()
+    }
+    return record(**made)

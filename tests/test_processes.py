@@ -15,7 +15,8 @@ import photographs
 import pytest
 from command_line import ROOT, command, environment, error, run
 
-from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import workdir as workdirs
 
 STEPS = 40
 FLAGS = (
@@ -73,7 +74,7 @@ def signal_at(step: int, workdir: Path, processes: list[subprocess.Popen], numbe
 
 
 def state(workdir: Path) -> list[np.ndarray]:
-    assembly = Assembly(configuration.load(workdir))
+    assembly = Assembly(workdirs.load(workdir))
     with assembly.checkpoints(workdir) as checkpoints:
         found = checkpoints.restore(assembly.abstract_state)
     assert int(found.step) == STEPS

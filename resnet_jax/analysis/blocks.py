@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from resnet_jax.analysis.subject import logits
-from resnet_jax.models import shortcuts
 from resnet_jax.models.residual import ResidualBlock
 from resnet_jax.models.resnet import ResNet
 
@@ -98,4 +97,4 @@ def shapes(
 
 def is_plain(model: ResNet) -> bool:
     """Whether the blocks have no shortcuts."""
-    return getattr(model.shortcut, "func", model.shortcut) is shortcuts.none
+    return model.block.shortcut.absent

@@ -1,6 +1,6 @@
 """What a network costs: parameters, arithmetic and activations of every layer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -8,13 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from resnet_jax.models.activating_norms import ACTIVATING
-from resnet_jax.models.attention import ChannelConvolution
-from resnet_jax.models.layers import Gain
-from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.resnet import ResNet
-
-COUNTED = (nn.Conv, nn.Dense, ChannelConvolution, BatchNorm, nn.GroupNorm, Gain, *ACTIVATING)
 
 
 class Layer(NamedTuple):
@@ -39,14 +33,19 @@ class Layer(NamedTuple):
 
 
 def layers(model: ResNet, image_shape: tuple[int, int, int]) -> list[Layer]:
-    """Returns the layers in the order in which they compute; nothing is computed or allocated."""
+    """Returns the layers in the order in which they compute; nothing is computed or allocated.
+
+    A layer is a module that has parameters of its own, whatever its class, so that all parameters
+    of the network are counted.
+    """
     found: list[Layer] = []
 
     def record(next_function: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext):
         output = next_function(*args, **kwargs)
         module = context.module
-        if isinstance(module, COUNTED) and context.method_name == "__call__":
-            found.append(_layer(module, output))
+        own = _own_parameters(module) if context.method_name == "__call__" else {}
+        if own:
+            found.append(_layer(module, own, output))
         return output
 
     unrolled = model.clone(scan_blocks=False)
@@ -56,8 +55,13 @@ def layers(model: ResNet, image_shape: tuple[int, int, int]) -> list[Layer]:
     return found
 
 
-def _layer(module: nn.Module, output: Any) -> Layer:
-    params = module.variables["params"]
+def _own_parameters(module: nn.Module) -> dict[str, Any]:
+    """The arrays that the module holds itself, and not the modules inside of it."""
+    params = module.variables.get("params", {})
+    return {name: leaf for name, leaf in params.items() if not isinstance(leaf, Mapping)}
+
+
+def _layer(module: nn.Module, params: dict[str, Any], output: Any) -> Layer:
     shape = output.shape[1:]
     macs = 0
     if "kernel" in params:

@@ -83,8 +83,6 @@ class Assembly:
         return network(
             self._config,
             classes=len(self.source.class_names),
-            frozen_parts=self._frozen_parts,
-            dtype=self._dtype,
             on_cpu=self._on_cpu,
         )
 

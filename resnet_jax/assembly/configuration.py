@@ -1,43 +1,28 @@
-"""Reading, overriding, saving and comparing configurations."""
+"""Reading configurations and overriding their keys."""
 
 import ast
-import json
-import os
 import re
 import runpy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax.tables import UserError, nearest
+from resnet_jax.assembly.keys import check_key, flatten
+from resnet_jax.tables import UserError, nearest, options_of, split
 
-# Keys that do not change what a run computes, so a run may continue with other values.
-FREE_KEYS = (
-    "report.",
-    "checkpoint.",
-    "data.dir",
-    "data.workers",
-    "eval.batch_size",
-    "train.steps_per_call",
-    "mesh.",
-    "model.scan_blocks",
-    "model.remat",
-)
+# What a published network does not say: how it is computed and how it starts.
+NOT_OF_A_NETWORK = ("kernel_init", "zero_init_branch", "scan_blocks", "remat", "dtype")
+
+Overrides = Sequence[tuple[str, str]]
 
 
-# Keys of a chosen branch or shortcut.
-OPTIONS_OF_ROWS = (
-    "kernels", "pairs", "groups", "base_width", "first_reduction", "layout", "projection_kernel",
-    "shortcut_scale", "branch_scale", "gate_bias", "shortcut_dropout",
-)  # fmt: skip
-
-# What a network that was named says of each stage gives way to a choice that is made after it.
-REPLACES = {"model.depth": "model.stage_depths", "model.branch": "model.stage_branches"}
-
-
-def read(text: str) -> ConfigDict:
+def read(text: str, overrides: Overrides = ()) -> ConfigDict:
     """Returns the configuration of FILE or of FILE:depth=110,shortcut=C.
+
+    Args:
+      overrides: (key, value) pairs that are set after those, as by --config.KEY=VALUE.
 
     Raises:
       UserError: there is no such file, or what `override` raises.
@@ -48,7 +33,10 @@ def read(text: str) -> ConfigDict:
             f"there is no configuration file {path}: give --config one of those in configs/"
         )
     get_config = runpy.run_path(path)["get_config"]
-    return get_config(changes) if changes else get_config()
+    config = get_config(changes) if changes else get_config()
+    for key, value in overrides:
+        set_value(config, key, value)
+    return config
 
 
 def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:
@@ -85,13 +73,12 @@ def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:
 def override(config: ConfigDict, text: str) -> ConfigDict:
     """Applies what stands behind the colon of --config=FILE:depth=110,shortcut=C.
 
-    A key without a dot belongs to `config.model`; others are written in full. `name=resnet50d`
-    makes the network that published one.
+    A key without a dot belongs to `config.model`, or is an option of one of its rows; others are
+    written in full. `name=resnet50d` makes the network that published one.
 
     Raises:
       UserError: not of that form, an unknown key, or a value of another type.
     """
-    named = False
     # Commas inside parentheses belong to a tuple.
     for item in filter(None, re.split(r",(?![^(]*\))", text)):
         key, equals, value = item.partition("=")
@@ -100,15 +87,7 @@ def override(config: ConfigDict, text: str) -> ConfigDict:
                 f"'{item}' behind the configuration's colon is not KEY=VALUE: write for example"
                 " :depth=110,shortcut=C"
             )
-        if key == "name":
-            set_network(config, value)
-            named = True
-            continue
-        key = key if "." in key or key in config else f"model.{key}"
-        check_key(config, key)
         set_value(config, key, value)
-        if named and key in REPLACES:
-            set_value(config, REPLACES[key], "()")
     return config
 
 
@@ -119,44 +98,161 @@ def set_network(config: ConfigDict, name: str) -> None:
       UserError: there is no such network; names the nearest.
     """
     # Here, since verbs read their flags before they import JAX.
-    from resnet_jax.models import ROWS
-    from resnet_jax.models.zoo import resnet
-    from resnet_jax.tables import choose, options_of
+    from resnet_jax.models import ROWS, building
+    from resnet_jax.tables import choose
 
     row = choose(ROWS, name, "network")
-    chosen = {**options_of(resnet), **row}
-    model, norm = config.model, config.norm
-    for options in ("branch_options", "shortcut_options", "attention_options", "norm_options"):
-        chosen.pop(options)
-    # How it is computed and started, and what the data decides, is not the network's to say.
-    for key in (
-        "classes",
-        "kernel_init",
-        "zero_init_branch",
-        "scan_blocks",
-        "dtype",
-        "joint_norm",
-        "frozen_parts",
-        "remat",
-    ):
-        chosen.pop(key)
-    norm.name, norm.weight_epsilon = chosen.pop("norm"), chosen.pop("weight_epsilon")
-    norm.update({"epsilon": None, "channel_groups": None, **row.get("norm_options", {})})
-    if chosen["depth"] is None:
-        chosen.pop("depth")
-    chosen["width_factor"] = float(chosen["width_factor"])
-    reduction = row.get("attention_options", {}).get("reduction")
-    none = dict.fromkeys(OPTIONS_OF_ROWS)
-    given = {**row.get("branch_options", {}), **row.get("shortcut_options", {})}
-    model.update({**none, **given, **chosen, "attention_reduction": reduction})
+    chosen = {**building.DEFAULTS, **row}
+    for key in config.model:
+        # A depth that a network does not state is without effect beside its stages' depths.
+        if key not in NOT_OF_A_NETWORK and (key, chosen[key]) != ("depth", None):
+            value = chosen[key]
+            config.model[key] = float(value) if key == "width_factor" else value
+    norm, options = split(chosen["norm"])
+    for key in list(config.norm):
+        del config.norm[key]
+    config.norm.update({"name": norm, **options})
 
 
 def set_value(config: ConfigDict, key: str, text: str) -> None:
-    """Sets a key to a value written as in Python; what is no Python literal is a string."""
+    """Sets a key to a value written as in Python; what is no Python literal is a string.
+
+    A key that chooses a row takes the options of the row before away. What the value rules out is
+    reset: a depth the depths of stages, a branch the branches of stages.
+
+    Raises:
+      UserError: no such key, an option that its row does not take, or a value of another type.
+    """
+    from resnet_jax.assembly.choices import CHOICES, SECTIONS
+    from resnet_jax.models.building import RULES_OUT
+
+    if key == "name":
+        set_network(config, text)
+        return
+    value = _literal(text)
+    key = _full_key(config, key)
+    section, _, name = key.rpartition(".")
+    if section in CHOICES:
+        _set_option(config, section, name, value)
+    elif section in SECTIONS and name == "name":
+        _choose_in_section(config, section, str(value))
+    elif section in SECTIONS and name not in config[section]:
+        _set_in_section(config, section, name, value)
+    elif section == "data" and name not in config.data and key not in CHOICES:
+        _check_data_key(name)
+        config.data[name] = value
+    else:
+        check_key(config, key)
+        _set_typed(config, key, value, text)
+    for given, ruled_out in RULES_OUT.items():
+        if key == f"model.{given}" and value is not None:
+            config.model[ruled_out] = ()
+
+
+def _literal(text: str) -> Any:
     try:
-        value = ast.literal_eval(text)
+        return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        value = text
+        return text
+
+
+def _full_key(config: ConfigDict, key: str) -> str:
+    """'depth' -> 'model.depth', 'gate_bias' -> 'model.shortcut.gate_bias'."""
+    if "." in key or key in config:
+        return key
+    if key in config.model:
+        return f"model.{key}"
+    owners = [where for where, row in _rows_of_the_network(config) if key in options_of(row)]
+    if len(owners) > 1:
+        keys = " or ".join(f"{where}.{key}" for where in owners)
+        raise UserError(f"'{key}' is an option of several rows: write {keys}")
+    if not owners:
+        _check_option(config, key)
+    return f"{owners[0]}.{key}" if owners else f"model.{key}"
+
+
+def _check_option(config: ConfigDict, key: str) -> None:
+    """Raises UserError where rows that were not chosen take this option."""
+    from resnet_jax.assembly.choices import CHOICES, SECTIONS
+
+    takers = [
+        f"{where}={name}"
+        for where, table in {**CHOICES, **SECTIONS}.items()
+        for name, row in table.items()
+        if where.startswith(("model.", "norm")) and key in options_of(row)
+    ]
+    if takers:
+        raise UserError(f"'{key}' is an option of rows that are not chosen: {', '.join(takers)}")
+
+
+def _rows_of_the_network(config: ConfigDict) -> list[tuple[str, Any]]:
+    """The rows that `config.model` and `config.norm` choose, by the keys that choose them."""
+    from resnet_jax.assembly.choices import CHOICES, SECTIONS
+    from resnet_jax.models.building import with_defaults
+
+    model = with_defaults(config.model.to_dict())
+    chosen = {f"model.{key}": value for key, value in model.items()}
+    found = [(where, chosen[where], table) for where, table in CHOICES.items() if where in chosen]
+    found.append(("norm", config.norm.name, SECTIONS["norm"]))
+    names = [(where, split(choice)[0], table) for where, choice, table in found]
+    return [(where, table.with_foreign(name).get(name)) for where, name, table in names]
+
+
+def _set_option(config: ConfigDict, where: str, option: str, value: Any) -> None:
+    from resnet_jax.assembly.choices import CHOICES
+    from resnet_jax.models.building import with_defaults
+
+    section, _, key = where.partition(".")
+    values = config.to_dict()[section]
+    choice = (with_defaults(values) if section == "model" else values)[key]
+    name, options = split(choice)
+    options = CHOICES[where].typed({"name": name, **options, option: value})
+    config[section][key] = {"name": name, **options}
+
+
+def _set_in_section(config: ConfigDict, section: str, option: str, value: Any) -> None:
+    from resnet_jax.assembly.choices import SECTIONS
+
+    table, row = SECTIONS[section], config[section].name
+    taken = options_of(table.with_foreign(row)[row])
+    if option not in taken and nearest(option, config[section]):
+        check_key(config, f"{section}.{option}")
+    config[section].update(table.typed({"name": row, option: value}))
+
+
+def _choose_in_section(config: ConfigDict, section: str, name: str) -> None:
+    from resnet_jax.assembly.choices import SECTIONS
+
+    table = SECTIONS[section]
+    table.choose(name)
+    before = options_of(table.with_foreign(config[section].name)[config[section].name])
+    after = options_of(table.with_foreign(name)[name])
+    for option in before.keys() - after.keys():
+        if option in config[section]:
+            del config[section][option]
+    config[section].name = name
+
+
+def _check_data_key(name: str) -> None:
+    """Raises UserError where nothing that reads `config.data` takes this key."""
+    from resnet_jax.data.changes.augment import AUGMENTATIONS
+    from resnet_jax.data.photographs import KEYS
+    from resnet_jax.data.sources.catalogue import SOURCES
+
+    valid = {*KEYS, *AUGMENTATIONS, "augment"}
+    valid |= {option for row in SOURCES.values() for option in options_of(row)} - {"splits"}
+    if name not in valid:
+        raise UserError(
+            f"unknown configuration key 'data.{name}'{nearest(name, valid)}; valid in data:"
+            f" {', '.join(sorted(valid))}"
+        )
+
+
+def _set_typed(config: ConfigDict, key: str, value: Any, text: str) -> None:
+    from resnet_jax.assembly.choices import CHOICES
+
+    if key in CHOICES and value is not None:
+        CHOICES[key].choose(value)
     try:
         config.update_from_flattened_dict({key: value})
     except (TypeError, ValueError):
@@ -164,99 +260,3 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
         raise UserError(
             f"config.{key}={text} has the wrong type: give a value of type {expected}"
         ) from None
-
-
-def check_key(config: ConfigDict, key: str) -> None:
-    """Raises UserError where the configuration has no such key."""
-    keys = flatten(config.to_dict())
-    if key in keys:
-        return
-    section = key.rpartition(".")[0]
-    siblings = [other for other in keys if other.rpartition(".")[0] == section]
-    if section and siblings:
-        valid = f"valid in {section}: {', '.join(other.rpartition('.')[2] for other in siblings)}"
-    else:
-        valid = f"valid sections: {', '.join(sorted({other.partition('.')[0] for other in keys}))}"
-    raise UserError(
-        f"unknown configuration key '{key}'{nearest(key, siblings) or nearest(key, keys)}; {valid}"
-    )
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def facts(config: ConfigDict) -> dict[str, Any]:
-    """Returns every key that changes what a run computes, as flat JSON values."""
-    flat = flatten(json.loads(config.to_json()))
-    return {key: flat[key] for key in sorted(flat) if not key.startswith(FREE_KEYS)}
-
-
-def load(workdir: Path) -> ConfigDict:
-    """Returns the configuration of the run in `workdir`.
-
-    Raises:
-      UserError: there is no run.
-    """
-    path = workdir / "config.json"
-    if not path.is_file():
-        raise UserError(
-            f"{workdir} holds no run (no {path.name}): give --workdir the folder that"
-            " `python -m resnet_jax.main` wrote"
-        )
-    return ConfigDict(_with_tuples(json.loads(path.read_text()))).lock()
-
-
-def _with_tuples(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _with_tuples(item) for key, item in value.items()}
-    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
-
-
-def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
-    """Writes config.json into a new workdir, or checks that the run there is of the same one.
-
-    A run that has no checkpoint yet has nothing to lose, and gives way.
-
-    Args:
-      write: false on all but one of the processes that share the run.
-
-    Raises:
-      UserError: the workdir holds a run of another configuration, or can't be written.
-    """
-    path = workdir / "config.json"
-    text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
-    if path.exists() and any((workdir / "checkpoints").glob("[0-9]*")):
-        _check_same(workdir, old=json.loads(path.read_text()), new=json.loads(text))
-    if not write:
-        return
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_text(text)
-        os.replace(draft, path)
-    except OSError as error:
-        raise UserError(
-            f"can't write into {workdir} ({error.strerror}): give another --workdir"
-        ) from None
-
-
-def _check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    old, new = flatten(old), flatten(new)
-    changed = [
-        f"{key} was {old.get(key)} and is {new.get(key)}"
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key) and not key.startswith(FREE_KEYS)
-    ]
-    if changed:
-        raise UserError(
-            f"{workdir} holds a run of another configuration ({'; '.join(changed)}): give another"
-            " --workdir, or start with the old values to continue that run"
-        )

@@ -1,6 +1,7 @@
 """The evaluation that a configuration describes."""
 
-from functools import cached_property, partial
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -9,9 +10,8 @@ from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.benchmarks import Benchmark
 from resnet_jax.data.stream import StreamedData
-from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.tables import UserError
+from resnet_jax.tables import UserError, with_options
 from resnet_jax.training import metrics
 from resnet_jax.training.details import DetailedSums
 from resnet_jax.training.evaluation import Evaluator, Recalibration
@@ -83,12 +83,16 @@ class Evaluation:
         steps = self._config.eval.recalibration_steps
         if not steps:
             return None
-        norm = self._model.make_norm
-        if not isinstance(norm, partial) or norm.func is not BatchNorm:
+        layers, block = self._model.layers, self._model.block
+        if not layers.norm.running:
             raise UserError(
                 "eval.recalibration_steps recomputes batch statistics, and this network has none:"
                 " set it to 0, or norm.name=batch"
             )
-        model = self._model.clone(make_norm=partial(norm, momentum=0.0), dropout=0.0, survival=1.0)
+        model = self._model.clone(
+            layers=replace(layers, norm=with_options(layers.norm, momentum=0.0)),
+            block=replace(block, dropout=0.0),
+            survival=1.0,
+        )
         data, mesh = self._inputs.train_data, self._placement.mesh
         return Recalibration(model.apply, data, self._seed, self._batch_size, steps, mesh)

@@ -6,17 +6,15 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax.data.changes.augment import Augmentation
+from resnet_jax.data import photographs
+from resnet_jax.data.changes.augment import AUGMENTATIONS, Augmentation
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.benchmarks import Benchmark, Trained, open_benchmarks
 from resnet_jax.data.sources.catalogue import SOURCES, Source
 from resnet_jax.data.sources.decoded import ImageSet
-from resnet_jax.data.stream import StreamedData, streamed
-from resnet_jax.tables import UserError, configure, options_of
-
-# What becomes of a split that a source has read into memory, and of one that it has opened.
-KINDS: dict[str, Callable[..., Any]] = {"resident": ResidentData, "streamed": streamed}
+from resnet_jax.data.stream import StreamedData
+from resnet_jax.tables import UserError, nearest, options_of, split
 
 
 class Inputs:
@@ -42,43 +40,45 @@ class Inputs:
 
     @cached_property
     def source(self) -> Source:
-        data = self._config.data
-        options = {
-            "name": data.name,
-            "dir": self._dir,
-            "image_size": data.image_size,
-            "classes": data.classes,
-            "examples": data.examples,
-        }
-        row = configure(SOURCES, data.source, "data.source", options)
-        if "splits" in options_of(row):
-            return row(splits=(self._train_split, self._eval_split))
-        return row()
+        name, options = split(self._section["source"], SOURCES.what)
+        row = SOURCES.with_foreign(name).get(name)
+        taken = options_of(row) if row is not None else {}
+        options |= {key: self._section[key] for key in taken if key in self._section}
+        if "splits" in taken:
+            options["splits"] = (self._section["train_split"], self._section["eval_split"])
+        return SOURCES.choose({"name": name, **options})()
 
     @cached_property
-    def _dir(self) -> str | None:
-        return self._config.data.dir
+    def _section(self) -> dict[str, Any]:
+        return self._config.data.to_dict()
 
     @cached_property
-    def _train_split(self) -> str:
-        return self._config.data.train_split
+    def _keys(self) -> dict[str, Any]:
+        """The keys of `data` that neither this class nor the source takes.
 
-    @cached_property
-    def _eval_split(self) -> str:
-        return self._config.data.eval_split
+        Raises:
+          UserError: nothing takes one of them.
+        """
+        name, _ = split(self._section["source"], SOURCES.what)
+        taken = {*OWN, *options_of(SOURCES.with_foreign(name)[name])}
+        keys = {key: value for key, value in self._section.items() if key not in taken}
+        keys = {key: value for key, value in keys.items() if value is not None}
+        resident = isinstance(self._eval_examples, ImageSet)
+        valid = {*AUGMENTATIONS, "augment"} | (set() if resident else photographs.KEYS)
+        for key in keys:
+            if key not in valid:
+                raise UserError(_refusal(key, name, valid, resident))
+        return keys
 
     @cached_property
     def repeats(self) -> int:
         """Times that training meets an example in a row."""
-        return self._config.data.repeats
+        return self._section["repeats"]
 
     @cached_property
     def train_data(self) -> ResidentData | StreamedData:
-        data = self._config.data
-        augmentation = Augmentation(
-            pad=data.pad, flip=data.flip, cutout=data.cutout, erase=data.erase
-        )
-        return self._data(self.source.load(self._train_split), augmentation)
+        chosen = {key: self._keys[key] for key in (*AUGMENTATIONS, "augment") if key in self._keys}
+        return self._data(self.source.load(self._section["train_split"]), Augmentation(**chosen))
 
     @cached_property
     def eval_data(self) -> ResidentData | StreamedData:
@@ -86,7 +86,7 @@ class Inputs:
 
     @cached_property
     def _eval_examples(self) -> ImageSet | EncodedSet:
-        return self.source.load(self._eval_split)
+        return self.source.load(self._section["eval_split"])
 
     def benchmarks(self, where: Mapping[str, str]) -> list[Benchmark]:
         """Other test sets, see data.benchmarks.open_benchmarks.
@@ -99,7 +99,8 @@ class Inputs:
                 "other test sets are for networks of photographs: give a run or a configuration of"
                 " ImageNet"
             )
-        trained = Trained(self.source.class_names, self._eval_examples, self._dir or "")
+        folder = self._section.get("dir") or ""
+        trained = Trained(self.source.class_names, self._eval_examples, folder)
         return open_benchmarks(where, trained)
 
     def benchmark_data(self, benchmark: Benchmark) -> ResidentData | StreamedData:
@@ -111,67 +112,55 @@ class Inputs:
 
         Where the crop is None it is left to data.pictures.read_picture.
         """
-        crop = dict(self._eval_crop)
-        size = crop.pop("eval_size")
+        size, crop_ratio, interpolation = (
+            self._section.get(key) for key in ("eval_size", "crop_ratio", "interpolation")
+        )
         height, width, channels = self.source.image_shape
         return {
             "layout": "NHWC",
             "image_shape": [size or height, size or width, channels],
-            **crop,
+            "crop_ratio": crop_ratio,
+            "interpolation": interpolation,
             "scale": 1 / 255,
             **self._normalisation,
             "classes": list(self.source.class_names),
         }
 
     @cached_property
-    def _eval_crop(self) -> dict[str, Any]:
-        data = self._config.data
-        return {
-            "eval_size": data.eval_size,
-            "crop_ratio": data.crop_ratio,
-            "interpolation": data.interpolation,
-        }
-
-    @cached_property
     def _normalisation(self) -> dict[str, tuple[float, ...]]:
-        data = self._config.data
-        return {"mean": data.mean, "std": data.std}
+        return {"mean": self._section["mean"], "std": self._section["std"]}
 
     def _data(
         self, examples: ImageSet | EncodedSet, augmentation: Augmentation | None
     ) -> ResidentData | StreamedData:
-        data = self._config.data
         options = {
-            "crop_area": data.crop_area,
-            "crop_aspect": data.crop_aspect,
-            "short_side": data.short_side,
-            "policy": data.policy,
-            "policy_operations": data.policy_operations,
-            "policy_magnitude": data.policy_magnitude,
-            "jitter": data.jitter,
-            **self._eval_crop,
-            "eval_views": data.eval_views,
-            "eval_scales": data.eval_scales,
-            "first_size": data.first_size,
-            "growth": data.growth,
-            "workers": data.workers,
-        }
-        resident = isinstance(examples, ImageSet)
-        make = configure(KINDS, "resident" if resident else "streamed", "data", options)
-        of_photographs = (
-            {}
-            if resident
-            else {
-                "image_size": self.source.image_shape[0],
-                "steps": self._steps(len(examples)),
-            }
-        )
-        return make(
-            examples,
-            **of_photographs,
             **self._normalisation,
-            augmentation=augmentation,
-            dtype=self._dtype,
-            shard=self._shard,
-            repeats=self.repeats,
+            "augmentation": augmentation,
+            "dtype": self._dtype,
+            "shard": self._shard,
+            "repeats": self.repeats,
+        }
+        if isinstance(examples, ImageSet):
+            return ResidentData(examples, **options)
+        return photographs.streamed(
+            examples,
+            image_size=self.source.image_shape[0],
+            steps=self._steps(len(examples)),
+            keys=self._keys,
+            **options,
         )
+
+
+# What this module reads of the section.
+OWN = ("source", "train_split", "eval_split", "mean", "std", "repeats")
+
+
+def _refusal(key: str, source: str, valid: set[str], resident: bool) -> str:
+    takers = [name for name, row in SOURCES.items() if key in options_of(row)]
+    if takers:
+        why = f"leave it unset, or choose a data.source that takes it: {', '.join(takers)}"
+    elif resident and key in photographs.KEYS:
+        why = "leave it unset: it is for photographs, and the images of this set have one size"
+    else:
+        why = f"valid beside the source's own options: {', '.join(sorted(valid))}"
+    return f"data.source '{source}' takes no {key}{nearest(key, valid)}: {why}"

@@ -6,7 +6,7 @@ from typing import Any
 import optax
 from ml_collections import ConfigDict
 
-from resnet_jax.tables import configure
+from resnet_jax.assembly.choices import divided
 from resnet_jax.training import optim as optimizers
 from resnet_jax.training import schedules
 from resnet_jax.training.losses import LOSSES, Loss
@@ -22,22 +22,15 @@ def learning_rate(
       steps: of the whole run.
       in_steps: from epochs to steps.
     """
-    schedule = config.schedule
-    options = {
-        "decay_at": schedule.decay_at,
-        "decay_factor": schedule.decay_factor,
-        "power": schedule.power,
-        "final": schedule.final,
-        "rise": schedule.rise,
-        "start": schedule.start,
-    }
+    section = config.schedule.to_dict()
+    warmup_steps = in_steps(section.pop("warmup_epochs"))
+    general, choice = divided(section, schedules.schedule)
     return schedules.schedule(
-        configure(schedules.SHAPES, schedule.name, "schedule", options),
+        schedules.SHAPES.choose(choice),
         peak=peak,
         steps=steps,
-        warmup_steps=in_steps(schedule.warmup_epochs),
-        warmup=schedule.warmup,
-        warmup_start=schedule.warmup_start,
+        warmup_steps=warmup_steps,
+        **general,
     )
 
 
@@ -45,29 +38,21 @@ def optimizer(
     config: ConfigDict, rate: optax.Schedule, weight_decay: Any
 ) -> optax.GradientTransformation:
     """The optimizer of `config.optim`, with this rate and weight decay."""
-    optim = config.optim
-    options = {
-        "momentum": optim.momentum,
-        "b1": optim.b1,
-        "b2": optim.b2,
-        "eps": optim.eps,
-        "trust": optim.trust,
-        "adapt_all": optim.adapt_all,
-    }
+    section = config.optim.to_dict()
+    # Both are numbers that runs of one compiled step may differ in.
+    del section["rate"], section["weight_decay"]
+    general, choice = divided(section, optimizers.optimizer)
     return optimizers.optimizer(
-        configure(optimizers.OPTIMIZERS, optim.name, "optimizer", options),
+        optimizers.OPTIMIZERS.choose(choice),
         learning_rate=rate,
         weight_decay=weight_decay,
-        decay_rule=optim.decay_rule,
-        clip_norm=optim.clip_norm,
+        **general,
     )
 
 
 def loss(config: ConfigDict) -> Loss:
     """The loss of `config.train`."""
-    train = config.train
-    options = {"target_threshold": train.target_threshold}
-    return configure(LOSSES, train.loss, "train.loss", options)
+    return LOSSES.choose(config.train.to_dict()["loss"])
 
 
 def mixing(config: ConfigDict, *, repeats: int) -> Mixing | None:
@@ -76,13 +61,5 @@ def mixing(config: ConfigDict, *, repeats: int) -> Mixing | None:
     Args:
       repeats: times that an example stands in a batch, in a row.
     """
-    mixing = config.mixing
-    chosen = Mixing(
-        mixup=mixing.mixup,
-        cutmix=mixing.cutmix,
-        switch=mixing.switch,
-        probability=mixing.probability,
-        per_example=mixing.per_example,
-        distance=repeats,
-    )
+    chosen = Mixing(**config.mixing, distance=repeats)
     return chosen if chosen.mixup or chosen.cutmix else None

@@ -6,7 +6,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from resnet_jax import processes
-from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import workdir as workdirs
 from resnet_jax.training import parallel
 from resnet_jax.training.loop import train as train_loop
 
@@ -19,7 +20,7 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """
     assembly = Assembly(config)
     run, profile = assembly.run(), assembly.profile(workdir)
-    configuration.claim(workdir, config, write=parallel.is_first_process())
+    workdirs.claim(workdir, config, write=parallel.is_first_process())
     parallel.barrier("the workdir is claimed")
     with (
         assembly.checkpoints(workdir) as checkpoints,

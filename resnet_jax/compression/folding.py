@@ -1,14 +1,15 @@
 """Batch norms folded into the convolutions before them."""
 
 from collections.abc import Mapping
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
 
-from resnet_jax.models.norms import BatchNorm
+from resnet_jax.models.arrangements import CONVOLUTION, NORM
+from resnet_jax.models.norms import NORMS
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.tables import UserError
+from resnet_jax.tables import UserError, options_of
 
 Tree = Any
 
@@ -25,20 +26,21 @@ def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
     Raises:
       UserError: a norm does not follow a convolution, or is no batch norm.
     """
-    norm, arrangement = model.make_norm, model.arrangement
-    if not isinstance(norm, partial) or norm.func is not BatchNorm:
+    layers, arrangement = model.layers, model.block.arrangement
+    if not layers.norm.folds:
         raise UserError(
             "only batch norms can be folded: this network has norm.name other than batch"
         )
-    follows = arrangement.each.startswith("cn") and arrangement.last.startswith("cn")
-    if not follows or "n" in arrangement.after or model.weight_epsilon is not None:
+    every = (arrangement.around(1, 2), arrangement.each, arrangement.last)
+    follows = all(steps[:2] == (CONVOLUTION, NORM) for steps in every)
+    if not follows or NORM in arrangement.after or layers.weight_epsilon is not None:
         raise UserError(
             "a norm can be folded where it follows a convolution, as in model.arrangement=original"
             " without standardised kernels, and here one does not"
         )
-    epsilon = norm.keywords.get("epsilon", BatchNorm.epsilon)
+    epsilon = options_of(layers.norm)["epsilon"]
     params = _folded(variables["params"], variables["batch_stats"], epsilon)
-    return model.clone(make_norm=None), {"params": params}
+    return model.clone(layers=replace(layers, norm=NORMS["none"])), {"params": params}
 
 
 def _folded(params: Mapping, statistics: Mapping, epsilon: float) -> dict:

@@ -1,5 +1,6 @@
 """Fewer weights: single ones set to zero, or whole channels taken out."""
 
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -47,11 +48,11 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
     Raises:
       UserError: blocks that hold blocks, or convolutions in groups.
     """
-    if model.stage_branches or model.branch.repeats > 1:
+    if model.stage_branches or model.block.branch.repeats > 1:
         raise UserError("channels can be taken out of basic, bottleneck and wide branches alone")
-    if any(spec.groups > 1 for spec in model.branch.convolutions):
+    if any(spec.groups > 1 for spec in model.block.branch.convolutions):
         raise UserError("channels of convolutions in groups can't be taken out one by one")
-    *inner, last = model.branch.convolutions
+    *inner, last = model.block.branch.convolutions
     thinner = Branch((*(c._replace(multiplier=c.multiplier * kept) for c in inner), last))
     result = jax.tree.map(lambda leaf: leaf, variables)
     for name in names(model):
@@ -60,8 +61,8 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
                  if block in tree.get(stage, {})}  # fmt: skip
         width = model.stage_widths[name.stage - 1]
         for number, spec in enumerate(thinner.convolutions[:-1], start=1):
-            _thin(nodes, number, spec.features(width), model.arrangement.lead != "")
-    return model.clone(branch=thinner), result
+            _thin(nodes, number, spec.features(width), bool(model.block.arrangement.lead))
+    return model.clone(block=replace(model.block, branch=thinner)), result
 
 
 def _thin(nodes: dict[str, Tree], number: int, count: int, leads: bool) -> None:

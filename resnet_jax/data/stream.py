@@ -7,7 +7,6 @@ many processes of a run share it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -17,11 +16,7 @@ from absl import logging
 from jaxtyping import Array, Bool, Int32, UInt8
 
 from resnet_jax.data.changes.augment import Augmentation, normalise
-from resnet_jax.data.changes.policies import POLICIES, ChangedCrop, Jitter
-from resnet_jax.data.images.crops import RandomCrop, scaled_crop
 from resnet_jax.data.images.encoded import EncodedSet
-from resnet_jax.data.images.resizing import resizing
-from resnet_jax.data.images.views import views
 from resnet_jax.data.parts import (
     ATTEMPTS,
     EvalParts,
@@ -33,7 +28,7 @@ from resnet_jax.data.parts import (
 )
 from resnet_jax.data.pipeline import Pipeline
 from resnet_jax.data.resident import Batch
-from resnet_jax.tables import UserError, configure
+from resnet_jax.tables import UserError
 
 ENDLESS = 2**60  # parts
 
@@ -179,64 +174,6 @@ class StreamedData:
         if count > 1:
             images = images.reshape(batch, count, *shape)
         return Batch(images, picks.labels, picks.mask)
-
-
-def streamed(
-    examples: EncodedSet,
-    *,
-    image_size: int,
-    steps: int,
-    first_size: int | None = None,
-    growth: tuple[float, float] = (0.0, 1.0),
-    crop_area: tuple[float, float] = RandomCrop().area,
-    crop_aspect: tuple[float, float] = RandomCrop().aspect,
-    short_side: tuple[int, int] | None = None,
-    policy: str = "none",
-    policy_operations: int | None = None,
-    policy_magnitude: int | None = None,
-    jitter: tuple[float, float, float, float] | None = None,
-    eval_size: int | None = None,
-    crop_ratio: float = 0.875,
-    interpolation: str = "bilinear",
-    eval_views: str = "centre",
-    eval_scales: tuple[int, ...] | None = None,
-    repeats: int = 1,
-    workers: int | None = None,
-    **options: Any,
-) -> StreamedData:
-    """Streams a set with random crops in training and chosen views in evaluation.
-
-    Args:
-      image_size: pixels of a side of the training images.
-      steps, first_size, growth: of images that grow, see resizing.resizing.
-      crop_area, crop_aspect: see crops.RandomCrop.
-      short_side: see crops.ScaledCrop, which it chooses; None is RandomCrop.
-      policy, policy_operations, policy_magnitude: a row of policies.POLICIES and its options.
-      jitter: see policies.Jitter.
-      eval_size: pixels of a side in evaluation; None is `image_size`.
-      crop_ratio, interpolation, eval_views, eval_scales: see views.views.
-      workers: see StreamedData; None is one for each core.
-      options: of StreamedData.
-    """
-    strength = {"operations": policy_operations, "magnitude": policy_magnitude}
-    chosen = configure(POLICIES, policy, "data.policy", strength)()
-    changes = tuple(filter(None, (chosen, Jitter(*jitter) if jitter else None)))
-    crop: TrainTransform = RandomCrop(crop_area, crop_aspect)
-    if short_side:
-        crop = scaled_crop(short_side, image_size)
-    sizes = resizing(first_size, image_size, growth, steps)
-    return StreamedData(
-        examples,
-        train_transform=ChangedCrop(crop, changes),
-        eval_transform=views(
-            eval_size or image_size, crop_ratio, eval_views, eval_scales, interpolation
-        ),
-        size_at=sizes,
-        size_changes=sizes.changes(),
-        workers=os.cpu_count() or 1 if workers is None else workers,
-        repeats=repeats,
-        **options,
-    )
 
 
 class _Reading(NamedTuple):

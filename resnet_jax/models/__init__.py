@@ -3,9 +3,9 @@
 import fnmatch
 from typing import Any
 
+from resnet_jax.models.building import RULES_OUT, resnet
 from resnet_jax.models.published import ROWS
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import choose
 
 
@@ -18,14 +18,14 @@ def create(name: str, **overrides: Any) -> ResNet:
     """Returns the published network of that name.
 
     Args:
-      overrides: arguments of `models.zoo.resnet` that take the place of the row's, as in
+      overrides: arguments of `models.building.resnet` that take the place of the row's, as in
         `create('resnet50', classes=10, shortcut='C')`.
 
     Raises:
       UserError: there is no such network (names the nearest), or an override is a mistake.
     """
     row = dict(choose(ROWS, name, "network"))
-    for given, ruled_out in (("depth", "stage_depths"), ("branch", "stage_branches")):
+    for given, ruled_out in RULES_OUT.items():
         if given in overrides:
             row.pop(ruled_out, None)
     return resnet(**{**row, **overrides})

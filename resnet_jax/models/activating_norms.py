@@ -72,9 +72,6 @@ class FilterResponseNorm(_ActivatingNorm):
         return jnp.maximum(y, threshold).astype(self.dtype)
 
 
-ACTIVATING = (EvoNorm, FilterResponseNorm)
-
-
 def evo_norm(channel_groups: int = 32, epsilon: float = 1e-5) -> Callable[..., Any]:
     """EvoNorm-S0; fewer channels than groups are one channel a group."""
     return partial(EvoNorm, channel_groups=channel_groups, epsilon=epsilon)

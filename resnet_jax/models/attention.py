@@ -1,11 +1,8 @@
-"""Channel attention: a factor for each channel of the branch, one function a kind.
-
-It is called while the block's module is being built, so the layers that it makes belong to that
-block. The factors are computed in at least float32.
-"""
+"""Channel attention: a factor for each channel of the branch, in at least float32."""
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import flax.linen as nn
@@ -13,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Table, UserError
 
 Image = Float[Array, "batch height width channels"]
 
@@ -50,7 +47,7 @@ def squeeze_excitation(x: Image, layers: Layers, reduction: float = 1 / 16) -> I
         released network has it; 1/4 in ResNet-RS (Bello et al., arXiv 2103.07579).
     """
     if not 0 < reduction <= 1:
-        raise UserError(f"model.attention_reduction={reduction} must lie in (0, 1]")
+        raise UserError(f"attention option reduction={reduction} must lie in (0, 1]")
     channels, dtype = x.shape[-1], layers.param_dtype
     reduced = max(8, int(channels * reduction + 4) // 8 * 8)
     types = {"dtype": dtype, "param_dtype": dtype}
@@ -72,8 +69,29 @@ def efficient(x: Image, layers: Layers) -> Image:
     return x * y[:, None, None].astype(x.dtype)
 
 
-ATTENTIONS: dict[str, Callable[..., Image]] = {
-    "none": no_attention,
-    "squeeze_excitation": squeeze_excitation,
-    "efficient": efficient,
-}
+@dataclass(frozen=True)
+class Attention:
+    """A kind of attention.
+
+    Attributes:
+      function: (x, layers) -> x, its channels weighted. It is called while its block is built, so
+        the layers that it makes belong to that block.
+      layers: their names.
+    """
+
+    function: Callable[..., Image]
+    layers: tuple[str, ...] = ()
+
+
+ATTENTIONS = Table(
+    "model.attention",
+    "model.attention",
+    {
+        "none": Attention(no_attention),
+        "squeeze_excitation": Attention(
+            squeeze_excitation, layers=("attention_reduce", "attention_expand")
+        ),
+        "efficient": Attention(efficient, layers=("attention",)),
+    },
+    Attention,
+)

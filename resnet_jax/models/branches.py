@@ -1,9 +1,9 @@
 """The branch F of y = shortcut(x) + F(x), as rows of data."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Table, UserError
 
 
 class Convolution(NamedTuple):
@@ -110,10 +110,14 @@ def deep(pairs: int = 2) -> Branch:
     return Branch(basic().convolutions, repeats=pairs)
 
 
-BRANCHES: dict[str, Callable[..., Branch]] = {
-    "basic": basic,
-    "bottleneck": bottleneck,
-    "bottleneck_v1": bottleneck_v1,
-    "wide": wide,
-    "deep": deep,
-}
+BRANCHES = Table(
+    "branch",
+    "model.branch",
+    {
+        "basic": basic,
+        "bottleneck": bottleneck,
+        "bottleneck_v1": bottleneck_v1,
+        "wide": wide,
+        "deep": deep,
+    },
+)

@@ -1,26 +1,36 @@
 """The layers that a network is made of, chosen once and handed down to its blocks."""
 
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, cast
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from resnet_jax.models.activating_norms import ACTIVATING
 from resnet_jax.models.convolution import convolution
-from resnet_jax.models.norms import BatchNorm, Product
+from resnet_jax.models.norms import NORMS, BatchNorm, Norm, Product
 from resnet_jax.models.standardisation import standardise, standardised
+from resnet_jax.tables import Table, UserError, chosen, derived
 
 # How the kernels of convolutions start. Normalised networks compute the same at any scale of a
 # kernel, but a kernel that starts smaller turns faster at the same learning rate.
-KERNEL_INITS: dict[str, nn.initializers.Initializer] = {
-    # He et al., arXiv 1502.01852; fan-out is what fb.resnet.torch and torchvision use.
-    "he_fan_out": nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
-    "he_fan_in": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
-    # The default of PyTorch's layers: uniform, with a sixth of He's variance.
-    "pytorch": nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
-}
+KERNEL_INITS = Table(
+    "model.kernel_init",
+    "model.kernel_init",
+    {
+        # He et al., arXiv 1502.01852; fan-out is what fb.resnet.torch and torchvision use.
+        "he_fan_out": nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
+        "he_fan_in": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
+        # The default of PyTorch's layers: uniform, with a sixth of He's variance.
+        "pytorch": nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+    },
+)
+DTYPES = Table(
+    "model.dtype",
+    "model.dtype",
+    {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64},
+)
 
 
 def scaled_init(init: nn.initializers.Initializer, scale: float) -> nn.initializers.Initializer:
@@ -28,12 +38,6 @@ def scaled_init(init: nn.initializers.Initializer, scale: float) -> nn.initializ
     if scale == 1:
         return init
     return lambda *arguments: scale * init(*arguments)
-
-
-class NormFactory(Protocol):
-    """Makes one normalisation layer: (train, name, dtypes, scale_init) -> (x -> x)."""
-
-    def __call__(self, **options: Any) -> Any: ...
 
 
 class Gain(nn.Module):
@@ -63,29 +67,34 @@ class Bias(nn.Module):
         return x + bias.astype(x.dtype)
 
 
-class Layers(NamedTuple):
-    """How this network makes a convolution, a norm, an activation and a dropout.
+@dataclass(frozen=True)
+class Layers:
+    """How a network makes a convolution, a norm, an activation and a dropout.
 
     Attributes:
-      train: batch statistics, dropout and stochastic depth are on.
-      make_norm: None where the network has no normalisation; convolutions then carry a bias, but
-        for those of Fixup.
-      projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
+      norm: a row of NORMS. Where it makes no layer, convolutions carry a bias, but for Fixup's.
       kernel_init: of convolutions; a row of KERNEL_INITS.
-      dtype: of activations; parameters are float32, or float64 where this is.
-      joint_norm: see ResNet.
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
-      fixup: scalar biases stand before convolutions and activations.
+      dtype: of activations; parameters are float32, or float64 where this is.
+      joint_norm: normalise what widening 1x1 convolutions would give without computing it (see
+        BatchNorm), which pays where memory traffic decides: on accelerators.
+      projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
+      train: batch statistics, dropout and stochastic depth are on; a call of the network decides.
     """
 
-    train: bool
-    make_norm: NormFactory | None
-    projection_norm: bool
-    kernel_init: nn.initializers.Initializer = KERNEL_INITS["he_fan_out"]
-    dtype: Any = jnp.float32
-    joint_norm: bool = False
+    norm: Norm = chosen(NORMS, "batch")
+    kernel_init: nn.initializers.Initializer = chosen(KERNEL_INITS, "he_fan_out")
     weight_epsilon: float | None = None
-    fixup: bool = False
+    dtype: Any = chosen(DTYPES, "float32")
+    joint_norm: bool = False
+    projection_norm: bool = derived(True)
+    train: bool = derived(False)
+
+    def __post_init__(self) -> None:
+        if self.weight_epsilon is not None and self.weight_epsilon <= 0:
+            raise UserError(
+                f"model.weight_epsilon={self.weight_epsilon} must be positive, or None for none"
+            )
 
     @property
     def param_dtype(self) -> Any:
@@ -101,7 +110,7 @@ class Layers(NamedTuple):
             (kernel, kernel),
             (stride, stride),
             padding=[(kernel // 2, kernel // 2)] * 2,
-            use_bias=(self.make_norm is None and not self.fixup) or "bias_init" in options,
+            use_bias=(self.norm.absent and not self.norm.fixup) or "bias_init" in options,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             conv_general_dilated=convolution
@@ -111,20 +120,15 @@ class Layers(NamedTuple):
             **{"kernel_init": self.kernel_init, **options},
         )
 
-    def norm(self, **options: Any) -> Any:
-        assert self.make_norm is not None
-        return self.make_norm(
+    def make_norm(self, **options: Any) -> Any:
+        """A norm; the network's arrangement has none where its norm is absent."""
+        return self.norm.function()(
             train=self.train, dtype=self.dtype, param_dtype=self.param_dtype, **options
         )
 
-    @property
-    def norm_activates(self) -> bool:
-        """The norm holds its own activation, so that none follows it."""
-        return getattr(self.make_norm, "func", None) in ACTIVATING
-
     def conv_norm(self, x: Array, conv: nn.Conv, **options: Any) -> Array:
         """A convolution and the norm after it, which may be computed as one."""
-        y, norm = conv(x), self.norm(**options)
+        y, norm = conv(x), self.make_norm(**options)
         joint = self.joint_norm and self.train and isinstance(norm, BatchNorm)
         if not (joint and _widens(conv, x)):
             return norm(y)

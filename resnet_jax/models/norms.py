@@ -1,6 +1,7 @@
 """Normalisation layers. Statistics are computed in at least float32 whatever the compute type."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from resnet_jax.models.activating_norms import evo_norm, filter_response_norm
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Table, UserError
 
 Dtype = Any
 
@@ -157,7 +158,7 @@ def group_norm(channel_groups: int = 32, epsilon: float = 1e-6):
 
 
 def no_norm() -> None:
-    """No normalisation: the letter n falls out of every arrangement and convolutions get a bias."""
+    """No normalisation: norms fall out of every arrangement, and convolutions get a bias."""
 
 
 def fixup() -> None:
@@ -169,11 +170,40 @@ def fixup() -> None:
     """
 
 
-NORMS: dict[str, Callable[..., Any]] = {
-    "batch": batch_norm,
-    "group": group_norm,
-    "evo": evo_norm,
-    "filter_response": filter_response_norm,
-    "none": no_norm,
-    "fixup": fixup,
-}
+@dataclass(frozen=True)
+class Norm:
+    """A kind of normalisation.
+
+    Attributes:
+      function: from its options to what makes a layer, called with (train, dtype, param_dtype,
+        name, scale_init) and returning a function or module of x.
+      activates: it holds its own activation, so that none follows it.
+      running: it keeps running averages under `batch_stats`, and has an option `momentum`, the
+        weight of the old average.
+      folds: in evaluation it is scale (x - mean) / sqrt(var + epsilon) + bias, so that it can be
+        folded into a convolution before it; `epsilon` is an option.
+      absent: it makes no layer.
+      fixup: the network is built as Fixup has it.
+    """
+
+    function: Callable[..., Any]
+    activates: bool = False
+    running: bool = False
+    folds: bool = False
+    absent: bool = False
+    fixup: bool = False
+
+
+NORMS = Table(
+    "norm",
+    "norm",
+    {
+        "batch": Norm(batch_norm, running=True, folds=True),
+        "group": Norm(group_norm),
+        "evo": Norm(evo_norm, activates=True),
+        "filter_response": Norm(filter_response_norm, activates=True),
+        "none": Norm(no_norm, absent=True),
+        "fixup": Norm(fixup, absent=True, fixup=True),
+    },
+    Norm,
+)

@@ -1,12 +1,14 @@
 """Pooling that carries a stride: in a block, where the branch is anti-aliased, and in the stem."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
+from resnet_jax.tables import Table
 
 Image = Float[Array, "batch height width channels"]
 
@@ -33,11 +35,31 @@ def blur_pool(x: Image, stride: int) -> Image:
     return x
 
 
-ANTIALIASING: dict[str, Callable[[Image, int], Image] | None] = {
-    "none": None,
-    "average": average_pool,
-    "blur": blur_pool,
-}
+@dataclass(frozen=True)
+class Pool:
+    """A kind of pooling.
+
+    Attributes:
+      function: in a block (x, stride) -> x, in the stem (x, layers) -> x.
+      windows: (kernel, stride) of all that it does, one after another; a block's stride is 2.
+      learns: it has parameters.
+    """
+
+    function: Callable[..., Image]
+    windows: tuple[tuple[int, int], ...] = ()
+    learns: bool = False
+
+
+ANTIALIASING = Table(
+    "model.antialias",
+    "model.antialias",
+    {
+        "none": None,
+        "average": Pool(average_pool, windows=((2, 2),)),
+        "blur": Pool(blur_pool, windows=((3, 2),)),
+    },
+    Pool,
+)
 
 
 def no_pool(x: Image, layers: Layers) -> Image:
@@ -74,16 +96,21 @@ def average_pool_by_two(x: Image, layers: Layers) -> Image:
 def convolution_pool(x: Image, layers: Layers) -> Image:
     """A 3x3 convolution of stride 2 with norm and activation (ResNet-RS, arXiv 2103.07579)."""
     x = layers.conv(x.shape[-1], 3, 2, name="stem_pool_conv")(x)
-    if layers.make_norm is not None:
-        x = layers.norm(name="stem_pool_norm")(x)
-    return x if layers.norm_activates else layers.activation(x)
+    if not layers.norm.absent:
+        x = layers.make_norm(name="stem_pool_norm")(x)
+    return x if layers.norm.activates else layers.activation(x)
 
 
-STEM_POOLS: dict[str, Callable[[Image, Layers], Image]] = {
-    "none": no_pool,
-    "max": max_pool,
-    "max_with_zeros": max_pool_with_zeros,
-    "max_blur": max_blur_pool,
-    "average": average_pool_by_two,
-    "convolution": convolution_pool,
-}
+STEM_POOLS = Table(
+    "model.stem_pool",
+    "model.stem_pool",
+    {
+        "none": Pool(no_pool),
+        "max": Pool(max_pool, windows=((3, 2),)),
+        "max_with_zeros": Pool(max_pool_with_zeros, windows=((3, 2),)),
+        "max_blur": Pool(max_blur_pool, windows=((3, 1), (3, 2))),
+        "average": Pool(average_pool_by_two, windows=((2, 2),)),
+        "convolution": Pool(convolution_pool, windows=((3, 2),), learns=True),
+    },
+    Pool,
+)

@@ -1,18 +1,18 @@
 """The shortcut of y = shortcut(x) + F(x), one function a kind.
 
 A shortcut takes (x, features, stride, layers) and returns the shortcut's output and the factor that
-scales F: 1, except where a scale or a gate acts on the branch as well. It is called while the
-block's module is being built, so the layers that it makes belong to that block.
+scales F: 1, except where a scale or a gate acts on the branch as well.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Table, UserError
 
 Image = Float[Array, "batch height width channels"]
 Paths = tuple[Array, Array | float]
@@ -49,7 +49,7 @@ def option_a(x: Image, features: int, stride: int, layers: Layers, layout: str =
     (fb.resnet.torch), or half on both sides (akamaster/pytorch_resnet_cifar10).
     """
     if layout not in ("after", "both_sides"):
-        raise UserError(f"unknown model.layout '{layout}'; valid: after, both_sides")
+        raise UserError(f"unknown shortcut option layout='{layout}'; valid: after, both_sides")
     return _subsample_and_pad(x, features, stride, layout), 1.0
 
 
@@ -135,15 +135,38 @@ def dropout(
     return layers.dropout(shortcut_dropout, name="shortcut_dropout")(x), 1.0
 
 
-SHORTCUTS: dict[str, Callable[..., Paths]] = {
-    "A": option_a,
-    "B": option_b,
-    "C": option_c,
-    "D": option_d,
-    "none": none,
-    "constant_scaling": constant_scaling,
-    "exclusive_gating": exclusive_gating,
-    "shortcut_only_gating": shortcut_only_gating,
-    "convolution_1x1": convolution_1x1,
-    "dropout": dropout,
-}
+@dataclass(frozen=True)
+class Shortcut:
+    """A kind of shortcut.
+
+    Attributes:
+      function: (x, features, stride, layers) -> the shortcut's output, and the factor of F. It is
+        called while its block is built, so the layers that it makes belong to that block.
+      projects: it has a layer `projection`, at least where a block changes the shape.
+      pools: a pool stands before that projection, as a layer of its own in PyTorch's sequences.
+      absent: the block is plain, y = F(x).
+    """
+
+    function: Callable[..., Paths]
+    projects: bool = False
+    pools: bool = False
+    absent: bool = False
+
+
+SHORTCUTS = Table(
+    "shortcut",
+    "model.shortcut",
+    {
+        "A": Shortcut(option_a),
+        "B": Shortcut(option_b, projects=True),
+        "C": Shortcut(option_c, projects=True),
+        "D": Shortcut(option_d, projects=True, pools=True),
+        "none": Shortcut(none, absent=True),
+        "constant_scaling": Shortcut(constant_scaling),
+        "exclusive_gating": Shortcut(exclusive_gating),
+        "shortcut_only_gating": Shortcut(shortcut_only_gating),
+        "convolution_1x1": Shortcut(convolution_1x1, projects=True),
+        "dropout": Shortcut(dropout),
+    },
+    Shortcut,
+)

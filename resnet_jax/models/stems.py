@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Float
 
+from resnet_jax.models.arrangements import ACTIVATION, CONVOLUTION, NORM, Arrangement
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.residual import Arrangement, run
+from resnet_jax.models.residual import run
+from resnet_jax.tables import Table
 
 Image = Float[Array, "batch height width channels"]
 
@@ -26,31 +28,44 @@ Stem = tuple[StemConvolution, ...]
 
 # Deep: three 3x3 in place of the 7x7 ('Bag of Tricks', He et al., arXiv 1812.01187, Figure 2b);
 # tiered: the first of them narrower (the 't' networks of timm's resnet.py).
-STEMS: dict[str, Stem] = {
-    "cifar": (StemConvolution(3),),
-    "imagenet": (StemConvolution(7, stride=2),),
-    "deep": (
-        StemConvolution(3, stride=2, share=1 / 2),
-        StemConvolution(3, share=1 / 2),
-        StemConvolution(3),
-    ),
-    "tiered": (
-        StemConvolution(3, stride=2, share=3 / 8),
-        StemConvolution(3, share=1 / 2),
-        StemConvolution(3),
-    ),
-}
+STEMS = Table(
+    "model.stem",
+    "model.stem",
+    {
+        "cifar": (StemConvolution(3),),
+        "imagenet": (StemConvolution(7, stride=2),),
+        "deep": (
+            StemConvolution(3, stride=2, share=1 / 2),
+            StemConvolution(3, share=1 / 2),
+            StemConvolution(3),
+        ),
+        "tiered": (
+            StemConvolution(3, stride=2, share=3 / 8),
+            StemConvolution(3, share=1 / 2),
+            StemConvolution(3),
+        ),
+    },
+    tuple,
+)
 
 
 def apply_stem(stem: Stem, x: Image, width: int, arrangement: Arrangement, layers: Layers) -> Image:
-    """Convolutions, norms and activations; what follows the last is for the arrangement to say."""
-    between = "bcba" if layers.fixup else "ca" if layers.make_norm is None else "cna"
+    """Convolutions, norms and activations; the arrangement says what follows the last convolution.
+
+    Args:
+      arrangement: without norms, and with biases, where the network has it so.
+    """
+    between = Arrangement(each=(CONVOLUTION, NORM, ACTIVATION), last=(CONVOLUTION,))
+    if layers.norm.absent:
+        between = between.without_norm()
+    if layers.norm.fixup:
+        between = between.with_biases()
     for number, spec in enumerate(stem, start=1):
         last = number == len(stem)
         suffix = "" if last else str(number)
         conv = layers.conv(
             spec.features(width), spec.kernel, spec.stride, name=f"stem_conv{suffix}"
         )
-        letters = arrangement.stem if last else between
-        x = run(letters, x, layers, conv, name=f"stem_norm{suffix}")
+        steps = arrangement.stem_steps if last else between.each
+        x = run(steps, x, layers, conv, norms=[f"stem_norm{suffix}"])
     return x

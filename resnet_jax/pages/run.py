@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 
 from resnet_jax.analysis.studies import cost, generalisation, gradient_flow
 from resnet_jax.analysis.subject import Subject
-from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.assembly import Assembly, keys
+from resnet_jax.assembly import workdir as workdirs
 from resnet_jax.assembly.subject import subject
 from resnet_jax.models.scan import unstack_blocks
 from resnet_jax.reporting import markup as html
@@ -29,7 +30,7 @@ def write_if_wanted(workdir: Path) -> Path | None:
 
     A run of several processes is left to `python -m resnet_jax report`, for which one is enough.
     """
-    wanted = Assembly(configuration.load(workdir)).writes_page
+    wanted = Assembly(workdirs.load(workdir)).writes_page
     return write(workdir) if wanted and jax.process_count() == 1 else None
 
 
@@ -39,7 +40,7 @@ def write(workdir: Path) -> Path:
     Raises:
       UserError: there is no run, or it has no checkpoint yet.
     """
-    config = configuration.load(workdir)
+    config = workdirs.load(workdir)
     assembly = Assembly(config)
     with assembly.checkpoints(workdir) as checkpoints:
         state = checkpoints.restore(assembly.create_state(), set_aside=False)
@@ -105,9 +106,9 @@ def page(
     for analysis, summary, svgs in findings:
         drawn = "".join(html.figure(svg, analysis) for svg in svgs)
         parts.append(_section(analysis.replace("_", " "), html.paragraphs([summary]) + drawn))
-    keys = configuration.flatten(config)
-    table = html.table(("key", "value"), [(key, json.dumps(keys[key])) for key in sorted(keys)])
-    parts.append(f"<details><summary>Configuration, {len(keys)} keys</summary>{table}</details>\n")
+    flat = keys.flatten(config)
+    table = html.table(("key", "value"), [(key, json.dumps(flat[key])) for key in sorted(flat)])
+    parts.append(f"<details><summary>Configuration, {len(flat)} keys</summary>{table}</details>\n")
     return html.document(name, "".join(parts))
 
 

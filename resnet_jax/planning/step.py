@@ -15,7 +15,7 @@ from jax import export
 
 from resnet_jax import cache
 from resnet_jax.analysis import counts
-from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.assembly import Assembly, keys
 from resnet_jax.data.resident import Batch
 from resnet_jax.planning import compiled, slices
 from resnet_jax.planning.scaling import Prediction, Program, predict
@@ -120,8 +120,8 @@ class Step:
         return found
 
     def _key(self, on: Slice, batch: int) -> str:
-        facts = configuration.facts(self._config)
-        facts |= configuration.flatten({"mesh": self._config.mesh.to_dict()})
+        facts = keys.facts(self._config)
+        facts |= keys.flatten({"mesh": self._config.mesh.to_dict()})
         facts |= {"model.remat": self._config.model.remat, "train.batch_size": batch}
         version = compiled.compiler_version() if compiled.has_tpu_compiler() else None
         text = json.dumps([facts, str(on), jax.__version__, version], sort_keys=True)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from resnet_jax.assembly import configuration
+from resnet_jax.assembly import configuration, keys
 from resnet_jax.tables import UserError, choose
 
 
@@ -108,7 +108,7 @@ def tasks(experiment: Experiment, scale: str, seeds: int) -> list[Task]:
     for seed in range(seeds):
         for row in lines:
             config = extend(base, row.changes, f"seed={seed}")
-            facts = configuration.facts(configuration.read(config))
+            facts = keys.facts(configuration.read(config))
             changes = {key: facts[key] for key in facts if facts[key] != default.get(key)}
             found.append(Task(row, seed, config, changes, address(changes)))
     return found
@@ -116,7 +116,7 @@ def tasks(experiment: Experiment, scale: str, seeds: int) -> list[Task]:
 
 def defaults() -> dict[str, Any]:
     """Returns every key that changes what a run computes, with its default."""
-    return configuration.facts(configuration.read("configs/default.py"))
+    return keys.facts(configuration.read("configs/default.py"))
 
 
 def extend(config: str, *changes: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import optax
 from jaxtyping import Array, Float
 
+from resnet_jax.tables import Table
+
 Loss = Callable[[Array, Array], Array]
 
 
@@ -36,10 +38,14 @@ def binary_cross_entropy(
     return optax.sigmoid_binary_cross_entropy(logits, targets.astype(logits.dtype)).mean(axis=-1)
 
 
-LOSSES: dict[str, Callable[..., Array]] = {
-    "cross_entropy": cross_entropy,
-    "binary_cross_entropy": binary_cross_entropy,
-}
+LOSSES = Table(
+    "train.loss",
+    "train.loss",
+    {
+        "cross_entropy": cross_entropy,
+        "binary_cross_entropy": binary_cross_entropy,
+    },
+)
 
 
 def smoothed(targets: Float[Array, "batch classes"], share: float) -> Float[Array, "batch classes"]:

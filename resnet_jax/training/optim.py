@@ -9,7 +9,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers
 from optax.contrib import muon as optax_muon
 
-from resnet_jax.tables import UserError, choose
+from resnet_jax.tables import Table, UserError, choose
 
 Params = Any
 
@@ -120,15 +120,19 @@ def muon(
     )
 
 
-OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {
-    "sgd": sgd,
-    "nesterov": nesterov,
-    "adam": adam,
-    "adamw": adamw,
-    "lars": lars,
-    "lamb": lamb,
-    "muon": muon,
-}
+OPTIMIZERS = Table(
+    "optimizer",
+    "optim",
+    {
+        "sgd": sgd,
+        "nesterov": nesterov,
+        "adam": adam,
+        "adamw": adamw,
+        "lars": lars,
+        "lamb": lamb,
+        "muon": muon,
+    },
+)
 
 # Each rule maps a parameter's path to yes or no; the first pattern that matches the end of the path
 # decides, and a path that none matches is an error.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import jax.numpy as jnp
 import optax
 
-from resnet_jax.tables import UserError, choose
+from resnet_jax.tables import Table, UserError, choose
 
 # A shape takes the number of steps it lasts and of those before it, and gives a schedule of factors
 # of the peak rate over its own steps.
@@ -59,13 +59,17 @@ def polynomial(steps: int, before: int, power: float = 1.0, final: float = 0.0) 
     return optax.polynomial_schedule(1.0, final, power, steps)
 
 
-SHAPES: dict[str, Shape] = {
-    "constant": constant,
-    "step": step,
-    "cosine": cosine,
-    "one_cycle": one_cycle,
-    "polynomial": polynomial,
-}
+SHAPES = Table(
+    "schedule",
+    "schedule",
+    {
+        "constant": constant,
+        "step": step,
+        "cosine": cosine,
+        "one_cycle": one_cycle,
+        "polynomial": polynomial,
+    },
+)
 
 
 def _gradual(start: float, steps: int) -> optax.Schedule:

@@ -179,10 +179,11 @@ def checkpoints() -> dict[int, Callable[[], Any]]:
     """Variables of every checkpoint of --workdir by step, unrolled, each read when called."""
     if _WORKDIR.value is None:
         return {}
-    from resnet_jax.assembly import Assembly, configuration
+    from resnet_jax.assembly import Assembly
+    from resnet_jax.assembly import workdir as workdirs
 
     workdir = Path(_WORKDIR.value)
-    with Assembly(configuration.load(workdir)).checkpoints(workdir) as found:
+    with Assembly(workdirs.load(workdir)).checkpoints(workdir) as found:
         steps = found.steps
 
     def read(step: int) -> Any:
@@ -215,11 +216,12 @@ def from_run(workdir: Path, step: int | None = None) -> Trained:
     Raises:
       UserError: there is no run, or no such checkpoint.
     """
-    from resnet_jax.assembly import Assembly, configuration
+    from resnet_jax.assembly import Assembly, configuration, keys
+    from resnet_jax.assembly import workdir as workdirs
 
-    config = configuration.load(workdir)
-    before = configuration.flatten(config.to_dict())
-    after = configuration.flatten(configuration.override(config, _CHANGES.value).to_dict())
+    config = workdirs.load(workdir)
+    before = keys.flatten(config.to_dict())
+    after = keys.flatten(configuration.override(config, _CHANGES.value).to_dict())
     for key, value in after.items():
         if value != before[key] and not key.startswith(EVALUATION_KEYS):
             raise UserError(

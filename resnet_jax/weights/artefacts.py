@@ -1,6 +1,7 @@
 """A network with its weights as one self-contained program: StableHLO and ONNX."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -41,10 +42,11 @@ def onnx(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
         raise UserError(
             f"writing ONNX needs {error.name}: pip install -r requirements-onnx.txt"
         ) from None
-    if model.weight_epsilon is not None:
+    epsilon = model.layers.weight_epsilon
+    if epsilon is not None:
         # The converter puts its own convolution in place of ours, which standardises.
-        variables = _standardised(variables, model.weight_epsilon)
-        model = model.clone(weight_epsilon=None)
+        variables = _standardised(variables, epsilon)
+        model = model.clone(layers=replace(model.layers, weight_epsilon=None))
     compute = _apply(model, variables)
     converted = to_onnx(
         compute, [("batch", *image_shape)], input_names=["images"], output_names=["logits"]

@@ -8,8 +8,9 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.models.shortcuts import option_d
+from resnet_jax.tables import Table
 
+# Other leaves keep their name: no other code has them.
 LEAVES = {
     "kernel": "weight",
     "scale": "weight",
@@ -33,8 +34,8 @@ def _shared_norm(layout: str) -> Callable[[re.Match[str]], str]:
 
 def _torchvision(model: ResNet) -> Rules:
     deep = len(model.stem) > 1
-    # Option D has its pool first in the sequence.
-    first = 1 if getattr(model.shortcut, "func", model.shortcut) is option_d else 0
+    # A pool comes first in the sequence.
+    first = 1 if model.block.shortcut.pools else 0
     return (
         (r"^stem_conv$", f"conv1.{3 * (len(model.stem) - 1)}" if deep else "conv1"),
         (r"^stem_norm$", "bn1"),
@@ -81,11 +82,11 @@ def _resnetv2(model: ResNet) -> Rules:
     )
 
 
-NAMINGS: dict[str, Callable[[ResNet], Rules]] = {
-    "torchvision": _torchvision,
-    "resnetv2": _resnetv2,
-    "akamaster": _akamaster,
-}
+NAMINGS = Table(
+    "naming",
+    "--naming",
+    {"torchvision": _torchvision, "resnetv2": _resnetv2, "akamaster": _akamaster},
+)
 
 
 def naming_of(tensors: Iterable[str]) -> str:
@@ -99,7 +100,12 @@ def naming_of(tensors: Iterable[str]) -> str:
 def tensor_name(model: ResNet, naming: str, path: Sequence[str]) -> str:
     """('params', 'stage1', 'block1', 'conv1', 'kernel') -> 'layer1.0.conv1.weight'."""
     _, *modules, leaf = path
-    name = ".".join(modules)
+    return f"{module_name(model, naming, modules)}.{LEAVES.get(leaf, leaf)}"
+
+
+def module_name(model: ResNet, naming: str, path: Sequence[str]) -> str:
+    """('stage1', 'block1', 'conv1') -> 'layer1.0.conv1'."""
+    name = ".".join(path)
     for pattern, replacement in NAMINGS[naming](model):
         name = re.sub(pattern, replacement, name)
-    return f"{name}.{LEAVES[leaf]}"
+    return name

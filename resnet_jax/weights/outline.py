@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from resnet_jax.models import ROWS, create
-from resnet_jax.models.attention import efficient, squeeze_excitation
-from resnet_jax.models.branches import Branch
-from resnet_jax.models.norms import BatchNorm
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.weights.files import Tensors
-from resnet_jax.weights.naming import naming_of
+from resnet_jax.weights.naming import module_name, naming_of
 
 BLOCK = re.compile(r"^(?:layer|stages\.)(\d+)\.(?:blocks\.)?(\d+)\.(.+)$")
 
@@ -24,7 +21,7 @@ class Outline(NamedTuple):
     widths: tuple[int, ...]  # of the last block's first convolution, in each stage
     groups: int  # of its second convolution
     preactivated: bool
-    attention: str
+    attention: tuple[str, ...]  # its layers, as the state dict names them
     stem_widths: tuple[int, ...]  # of its convolutions
     stem_kernel: int
     projects: bool
@@ -72,34 +69,38 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
     )
 
 
-def _attention(block: Mapping[str, tuple[int, ...]]) -> str:
-    if "se.conv.weight" in block:
-        return efficient.__name__
-    return squeeze_excitation.__name__ if "se.fc1.weight" in block else "no_attention"
+def _attention(block: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
+    found = (re.fullmatch(r"(se\..+)\.weight", name) for name in block)
+    return tuple(sorted(match[1] for match in found if match))
+
+
+def _attention_layers(model: ResNet, naming: str) -> tuple[str, ...]:
+    paths = [("stage1", "block1", layer) for layer in model.block.attention.layers]
+    names = [module_name(model, naming, path) for path in paths]
+    return tuple(sorted(f"se.{name.rpartition('.se.')[2]}" for name in names))
 
 
 def outline_of_model(model: ResNet, naming: str) -> Outline:
     """What `outline_of_tensors` says of the model's state dict in that naming."""
-    branches: tuple[Branch, ...] = model.stage_branches or (model.branch,) * len(model.stage_depths)
-    firsts = [branch.convolutions[0] for branch in branches]
-    second = branches[-1].convolutions[1]
-    shortcut = getattr(model.shortcut, "func", model.shortcut).__name__
+    firsts = [branch.convolutions[0] for branch in model.branches]
+    second = model.branches[-1].convolutions[1]
+    block = model.block
     widths = tuple(
         first.features(width) for first, width in zip(firsts, model.stage_widths, strict=True)
     )
     return Outline(
         stage_depths=tuple(model.stage_depths),
-        convolutions=tuple(len(branch.convolutions) for branch in branches),
+        convolutions=tuple(len(branch.convolutions) for branch in model.branches),
         widths=widths,
         groups=second.groups,
-        preactivated=bool(model.arrangement.lead),
-        attention=getattr(model.attention, "func", model.attention).__name__,
+        preactivated=bool(block.arrangement.lead),
+        attention=_attention_layers(model, naming),
         stem_widths=tuple(conv.features(model.stem_width) for conv in model.stem),
         stem_kernel=model.stem[-1].kernel,
-        projects=shortcut in ("option_b", "option_c", "option_d"),
-        stem_pool_learns=model.stem_pool.__name__ == "convolution_pool",
-        option_d=shortcut == "option_d" and naming != "resnetv2",
-        batch_statistics=getattr(model.make_norm, "func", None) is BatchNorm,
+        projects=block.shortcut.projects,
+        stem_pool_learns=model.stem_pool.learns,
+        option_d=block.shortcut.pools and naming != "resnetv2",
+        batch_statistics=model.layers.norm.running,
     )
 
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from resnet_jax.analysis.subject import Examples, initial_variables
-from resnet_jax.models.zoo import resnet
+from resnet_jax.models.building import resnet
 
 SHAPE = (8, 8, 3)
 

@@ -18,7 +18,8 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default, smoke
-from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.assembly import Assembly, configuration, keys
+from resnet_jax.assembly import workdir as workdirs
 from resnet_jax.data.sources.catalogue import Source
 from resnet_jax.data.sources.decoded import ImageSet
 from resnet_jax.tables import UserError
@@ -242,7 +243,7 @@ SHOWN_ELSEWHERE = {
 
 
 def test_the_table_of_changes_covers_every_key():
-    keys = set(configuration.flatten(default.get_config().to_dict()))
+    keys = set(keys.flatten(default.get_config().to_dict()))
     assert keys == set(CHANGES) | set(SHOWN_ELSEWHERE)
 
 
@@ -301,7 +302,7 @@ def test_every_key_is_read_in_exactly_one_place():
         node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
     ]
     read = Counter(key for function in functions for key in reads(function))
-    keys = configuration.flatten(default.get_config().to_dict())
+    keys = keys.flatten(default.get_config().to_dict())
     assert {key: read[key] for key in keys} == dict.fromkeys(keys, 1)
 
 
@@ -380,26 +381,26 @@ def test_overrides_reach_their_keys():
 
 def test_a_saved_configuration_reads_back_the_same(tmp_path):
     config = tiny(**{"schedule.name": "step", "schedule.decay_at": (0.25, 0.5)})
-    configuration.claim(tmp_path, config)
-    assert configuration.load(tmp_path).to_dict() == config.to_dict()
+    workdirs.claim(tmp_path, config)
+    assert workdirs.load(tmp_path).to_dict() == config.to_dict()
 
 
 def test_a_run_without_a_checkpoint_gives_way(tmp_path):
-    configuration.claim(tmp_path, tiny())
-    configuration.claim(tmp_path, tiny(seed=5))
-    assert configuration.load(tmp_path).seed == 5
+    workdirs.claim(tmp_path, tiny())
+    workdirs.claim(tmp_path, tiny(seed=5))
+    assert workdirs.load(tmp_path).seed == 5
 
 
 def test_a_workdir_belongs_to_one_configuration(tmp_path):
-    configuration.claim(tmp_path, tiny())
-    configuration.claim(tmp_path, tiny())
+    workdirs.claim(tmp_path, tiny())
+    workdirs.claim(tmp_path, tiny())
     (tmp_path / "checkpoints" / "1").mkdir(parents=True)
     before = (tmp_path / "config.json").read_text()
     with pytest.raises(UserError, match=r"optim\.rate was 0\.05 and is 0\.3"):
-        configuration.claim(tmp_path, tiny(**{"optim.rate": 0.3}))
+        workdirs.claim(tmp_path, tiny(**{"optim.rate": 0.3}))
     assert (tmp_path / "config.json").read_text() == before
     # What changes no number may change.
-    configuration.claim(tmp_path, tiny(**{"report.every_steps": 3, "eval.batch_size": 10}))
+    workdirs.claim(tmp_path, tiny(**{"report.every_steps": 3, "eval.batch_size": 10}))
 
 
 def test_recalibration_needs_batch_statistics():

@@ -7,7 +7,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 from jax import lax
 
-from resnet_jax.models.zoo import resnet
+from resnet_jax.models.building import resnet
 from resnet_jax.tables import UserError
 
 

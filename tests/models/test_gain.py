@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from resnet_jax.analysis import counts
-from resnet_jax.models.zoo import resnet
+from resnet_jax.models.building import resnet
 from resnet_jax.training.optim import DECAY_RULES, decay_mask
 
 

@@ -1,6 +1,7 @@
 """How the kernels of convolutions start, and convolutions that are computed with their norm."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import flax.linen as nn
 import jax
@@ -8,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from resnet_jax.models.building import resnet
 from resnet_jax.models.layers import KERNEL_INITS, Layers
-from resnet_jax.models.norms import batch_norm
 from resnet_jax.models.shortcuts import SHORTCUTS
-from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import UserError
 
 KERNEL, CHANNELS, FEATURES = 3, 16, 64
@@ -41,10 +41,8 @@ def test_the_spread_of_a_new_kernel(name, variance, largest):
 @pytest.mark.parametrize("shortcut", ["B", "exclusive_gating", "convolution_1x1"])
 def test_every_convolution_starts_as_chosen(quick_jit, shortcut):
     model = resnet(family="cifar", classes=3, stage_depths=(1,), widths=(5,), stem_width=4)
-    model = model.clone(
-        shortcut=SHORTCUTS[shortcut],
-        kernel_init=lambda key, shape, dtype: jnp.full(shape, 7, dtype),
-    )
+    sevens = replace(model.layers, kernel_init=lambda key, shape, dtype: jnp.full(shape, 7, dtype))
+    model = model.clone(block=replace(model.block, shortcut=SHORTCUTS[shortcut]), layers=sevens)
     x = jnp.zeros((1, 4, 4, 3))
     params = quick_jit(lambda: model.init(jax.random.key(0), x, train=False))()["params"]
     kernels = {
@@ -67,7 +65,7 @@ def together(layers, x, conv):
 
 
 def one_after_the_other(layers, x, conv):
-    return layers.norm(name="norm")(conv(x))
+    return layers.make_norm(name="norm")(conv(x))
 
 
 class ConvNorm(nn.Module):
@@ -80,7 +78,7 @@ class ConvNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        layers = Layers(True, batch_norm(), projection_norm=True, dtype=self.dtype, joint_norm=True)
+        layers = Layers(dtype=self.dtype, joint_norm=True, train=True)
         conv = layers.conv(self.features, self.kernel, self.stride, name="conv",
                            feature_group_count=self.groups)  # fmt: skip
         return self.compute(layers, x, conv)

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from resnet_jax.models.building import resnet
 from resnet_jax.models.norms import BatchNorm, Product, group_norm
-from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import UserError
 
 MOMENTUM, EPSILON = 0.8, 1e-3

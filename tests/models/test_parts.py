@@ -6,8 +6,8 @@ import numpy as np
 import optax
 import pytest
 
+from resnet_jax.models.building import resnet
 from resnet_jax.models.parts import part_of, rate_shares, replaced
-from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import UserError
 from resnet_jax.training.optim import scaled
 

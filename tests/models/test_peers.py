@@ -12,7 +12,7 @@ from golden.tensors import BATCH, CLASSES, LEARNING_RATE, digest, draw
 
 from resnet_jax.data.sources.catalogue import tfds
 from resnet_jax.models import create
-from resnet_jax.models.zoo import resnet
+from resnet_jax.models.building import resnet
 from resnet_jax.weights import read_tensors, to_tensors, to_variables
 from resnet_jax.weights.mapping import tensor_shapes
 
@@ -23,8 +23,8 @@ SMALL = {"family": "cifar", "stage_depths": (1, 1, 1), "widths": (4, 8, 16), "st
 DEEPER = {**SMALL, "stage_depths": (2, 1, 1)}
 NARROW = {**SMALL, "widths": (2, 4, 6), "stem_width": 2}
 NETS = {
-    "option_a_after": {**SMALL, "shortcut": "A", "shortcut_options": {"layout": "after"}},
-    "option_a_both_sides": {**SMALL, "shortcut": "A", "shortcut_options": {"layout": "both_sides"}},
+    "option_a_after": {**SMALL, "shortcut": {"name": "A", "layout": "after"}},
+    "option_a_both_sides": {**SMALL, "shortcut": {"name": "A", "layout": "both_sides"}},
     "option_b": {**DEEPER, "shortcut": "B"},
     "full_preactivation": {**DEEPER, "shortcut": "B", "arrangement": "full_preactivation"},
     "bottleneck": {**NARROW, "shortcut": "B", "branch": "bottleneck"},
@@ -39,11 +39,12 @@ NETS = {
     },
 }
 
+BOTTLENECK = {"name": "bottleneck"}
 V1 = {"family": "imagenet", "stage_depths": (1, 1, 1, 1), "widths": (4, 4, 6, 8)}
 GROUPED = {"widths": (8, 8, 8, 8), "branch": "bottleneck"}
 C = {"stem": "deep", "stem_width": 8}
 D = {**C, "shortcut": "D"}
-SE = {"attention": "squeeze_excitation"}
+SE = {"name": "squeeze_excitation"}
 V2 = {
     "family": "imagenet",
     "stage_depths": (1, 1, 1),
@@ -56,13 +57,13 @@ V2 = {
 NETS |= {
     "timm_resnet_d": {**V1, **D, "branch": "bottleneck", "stage_depths": (1, 2, 1, 1)},
     "timm_resnet_t": {**V1, **D, "stem": "tiered", "stem_width": 16},
-    "timm_resnext": {**V1, **D, **GROUPED, "branch_options": {"groups": 4, "base_width": 16}},
-    "timm_wide": {**V1, "branch": "bottleneck", "branch_options": {"base_width": 128}},
-    "timm_seresnet": {**V1, **C, **SE},
+    "timm_resnext": {**V1, **D, **GROUPED, "branch": {**BOTTLENECK, "groups": 4, "base_width": 16}},
+    "timm_wide": {**V1, "branch": {**BOTTLENECK, "base_width": 128}},
+    "timm_seresnet": {**V1, **C, "attention": SE},
     "timm_senet": {
-        **V1, **C, **SE, **GROUPED,
-        "branch_options": {"groups": 4, "base_width": 16, "first_reduction": 2},
-        "shortcut_options": {"projection_kernel": 3},
+        **V1, **C, "attention": SE, **GROUPED,
+        "branch": {**BOTTLENECK, "groups": 4, "base_width": 16, "first_reduction": 2},
+        "shortcut": {"name": "B", "projection_kernel": 3},
     },
     "timm_ecaresnet": {**V1, **D, "branch": "bottleneck", "attention": "efficient"},
     "timm_resnetblur": {
@@ -70,11 +71,11 @@ NETS |= {
     },
     "timm_resnetaa": {**V1, **D, "antialias": "average", "stem_pool": "average"},
     "timm_resnetrs": {
-        **V1, **D, **SE, "branch": "bottleneck", "attention_options": {"reduction": 1 / 4},
+        **V1, **D, "branch": "bottleneck", "attention": {**SE, "reduction": 1 / 4},
         "stem_pool": "convolution",
     },
     "timm_resnet_gn": {
-        **V1, **D, "norm": "group", "norm_options": {"channel_groups": 2, "epsilon": 1e-5},
+        **V1, **D, "norm": {"name": "group", "channel_groups": 2, "epsilon": 1e-5},
     },
     "timm_mixed": {**V1, **D, "stage_branches": ("basic", "basic", "bottleneck", "basic")},
     "timm_resnetv2": {**V2, "stage_depths": (1, 2, 1)},
@@ -83,11 +84,11 @@ NETS |= {
     },
     "timm_resnetv2_bit": {
         **V2, "stem_pool": "max_with_zeros", "weight_epsilon": 1e-8,
-        "norm": "group", "norm_options": {"channel_groups": 4, "epsilon": 1e-5},
+        "norm": {"name": "group", "channel_groups": 4, "epsilon": 1e-5},
     },
     "timm_resnetv2_evos": {
         **V2, "stem": "tiered", "stem_width": 16, "shortcut": "D",
-        "norm": "evo", "norm_options": {"channel_groups": 2},
+        "norm": {"name": "evo", "channel_groups": 2},
     },
     "timm_resnetv2_frn": {**V2, "stem": "deep", "shortcut": "D", "norm": "filter_response"},
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 
@@ -71,27 +72,28 @@ def test_overrides_take_the_place_of_the_rows_choices():
     assert create("resnet50", depth=101).stage_depths == (3, 4, 23, 3)
     assert create("test_resnet", branch="basic").stage_branches == ()
     with pytest.raises(UserError, match="takes no kernels"):
-        create("resnet50", branch_options={"kernels": (3, 3)})
+        create("resnet50", branch={"name": "bottleneck", "kernels": (3, 3)})
 
 
-def fields(value):
-    """Attributes of a network that compare equal where they mean the same."""
+def same(value):
+    """A network, or a record in it, as values that compare equal where they mean the same."""
     if isinstance(value, partial):
-        return value.func, {key: fields(option) for key, option in value.keywords.items()}
-    if getattr(value, "__closure__", None):
-        return value.__qualname__, [cell.cell_contents for cell in value.__closure__]
+        return value.func, value.keywords
+    if is_dataclass(value):
+        names = {field.name for field in fields(value)} - {"parent", "name"}
+        return {name: same(getattr(value, name)) for name in names}
     return value
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_configuration_takes_every_network_by_its_name(name):
     config: ConfigDict = default.get_config()
-    config.model.update({"shortcut": "A", "layout": "both_sides", "groups": 3})
+    config.model.shortcut = {"name": "A", "layout": "both_sides"}
+    config.model.branch = {"name": "bottleneck", "groups": 3}
     configuration.override(config, f"name={name}")
     config.data.update({"source": "synthetic", "image_size": 8, "classes": 9, "examples": 8})
     model, expected = Assembly(config).model, create(name, classes=9)
-    for field in set(model.__dataclass_fields__) - {"parent", "name", "kernel_init"}:
-        assert fields(getattr(model, field)) == fields(getattr(expected, field)), field
+    assert same(model) == same(expected)
 
 
 def test_a_depth_behind_a_name_takes_the_place_of_its_own():

@@ -7,16 +7,15 @@ import pytest
 
 from resnet_jax.models.attention import ATTENTIONS
 from resnet_jax.models.branches import bottleneck
+from resnet_jax.models.building import resnet
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.norms import batch_norm
 from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS, average_pool, blur_pool
 from resnet_jax.models.standardisation import standardise, standardised
 from resnet_jax.models.stems import STEMS
-from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import UserError
 
 SMALL = {"family": "cifar", "classes": 3, "stage_depths": (1, 1), "widths": (8, 16)}
-LAYERS = Layers(False, batch_norm(), projection_norm=True)
+LAYERS = Layers()
 
 
 def test_blurring_keeps_a_constant_and_weighs_neighbours_1_2_1():
@@ -39,8 +38,10 @@ def test_what_is_left_over_at_the_edge_of_a_mean_is_dropped():
 
 def test_a_pool_over_an_edge_of_zeros_is_never_negative_there():
     x = -jnp.ones((1, 4, 4, 1))
-    np.testing.assert_array_equal(STEM_POOLS["max"](x, LAYERS)[0, :, :, 0], -np.ones((2, 2)))
-    pooled = STEM_POOLS["max_with_zeros"](x, LAYERS)[0, :, :, 0]
+    np.testing.assert_array_equal(
+        STEM_POOLS["max"].function(x, LAYERS)[0, :, :, 0], -np.ones((2, 2))
+    )
+    pooled = STEM_POOLS["max_with_zeros"].function(x, LAYERS)[0, :, :, 0]
     np.testing.assert_array_equal(pooled, [[0, 0], [0, -1]])
 
 
@@ -62,7 +63,7 @@ def test_attention_multiplies_each_channel_by_one_number_below_1(drawn, rng, nam
     class Module(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return ATTENTIONS[name](x, LAYERS)
+            return ATTENTIONS[name].function(x, LAYERS)
 
     x = rng.normal(size=(2, 3, 4, 16)).astype(np.float32)
     y = Module().apply(drawn(Module(), x), x)
@@ -101,11 +102,11 @@ def test_a_group_sees_its_own_channels_alone():
         ({"stem_pool": "maxx"}, "did you mean 'max'"),
         ({"attention": "se"}, "unknown model.attention 'se'.*valid: none, squeeze_excitation"),
         ({"antialias": "blurr"}, "did you mean 'blur'"),
-        ({"attention_options": {"reduction": 0.5}}, "'none' takes no reduction"),
-        ({"stage_branches": ("basic",)}, "1 branches .* for 2 stages"),
-        ({"weight_epsilon": 0.0}, "norm.weight_epsilon=0.0 must be positive"),
+        ({"attention": {"name": "none", "reduction": 0.5}}, "'none' takes no reduction"),
+        ({"stage_branches": ("basic",)}, "1 branches for 2 stages"),
+        ({"weight_epsilon": 0.0}, "model.weight_epsilon=0.0 must be positive"),
         ({"norm": "evo"}, "holds its own activation.*set model.arrangement=full_preactivation"),
-        ({"branch": "bottleneck", "branch_options": {"groups": 0}}, "model.groups=0 must be"),
+        ({"branch": {"name": "bottleneck", "groups": 0}}, "model.groups=0 must be"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(choices, message):

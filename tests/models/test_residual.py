@@ -7,30 +7,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from resnet_jax.models.arrangements import ARRANGEMENTS
 from resnet_jax.models.branches import BRANCHES, basic, deep, wide
+from resnet_jax.models.building import resnet
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.norms import batch_norm
-from resnet_jax.models.residual import ARRANGEMENTS, ResidualBlock
+from resnet_jax.models.norms import NORMS
+from resnet_jax.models.residual import Block, ResidualBlock
 from resnet_jax.models.resnet import Stage
 from resnet_jax.models.shortcuts import SHORTCUTS
-from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import UserError
 
 KEY = jax.random.key(0)
 
 
-def options(arrangement, branch, shortcut, *, width, train, norm=True, **more):
+def parts(arrangement, branch, shortcut, *, train, norm=True, **choices):
+    """What a block has in common with others, and its layers."""
     arrangement = ARRANGEMENTS[arrangement]
     arrangement = arrangement if norm else arrangement.without_norm()
-    make_norm = batch_norm() if norm else None
-    return {
-        "branch": branch,
-        "arrangement": arrangement,
-        "shortcut": SHORTCUTS[shortcut],
-        "layers": Layers(train, make_norm, arrangement.projection_norm),
-        "width": width,
-        **more,
-    }
+    block = Block(branch, arrangement, SHORTCUTS[shortcut], **choices)
+    kind = NORMS["batch" if norm else "none"]
+    return block, Layers(kind, projection_norm=arrangement.projection_norm, train=train)
+
+
+def a_block(*choices, width, stride=1, **more):
+    return ResidualBlock(*parts(*choices, **more), width, stride)
 
 
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
@@ -38,8 +38,8 @@ def options(arrangement, branch, shortcut, *, width, train, norm=True, **more):
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 def test_every_combination_has_finite_gradients(drawn, rng, arrangement, branch, shortcut):
     """A stage-opening block, with what it shares, that changes shape."""
-    block = options(arrangement, BRANCHES[branch](), shortcut, width=6, train=True)
-    stage = Stage(survival=(1.0,), stride=2, scan=False, block=block)
+    block, layers = parts(arrangement, BRANCHES[branch](), shortcut, train=True)
+    stage = Stage(block, layers, 6, survival=(1.0,), stride=2)
     x = rng.normal(size=(2, 5, 5, 4)).astype(np.float32)
     variables = drawn(stage, x)
 
@@ -156,8 +156,7 @@ def test_a_block_with_a_zero_branch_is_its_shortcut(
     branch = BRANCHES[branch]()
     features = width * branch.expansion
     channels = features if stride == 1 else channels
-    made = options(arrangement, branch, shortcut, width=width, stride=stride, train=False)
-    block = ResidualBlock(**made)
+    block = a_block(arrangement, branch, shortcut, width=width, stride=stride, train=False)
     x = rng.normal(size=(2, 5, 6, channels)).astype(np.float32)
     variables = drawn(block, x)
     projects = "projection_norm" in variables["params"]
@@ -189,8 +188,10 @@ def test_zero_init_makes_a_new_block_its_shortcut(
     quick_jit, arrangement, shortcut, size, channels, widening, stride
 ):
     width = channels + widening
-    made = options(arrangement, basic(), shortcut, width=width, stride=stride, train=False)
-    block = ResidualBlock(**made, zero_init_branch=True)
+    block = a_block(
+        arrangement, basic(), shortcut, width=width, stride=stride, train=False,
+        zero_init_branch=True,
+    )  # fmt: skip
     x = np.random.default_rng(0).normal(size=(2, *size, channels)).astype(np.float32)
     variables = jax.tree.map(np.asarray, quick_jit(block.init)(KEY, x))
     expected = by_hand(arrangement, shortcut, variables, x, width, stride)
@@ -200,8 +201,9 @@ def test_zero_init_makes_a_new_block_its_shortcut(
 @pytest.mark.parametrize("norm", [True, False], ids=["norm", "no norm"])
 @pytest.mark.parametrize("arrangement", ZEROED)
 def test_a_zero_branch_can_learn(arrangement, norm, rng):
-    made = options(arrangement, basic(), "A", width=4, train=False, norm=norm)
-    block = ResidualBlock(**made, zero_init_branch=True)
+    block = a_block(
+        arrangement, basic(), "A", width=4, train=False, norm=norm, zero_init_branch=True
+    )
     x = rng.normal(size=(2, 3, 3, 4)).astype(np.float32)
     variables = block.init(KEY, x)
     zeroed = "norm2" if norm and arrangement == "original" else "conv2"
@@ -241,7 +243,7 @@ def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
         }[arrangement]()
 
     for arrangement in ARRANGEMENTS:
-        block = ResidualBlock(**options(arrangement, branch, "A", width=4, train=False))
+        block = a_block(arrangement, branch, "A", width=4, train=False)
         variables = drawn(block, x)
         params, stats = variables["params"], variables["batch_stats"]
 
@@ -250,8 +252,8 @@ def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
                 return lambda x: x @ params[name]["kernel"][0, 0]
             return lambda x: eval_norm(x, params[name], stats[name])
 
-        parts = map(layer, ("conv1", "norm1", "conv2", "norm2", "norm_after"))
-        expected = in_order(arrangement, *parts)
+        layers = map(layer, ("conv1", "norm1", "conv2", "norm2", "norm_after"))
+        expected = in_order(arrangement, *layers)
         y = block.apply(variables, x)
         np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4, err_msg=arrangement)
 
@@ -265,10 +267,9 @@ def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
     ],
 )
 def test_what_a_shortcut_scales_is_the_branch(drawn, rng, shortcut, scale_by_hand):
-    made = options(
+    block = a_block(
         "relu_only_preactivation", wide(kernels=(1,)), shortcut, width=4, train=False, norm=False
     )
-    block = ResidualBlock(**made)
     x = rng.normal(size=(2, 3, 3, 4)).astype(np.float32)
     variables = drawn(block, x)
     params = variables["params"]
@@ -287,8 +288,9 @@ def test_what_a_shortcut_scales_is_the_branch(drawn, rng, shortcut, scale_by_han
 def test_deep_adds_an_outer_shortcut_around_its_pairs(drawn, rng, arrangement, shortcut, stride):
     """With zero branches: after(outer(x) + inner(inner(x)))."""
     features = 4 if stride == 1 else 6
-    made = options(arrangement, deep(pairs=3), shortcut, width=features, train=False)
-    block = ResidualBlock(**made, stride=stride)
+    block = a_block(
+        arrangement, deep(pairs=3), shortcut, width=features, stride=stride, train=False
+    )
     x = rng.normal(size=(2, 5, 5, 4)).astype(np.float32)
     variables = drawn(block, x)
     params, stats = variables["params"], variables["batch_stats"]
@@ -308,7 +310,7 @@ def test_deep_adds_an_outer_shortcut_around_its_pairs(drawn, rng, arrangement, s
 
 def test_the_last_pair_of_deep_leaves_the_activation_to_the_whole(drawn, rng):
     """Its branch is -1 here: relu(x + (x - 1)), and not relu(x + relu(x - 1))."""
-    block = ResidualBlock(**options("original", deep(pairs=2), "A", width=4, train=False))
+    block = a_block("original", deep(pairs=2), "A", width=4, train=False)
     x = rng.uniform(size=(2, 3, 3, 4)).astype(np.float32)
     variables = jax.tree.map(np.zeros_like, drawn(block, x))
     variables["params"]["pair2"]["norm2"]["bias"][:] = -1
@@ -316,7 +318,7 @@ def test_the_last_pair_of_deep_leaves_the_activation_to_the_whole(drawn, rng):
 
 
 def test_deep_with_zero_branches_doubles_a_positive_image(drawn, rng):
-    block = ResidualBlock(**options("original", deep(pairs=2), "A", width=4, train=False))
+    block = a_block("original", deep(pairs=2), "A", width=4, train=False)
     x = rng.uniform(size=(2, 3, 3, 4)).astype(np.float32)
     variables = jax.tree.map(np.zeros_like, drawn(block, x))
     np.testing.assert_allclose(block.apply(variables, x), 2 * x, rtol=1e-6)
@@ -324,18 +326,18 @@ def test_deep_with_zero_branches_doubles_a_positive_image(drawn, rng):
 
 def dropping(**more):
     """A block without norm, so that training differs by what is dropped alone."""
-    return options("relu_only_preactivation", basic(), "A", width=3, norm=False, **more)
+    return a_block("relu_only_preactivation", basic(), "A", width=3, norm=False, **more)
 
 
 def test_stochastic_depth_drops_whole_branches_and_keeps_the_expectation(drawn, rng):
     survival, examples = 0.7, 4_000
     image = rng.normal(size=(1, 2, 2, 3)).astype(np.float32)
     x = np.repeat(image, examples, axis=0)
-    block = ResidualBlock(**dropping(train=True, stochastic_depth=True))
+    block = dropping(train=True, stochastic_depth=True)
     variables = drawn(block, x, survival)
     y = block.apply(variables, x, survival, rngs={"dropout": KEY}) - x
 
-    evaluated = ResidualBlock(**dropping(train=False, stochastic_depth=True))
+    evaluated = dropping(train=False, stochastic_depth=True)
     branch = evaluated.apply(variables, image, survival) - image
     kept = np.abs(y).max((1, 2, 3)) > 0
     kept_branches = np.broadcast_to(branch / survival, y[kept].shape)
@@ -348,30 +350,30 @@ def test_stochastic_depth_drops_whole_branches_and_keeps_the_expectation(drawn, 
 
 def test_a_branch_that_always_survives_is_not_changed(drawn, rng):
     x = rng.normal(size=(4, 3, 3, 3)).astype(np.float32)
-    block = ResidualBlock(**dropping(train=True, stochastic_depth=True))
+    block = dropping(train=True, stochastic_depth=True)
     variables = drawn(block, x)
     always = block.apply(variables, x, 1.0, rngs={"dropout": KEY})
-    without = ResidualBlock(**dropping(train=True)).apply(variables, x)
+    without = dropping(train=True).apply(variables, x)
     np.testing.assert_array_equal(always, without)
 
 
 def identity_branch(x, kernels, rate, *, train):
     """F(x) of 1x1 convolutions whose kernels are all the identity."""
     channels = x.shape[-1]
-    made = options(
+    block = a_block(
         "relu_only_preactivation",
         wide(kernels=(1,) * kernels),
         "none",
         width=channels,
         train=train,
         norm=False,
+        dropout=rate,
     )
     identity = {
         "kernel": np.eye(channels, dtype=np.float32)[None, None],
         "bias": np.zeros(channels, np.float32),
     }
     params = {f"conv{number}": identity for number in range(1, kernels + 1)}
-    block = ResidualBlock(**made, dropout=rate)
     return np.asarray(block.apply({"params": params}, x, rngs={"dropout": KEY}))
 
 

@@ -5,13 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from resnet_jax.models.arrangements import ARRANGEMENTS
 from resnet_jax.models.branches import wide
+from resnet_jax.models.building import resnet
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.norms import batch_norm
-from resnet_jax.models.residual import ARRANGEMENTS, ResidualBlock
+from resnet_jax.models.residual import Block, ResidualBlock
 from resnet_jax.models.resnet import Stage, linear_decay
 from resnet_jax.models.shortcuts import SHORTCUTS
-from resnet_jax.models.zoo import resnet
 
 # What follows the stem's convolution, what opens a stage and what precedes the pool:
 # arXiv 1603.05027, appendix.
@@ -21,7 +21,13 @@ OUTSIDE_THE_BLOCKS = {
     "relu_before_addition": ("cna", ""),
     "relu_only_preactivation": ("cn", "a"),
     "full_preactivation": ("c", "na"),
+    # PyramidNet's code; its stages share nothing.
+    "pyramid": ("cn", "na"),
 }
+
+
+def letters(steps):
+    return "".join(step[0] for step in steps)
 
 
 def tiny(**choices):
@@ -49,7 +55,8 @@ def test_what_stands_around_the_blocks(drawn, rng, arrangement):
     params, stats = variables["params"], variables["batch_stats"]
     logits, state = model.apply(variables, x, train=False, capture_intermediates=True)
     stem, lead = OUTSIDE_THE_BLOCKS[arrangement]
-    assert (ARRANGEMENTS[arrangement].stem, ARRANGEMENTS[arrangement].lead) == (stem, lead)
+    row = ARRANGEMENTS[arrangement]
+    assert [letters(row.stem_steps), letters(row.head_steps)] == [stem, lead]
 
     y = np.asarray(state["intermediates"]["stage3"]["__call__"][0])
     assert ("head_norm" in params) == ("n" in lead)
@@ -62,7 +69,8 @@ def test_what_stands_around_the_blocks(drawn, rng, arrangement):
 
     assert ("stem_norm" in params) == ("n" in stem)
     for stage in ("stage1", "stage2", "stage3"):
-        assert ("norm_shared" in params[stage]) == ("n" in lead)
+        shares = "n" in lead and arrangement != "pyramid"
+        assert ("norm_shared" in params[stage]) == shares
 
 
 @pytest.mark.parametrize(("size", "sizes"), [(8, (8, 4, 2)), (9, (9, 5, 3)), (7, (7, 4, 2))])
@@ -81,14 +89,9 @@ def test_stages_halve_the_resolution(size, sizes):
 def stage_of_products(shortcut, train=False):
     """A full pre-activation stage whose branches are single 1x1 convolutions: matrix products."""
     arrangement = ARRANGEMENTS["full_preactivation"]
-    block = {
-        "branch": wide(kernels=(1,)),
-        "arrangement": arrangement,
-        "shortcut": SHORTCUTS[shortcut],
-        "layers": Layers(train, batch_norm(), arrangement.projection_norm),
-        "width": 6,
-    }
-    return Stage(survival=(1.0, 1.0), stride=2, scan=False, block=block)
+    block = Block(wide(kernels=(1,)), arrangement, SHORTCUTS[shortcut])
+    layers = Layers(projection_norm=arrangement.projection_norm, train=train)
+    return Stage(block, layers, 6, survival=(1.0, 1.0), stride=2)
 
 
 @pytest.mark.parametrize("shortcut", ["A", "B", "none"])

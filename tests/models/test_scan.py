@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pytest
 
+from resnet_jax.models.building import resnet
 from resnet_jax.models.resnet import linear_decay
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
-from resnet_jax.models.zoo import resnet
 
 
 def nets(**choices):

@@ -1,23 +1,19 @@
 """Each shortcut alone: what it computes, what it learns, and how mistakes are answered."""
 
-from collections.abc import Callable
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from resnet_jax.models.building import resnet
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.norms import batch_norm
-from resnet_jax.models.shortcuts import SHORTCUTS
-from resnet_jax.models.zoo import resnet
-from resnet_jax.tables import UserError, configure
+from resnet_jax.models.shortcuts import SHORTCUTS, Shortcut
+from resnet_jax.tables import UserError
 
 
 class Alone(nn.Module):
-    shortcut: Callable[..., Any]
+    shortcut: Shortcut
     features: int
     stride: int
     train: bool
@@ -25,12 +21,12 @@ class Alone(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        layers = Layers(self.train, batch_norm(), self.projection_norm)
-        return self.shortcut(x, self.features, self.stride, layers)
+        layers = Layers(projection_norm=self.projection_norm, train=self.train)
+        return self.shortcut.function(x, self.features, self.stride, layers)
 
 
 def alone(name, features, stride=1, *, train=False, projection_norm=False, **options):
-    shortcut = configure(SHORTCUTS, name, "shortcut", options)
+    shortcut = SHORTCUTS.choose({"name": name, **options})
     return Alone(shortcut, features, stride, train, projection_norm)
 
 
@@ -178,7 +174,7 @@ def test_dropout_acts_in_training_alone(rng):
 def test_an_option_that_would_be_ignored(shortcut, option, takers):
     (name,) = option
     with pytest.raises(UserError, match=f"'{shortcut}' takes no {name}: .*: {takers}$"):
-        resnet(family="cifar", classes=2, depth=8, shortcut=shortcut, shortcut_options=option)
+        resnet(family="cifar", classes=2, depth=8, shortcut={"name": shortcut, **option})
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from command_line import ROOT
 from sweeps.folders import write_experiment
 
-from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.assembly import Assembly, configuration, keys
 from resnet_jax.sweeps import experiment
 from resnet_jax.tables import UserError
 
@@ -48,7 +48,7 @@ def test_the_address_of_what_computes_something_else_is_another():
 
 def test_a_new_key_that_changes_nothing_leaves_addresses_alone(monkeypatch):
     before = address("depth=14")
-    facts = configuration.facts
+    facts = keys.facts
     monkeypatch.setattr(
         configuration, "facts", lambda config: {**facts(config), "model.later": "off"}
     )

@@ -10,8 +10,8 @@ import pytest
 from resnet_jax.data.changes.augment import Augmentation
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.catalogue import synthetic
+from resnet_jax.models.building import resnet
 from resnet_jax.models.norms import BatchNorm
-from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import UserError
 from resnet_jax.training import batch_stats, parallel
 from resnet_jax.training.evaluation import Recalibration
@@ -77,7 +77,7 @@ def network():
         stem_width=4,
     )
     variables = model().init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), train=False)
-    return model(), model(norm_options={"momentum": 0.0}), variables
+    return model(), model(norm={"name": "batch", "momentum": 0.0}), variables
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
+from resnet_jax.models.building import resnet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
-from resnet_jax.models.zoo import resnet
 from resnet_jax.tables import UserError
 from resnet_jax.training.checkpoint import Checkpoints, checksum
 from resnet_jax.training.state import TrainState

@@ -8,8 +8,8 @@ import numpy as np
 import optax
 import pytest
 
-from resnet_jax.models.zoo import resnet
-from resnet_jax.tables import UserError, configure
+from resnet_jax.models.building import resnet
+from resnet_jax.tables import UserError
 from resnet_jax.training.optim import (
     DECAY_RULES,
     OPTIMIZERS,
@@ -266,6 +266,6 @@ class TestDecayRules:
 
 def test_unknown_names():
     with pytest.raises(UserError, match=r"'adamv' \(did you mean .*valid: sgd, nesterov, adam"):
-        configure(OPTIMIZERS, "adamv", "optimizer", {})
+        OPTIMIZERS.choose("adamv")
     with pytest.raises(UserError, match=r"'adam' takes no momentum.*: sgd, nesterov, lars"):
-        configure(OPTIMIZERS, "adam", "optimizer", {"momentum": 0.9})
+        OPTIMIZERS.choose({"name": "adam", "momentum": 0.9})

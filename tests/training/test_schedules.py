@@ -4,7 +4,7 @@ from math import cos, pi
 import numpy as np
 import pytest
 
-from resnet_jax.tables import UserError, configure
+from resnet_jax.tables import UserError
 from resnet_jax.training.schedules import (
     SHAPES,
     constant,
@@ -138,8 +138,8 @@ def test_warmup_that_leaves_no_step(warmup_steps):
 
 def test_unknown_names():
     with pytest.raises(UserError, match=r"'cosin' \(did you mean 'cosine'\?\); valid: constant, "):
-        configure(SHAPES, "cosin", "schedule", {})
+        SHAPES.choose("cosin")
     with pytest.raises(UserError, match=r"'linear'.*valid: gradual, constant"):
         schedule(cosine, peak=0.1, steps=10, warmup="linear")
     with pytest.raises(UserError, match=r"'cosine' takes no power.*: polynomial"):
-        configure(SHAPES, "cosine", "schedule", {"power": 2.0})
+        SHAPES.choose({"name": "cosine", "power": 2.0})

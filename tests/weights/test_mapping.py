@@ -5,7 +5,7 @@ import pytest
 from golden.tensors import draw
 
 from resnet_jax.models import ROWS, create
-from resnet_jax.models.zoo import resnet
+from resnet_jax.models.building import resnet
 from resnet_jax.tables import UserError
 from resnet_jax.weights import to_tensors, to_variables
 from resnet_jax.weights.mapping import classes_of, tensor_shapes

@@ -79,7 +79,8 @@ def small():
     """A network of every new part, its variables and images."""
     model = create(
         "seresnext50_32x4d", classes=3, stage_depths=(1, 1), widths=(8, 16), stem_width=8,
-        stem="deep", shortcut="D", branch_options={"groups": 2, "base_width": 32},
+        stem="deep", shortcut="D",
+        branch={"name": "bottleneck", "groups": 2, "base_width": 32},
     )  # fmt: skip
     images = draw("images", (3, 32, 32, 3)).astype(np.float32)
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), images[:1], train=False))

@@ -6,6 +6,7 @@ shortcuts do.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,8 +26,9 @@ from resnet_jax.analysis.subject import (
     initial_variables,
     run_once,
 )
+from resnet_jax.models.arrangements import ARRANGEMENTS
 from resnet_jax.models.layers import KERNEL_INITS
-from resnet_jax.models.residual import ARRANGEMENTS
+from resnet_jax.models.norms import NORMS
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.reporting.drawing import STYLE
@@ -119,20 +121,22 @@ def twins(model: ResNet) -> dict[str, ResNet]:
     PyTorch's default, with a sixth of that variance. Residual twins have option A where the network
     itself is plain, so that all have the same parameters.
     """
-    shortcut = SHORTCUTS["A"] if is_plain(model) else model.shortcut
+    shortcut = SHORTCUTS["A"] if is_plain(model) else model.block.shortcut
     kinds: dict[str, dict[str, Any]] = {
         "plain": {"shortcut": SHORTCUTS["none"], "arrangement": ARRANGEMENTS["original"]},
         "residual": {"shortcut": shortcut, "arrangement": ARRANGEMENTS["original"]},
         "pre-activation": {"shortcut": shortcut, "arrangement": ARRANGEMENTS["full_preactivation"]},
     }
     starts: dict[str, dict[str, Any]] = {
-        "no norm, he_fan_out": {"make_norm": None, "kernel_init": KERNEL_INITS["he_fan_out"]},
-        "no norm, pytorch": {"make_norm": None, "kernel_init": KERNEL_INITS["pytorch"]},
+        "no norm, he_fan_out": {"norm": NORMS["none"], "kernel_init": KERNEL_INITS["he_fan_out"]},
+        "no norm, pytorch": {"norm": NORMS["none"], "kernel_init": KERNEL_INITS["pytorch"]},
     }
-    if model.make_norm is not None:
+    if not model.layers.norm.absent:
         starts = {"with norm": {}, **starts}
     return {
-        f"{kind}, {start}": model.clone(**choice, **changes)
+        f"{kind}, {start}": model.clone(
+            block=replace(model.block, **choice), layers=replace(model.layers, **changes)
+        )
         for start, changes in starts.items()
         for kind, choice in kinds.items()
     }

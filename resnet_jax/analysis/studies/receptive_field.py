@@ -1,7 +1,6 @@
 """What part of the image a position of a block's output sees: in theory, and in effect."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,20 +12,9 @@ from matplotlib.patches import Rectangle
 
 from resnet_jax.analysis.blocks import Name, names, outputs
 from resnet_jax.analysis.subject import Examples, Subject, Tree
-from resnet_jax.models import pooling
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
-
-# Kernel and stride of what each pool does, one after another.
-POOLS: dict[Callable[..., Any], tuple[tuple[int, int], ...]] = {
-    pooling.no_pool: (),
-    pooling.max_pool: ((3, 2),),
-    pooling.max_pool_with_zeros: ((3, 2),),
-    pooling.max_blur_pool: ((3, 1), (3, 2)),
-    pooling.average_pool_by_two: ((2, 2),),
-    pooling.convolution_pool: ((3, 2),),
-}
 
 
 class Field(NamedTuple):
@@ -53,19 +41,19 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
     field = Field()
     for stem_spec in model.stem:
         field = field.through(stem_spec.kernel, stem_spec.stride)
-    for kernel, stride in POOLS[model.stem_pool]:
+    for kernel, stride in model.stem_pool.windows:
         field = field.through(kernel, stride)
-    fields = {}
+    fields, antialias = {}, model.block.antialias
     for name in names(model):
-        branch = model.stage_branches[name.stage - 1] if model.stage_branches else model.branch
+        branch = model.branches[name.stage - 1]
         for repeat in range(branch.repeats):
             opens = name.stage > 1 and name.block == 1 and repeat == 0
             for spec in branch.convolutions:
                 strided = opens and spec.strided
-                if strided and model.antialias is not None:
+                if strided and antialias is not None:
                     field = field.through(spec.kernel, 1)
-                    blurs = model.antialias is pooling.blur_pool
-                    field = field.through(3 if blurs else 2, 2)
+                    for kernel, stride in antialias.windows:
+                        field = field.through(kernel, stride)
                 else:
                     field = field.through(spec.kernel, 2 if strided else 1)
         fields[name] = field

@@ -5,43 +5,18 @@ colour, as where 'Deep Residual Learning' subtracts the mean before it pads.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
+from resnet_jax.tables import Choice, Table, choose, split
+
 Images = Float[Array, "batch height width channels"]
-
-
-class Augmentation(NamedTuple):
-    """Which random changes a training image goes through.
-
-    Attributes:
-      pad: pixels of zeros on each side, of which a random crop of the old size is taken.
-      flip: mirror left and right with probability 1/2.
-      cutout: side of a square of zeros around a random pixel (DeVries & Taylor, arXiv 1708.04552).
-      erase: probability that a random rectangle becomes zeros (Zhong et al., arXiv 1708.04896).
-    """
-
-    pad: int = 0
-    flip: bool = False
-    cutout: int = 0
-    erase: float = 0.0
-
-    def __call__(self, key: Array, images: Images) -> Images:
-        crop_key, flip_key, cutout_key = jax.random.split(key, 3)
-        if self.pad:
-            images = random_crop(crop_key, images, self.pad)
-        if self.flip:
-            images = random_flip(flip_key, images)
-        if self.cutout:
-            images = random_cutout(cutout_key, images, self.cutout)
-        if self.erase:
-            # Apart from the split above, so that runs without it keep their random numbers.
-            images = random_erasing(jax.random.fold_in(key, 3), images, self.erase)
-        return images
 
 
 def normalise(
@@ -56,7 +31,7 @@ def normalise(
 
 
 def random_crop(key: Array, images: Images, pad: int) -> Images:
-    """Pads with zeros and cuts out the old size at a random place."""
+    """Pads each side with `pad` pixels of zeros and cuts out the old size at a random place."""
     batch, *shape = images.shape
     padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     corners = jax.random.randint(key, (batch, 2), 0, 2 * pad + 1, jnp.int32)
@@ -68,13 +43,17 @@ def random_crop(key: Array, images: Images, pad: int) -> Images:
 
 
 def random_flip(key: Array, images: Images) -> Images:
-    """Mirrors half of the images left and right."""
+    """Mirrors each image left and right with probability 1/2."""
     flipped = jax.random.bernoulli(key, 0.5, (images.shape[0], 1, 1, 1))
     return jnp.where(flipped, images[:, :, ::-1], images)
 
 
 def random_cutout(key: Array, images: Images, size: int) -> Images:
-    """Fills a square around a random pixel with zeros; it may reach over the edge."""
+    """Fills a square around a random pixel with zeros (DeVries & Taylor, arXiv 1708.04552).
+
+    Args:
+      size: of the square's side, pixels; it may reach over the edge.
+    """
     batch, height, width, _ = images.shape
     centres = jax.random.randint(key, (batch, 2), 0, jnp.array([[height, width]]), jnp.int32)
     start = centres - size // 2
@@ -93,7 +72,7 @@ def random_erasing(
     area: tuple[float, float] = (0.02, 1 / 3),
     aspect: tuple[float, float] = (0.3, 3.3),
 ) -> Images:
-    """Fills a random rectangle of some images with zeros; it lies inside the image.
+    """Fills a random rectangle of some images with zeros (Zhong et al., arXiv 1708.04896).
 
     The rectangle is drawn as torchvision's RandomErasing does, up to ten times; an image that none
     of the ten fits into stays whole.
@@ -122,3 +101,71 @@ def random_erasing(
     erased = jax.random.bernoulli(choice_key, probability, (batch, 1)) & fits.any(1, keepdims=True)
     inside = inside_rows[:, :, None] & inside_columns[:, None, :] & erased[:, :, None]
     return jnp.where(inside[..., None], 0, images)
+
+
+@dataclass(frozen=True)
+class InStep:
+    """A random change to a batch, computed inside the step.
+
+    Attributes:
+      function: (key, images, amount) -> images, where the amount is the value of the key
+        `data.NAME`; of a row in a user's file (key, images), with options.
+      key: from the key of a step's augmentation to the row's own; None folds in the row's name.
+    """
+
+    function: Callable[..., Images]
+    key: Callable[[Array], Array] | None = None
+
+    def own_key(self, key: Array, name: str) -> Array:
+        """The row's own key."""
+        if self.key is not None:
+            return self.key(key)
+        return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def _third(place: int) -> Callable[[Array], Array]:
+    return lambda key: jax.random.split(key, 3)[place]
+
+
+# In the order in which an image goes through them.
+AUGMENTATIONS = Table(
+    "augmentation",
+    "data",
+    {
+        "pad": InStep(random_crop, _third(0)),
+        "flip": InStep(lambda key, images, _: random_flip(key, images), _third(1)),
+        "cutout": InStep(random_cutout, _third(2)),
+        "erase": InStep(random_erasing, lambda key: jax.random.fold_in(key, 3)),
+    },
+)
+FOREIGN = Table(
+    "augmentation", "data.augment", {"none": InStep(lambda key, images: images)}, InStep
+)
+
+
+class Augmentation:
+    """The random changes that a training image goes through.
+
+    Args:
+      augment: rows of a user's own, after the others: a choice or several.
+      amounts: of the rows of AUGMENTATIONS; a row whose amount is 0, False or None is left out.
+
+    Raises:
+      UserError: there is no such row.
+    """
+
+    def __init__(self, augment: Choice | Sequence[Choice] = (), **amounts: Any):
+        for name in amounts:
+            choose(AUGMENTATIONS, name, AUGMENTATIONS.what)
+        self._steps: list[tuple[str, InStep, tuple]] = [
+            (name, row, (amounts[name],))
+            for name, row in AUGMENTATIONS.items()
+            if amounts.get(name)
+        ]
+        own = [augment] if isinstance(augment, str | Mapping) else augment
+        self._steps += [(split(choice)[0], FOREIGN.choose(choice), ()) for choice in own]
+
+    def __call__(self, key: Array, images: Images) -> Images:
+        for name, row, amount in self._steps:
+            images = row.function(row.own_key(key, name), images, *amount)
+        return images

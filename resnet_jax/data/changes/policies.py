@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
+from resnet_jax.tables import Table
+
 Picture = Image.Image
 Change = Callable[[np.random.Generator, Picture], Picture]
 
@@ -219,13 +221,17 @@ def shifted_hue(image: Picture, turns: float) -> Picture:
     return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
 
 
-POLICIES: dict[str, Callable[..., Change | None]] = {
-    "none": lambda: None,
-    "auto_augment": AutoAugment,
-    "rand_augment": RandAugment,
-    "trivial_augment": TrivialAugment,
-    "three_augment": ThreeAugment,
-}
+POLICIES = Table(
+    "data.policy",
+    "data.policy",
+    {
+        "none": lambda: None,
+        "auto_augment": AutoAugment,
+        "rand_augment": RandAugment,
+        "trivial_augment": TrivialAugment,
+        "three_augment": ThreeAugment,
+    },
+)
 
 
 @dataclass(frozen=True)

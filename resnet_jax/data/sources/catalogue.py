@@ -17,7 +17,7 @@ from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.sources.decoded import ImageSet, keep_decoded
 from resnet_jax.data.sources.folder import HOW_TO_GET_IMAGENET, class_names, open_folder, place
 from resnet_jax.data.sources.prepared import facts, open_prepared
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Table, UserError
 
 
 class Source(NamedTuple):
@@ -243,10 +243,14 @@ def _tfds_records(builder: Any, split: str, **options: Any) -> Any:
         ) from None
 
 
-SOURCES: dict[str, Callable[..., Source]] = {
-    "digits": digits,
-    "folder": folder,
-    "prepared": prepared,
-    "synthetic": synthetic,
-    "tfds": tfds,
-}
+SOURCES = Table(
+    "data.source",
+    "data.source",
+    {
+        "digits": digits,
+        "folder": folder,
+        "prepared": prepared,
+        "synthetic": synthetic,
+        "tfds": tfds,
+    },
+)

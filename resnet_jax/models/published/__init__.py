@@ -1,9 +1,8 @@
-"""Every published network as a row of data: a name, and what `models.zoo.resnet` is called with."""
-
-from typing import Any
+"""Every published network as a row of data: its name, and the arguments of `building.resnet`."""
 
 from resnet_jax.models.published.cifar import CIFAR
 from resnet_jax.models.published.imagenet import IMAGENET
 from resnet_jax.models.published.preactivated import PREACTIVATED
+from resnet_jax.tables import Table
 
-ROWS: dict[str, dict[str, Any]] = {**IMAGENET, **PREACTIVATED, **CIFAR}
+ROWS = Table("network", "name", {**IMAGENET, **PREACTIVATED, **CIFAR})

@@ -1,13 +1,14 @@
 """The papers' networks for CIFAR. A trailing letter is the option of the shortcut."""
 
-from resnet_jax.models.published.imagenet import Row
+from resnet_jax.models.published.imagenet import Row, grouped
+from resnet_jax.tables import Choice
 
 PREACTIVATED: Row = {"arrangement": "full_preactivation"}
 BOTTLENECK: Row = {"branch": "bottleneck"}
 SE: Row = {"attention": "squeeze_excitation"}
 
 
-def row(depth: int, shortcut: str, *parts: Row) -> Row:
+def row(depth: int, shortcut: Choice, *parts: Row) -> Row:
     """A network of that depth with the parts added in turn."""
     added = {key: value for part in parts for key, value in part.items()}
     return {"family": "cifar", "classes": 10, "depth": depth, "shortcut": shortcut, **added}
@@ -20,9 +21,8 @@ def wide(depth: int, factor: int, *parts: Row) -> Row:
 
 def resnext29(groups: int, base_width: int) -> Row:
     """ResNeXt-29 (Xie et al., arXiv 1611.05431, section 5.3): a 64-wide stem and 64-128-256."""
-    options = {"groups": groups, "base_width": base_width}
-    parts = {"branch_options": options, "widths": (64, 128, 256), "stem_width": 64}
-    return row(29, "B", BOTTLENECK, parts)
+    parts = {"widths": (64, 128, 256), "stem_width": 64}
+    return row(29, "B", grouped(groups, base_width), parts)
 
 
 CIFAR: dict[str, Row] = {
@@ -35,9 +35,7 @@ CIFAR: dict[str, Row] = {
     **{f"cifar_plain{depth}": row(depth, "none") for depth in (20, 32, 44, 56, 110, 1202)},
     # github.com/akamaster/pytorch_resnet_cifar10: option A with zeros on both sides.
     **{
-        f"cifar_resnet{depth}_akamaster": row(
-            depth, "A", {"shortcut_options": {"layout": "both_sides"}}
-        )
+        f"cifar_resnet{depth}_akamaster": row(depth, {"name": "A", "layout": "both_sides"})
         for depth in (20, 32, 44, 56, 110, 1202)
     },
     # 'Identity Mappings', arXiv 1603.05027, Table 4.

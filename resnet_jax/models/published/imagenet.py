@@ -46,15 +46,15 @@ BLUR: Row = {"antialias": "blur", "stem_pool": "max_blur"}
 AVERAGE: Row = {"antialias": "average", "stem_pool": "average"}
 RS: Row = {
     **STEM_D,
-    **SE,
-    "attention_options": {"reduction": 1 / 4},
+    "attention": {"name": "squeeze_excitation", "reduction": 1 / 4},
     "stem_pool": "convolution",
 }
 
 
 def grouped(groups: int, base_width: int, **options: int) -> Row:
-    """Options of the bottleneck: `32x4d` is 32 groups of width 4."""
-    return {"branch_options": {"groups": groups, "base_width": base_width, **options}}
+    """Bottlenecks in groups: `32x4d` is 32 groups of width 4."""
+    choice = {"name": "bottleneck", "groups": groups, "base_width": base_width, **options}
+    return {"branch": choice}
 
 
 def row(blocks: int | tuple[int, ...], branch: str, *parts: Row) -> Row:
@@ -113,7 +113,7 @@ IMAGENET: dict[str, Row] = {
     "wide_resnet50_2": bottleneck(50, grouped(1, 128)),
     "wide_resnet101_2": bottleneck(101, grouped(1, 128)),
     # Group Normalization, arXiv 1803.08494.
-    "resnet50_gn": bottleneck(50, {"norm": "group", "norm_options": {"epsilon": 1e-5}}),
+    "resnet50_gn": bottleneck(50, {"norm": {"name": "group", "epsilon": 1e-5}}),
     # Aggregated Residual Transformations, arXiv 1611.05431, and wider ones of later papers.
     "resnext50_32x4d": bottleneck(50, grouped(32, 4)),
     "resnext50d_32x4d": bottleneck(50, STEM_D, grouped(32, 4)),
@@ -144,7 +144,7 @@ IMAGENET: dict[str, Row] = {
         STEM_S,
         SE,
         grouped(64, 4, first_reduction=2),
-        {"shortcut_options": {"projection_kernel": 3}},
+        {"shortcut": {"name": "B", "projection_kernel": 3}},
     ),
     # ECA-Net, arXiv 1910.03151.
     "ecaresnet26t": bottleneck(26, STEM_T, ECA),

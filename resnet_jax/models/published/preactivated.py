@@ -17,8 +17,7 @@ def big_transfer(depth: int, factor: int) -> Row:
         "stem_pool": "max_with_zeros",
         "stem_width": 64 * factor,
         "width_factor": factor,
-        "norm": "group",
-        "norm_options": {"epsilon": 1e-5},
+        "norm": {"name": "group", "epsilon": 1e-5},
         "weight_epsilon": 1e-8,
     }
     return bottleneck(depth, V2, parts)
@@ -37,7 +36,7 @@ PREACTIVATED: dict[str, Row] = {
     "resnetv2_101d": bottleneck(101, V2_D),
     "resnetv2_152": bottleneck(152, V2),
     "resnetv2_152d": bottleneck(152, V2_D),
-    "resnetv2_50d_gn": bottleneck(50, V2_D, {"norm": "group", "norm_options": {"epsilon": 1e-5}}),
+    "resnetv2_50d_gn": bottleneck(50, V2_D, {"norm": {"name": "group", "epsilon": 1e-5}}),
     "resnetv2_50d_evos": bottleneck(50, V2_D, {"norm": "evo"}),
     "resnetv2_50d_frn": bottleneck(50, V2_D, {"norm": "filter_response"}),
     "resnetv2_50x1_bit": big_transfer(50, 1),

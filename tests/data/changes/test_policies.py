@@ -5,7 +5,7 @@ import pytest
 from golden.write_policies import SIZE, STRENGTHS, TURNS, picture
 
 from resnet_jax.data.changes import policies
-from resnet_jax.tables import UserError, configure
+from resnet_jax.tables import UserError
 
 GOLDEN = dict(np.load(Path(__file__).parents[2] / "golden" / "policies.npz"))
 ADVICE = "not what torchvision does any more: published recipes were trained with that"
@@ -77,4 +77,4 @@ def test_three_changes_come_as_often():
 
 def test_strength_of_another_policy_is_refused():
     with pytest.raises(UserError, match=r"takes no magnitude.*rand_augment"):
-        configure(policies.POLICIES, "auto_augment", "data.policy", {"magnitude": 3})
+        policies.POLICIES.choose({"name": "auto_augment", "magnitude": 3})

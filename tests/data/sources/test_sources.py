@@ -7,7 +7,7 @@ import pytest
 
 from resnet_jax.data.sources.catalogue import SOURCES, digits, synthetic, tfds
 from resnet_jax.data.stream import streamed
-from resnet_jax.tables import UserError, configure
+from resnet_jax.tables import UserError
 
 
 def checksum(image_set):
@@ -204,9 +204,9 @@ def test_photographs_of_tfds_stay_undecoded_and_stream(photographs_of_tfds):
 
 def test_unknown_source_names_the_nearest():
     with pytest.raises(UserError, match=r"'digit' \(did you mean 'digits'\?\); valid: digits, "):
-        configure(SOURCES, "digit", "data.source", {})
+        SOURCES.choose("digit")
 
 
 def test_option_of_another_source_is_refused():
     with pytest.raises(UserError, match=r"'digits' takes no image_size.*synthetic"):
-        configure(SOURCES, "digits", "data.source", {"image_size": 8})
+        SOURCES.choose({"name": "digits", "image_size": 8})

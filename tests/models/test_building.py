@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from resnet_jax.models.zoo import DTYPES, IMAGENET_DEPTHS, resnet
+from resnet_jax.models.building import IMAGENET_DEPTHS, resnet
+from resnet_jax.models.layers import DTYPES
 from resnet_jax.tables import UserError
 
 PREACTIVATED = {"arrangement": "full_preactivation"}
@@ -94,7 +95,7 @@ def convolutions_and_heads(params):
         ("cifar", 29, {"branch": "bottleneck"}, (3, 3, 3)),
         ("cifar", 29, {"branch": "bottleneck_v1"}, (3, 3, 3)),
         ("cifar", 26, {"branch": "deep"}, (2, 2, 2)),
-        ("cifar", 20, {"branch": "deep", "branch_options": {"pairs": 3}}, (1, 1, 1)),
+        ("cifar", 20, {"branch": {"name": "deep", "pairs": 3}}, (1, 1, 1)),
         ("imagenet", 18, {}, (2, 2, 2, 2)),
         ("imagenet", 50, {}, (3, 4, 6, 3)),
     ],
@@ -143,13 +144,16 @@ def test_stage_widths_and_stem():
             "norm 'grp'.*mean 'group'.*valid: batch, group, evo, filter_response, none",
         ),
         ({"depth": 20, "dtype": "float16"}, "model.dtype 'float16'.*mean '.*float"),
-        ({"depth": 20, "branch_options": {"pairs": 2}}, "'basic' takes no pairs: .*: deep$"),
-        ({"depth": 20, "norm": "group", "norm_options": {"momentum": 0.9}}, "takes no momentum"),
-        ({"branch": "deep", "branch_options": {"pairs": 0}}, "model.pairs=0 must be at least 1"),
-        ({"branch": "wide", "branch_options": {"kernels": (3, 2)}}, r"model.kernels=\(3, 2\)"),
-        ({"branch": "wide", "branch_options": {"kernels": ()}}, r"model.kernels=\(\)"),
+        (
+            {"depth": 20, "branch": {"name": "basic", "pairs": 2}},
+            "'basic' takes no pairs: .*: deep$",
+        ),
+        ({"depth": 20, "norm": {"name": "group", "momentum": 0.9}}, "takes no momentum"),
+        ({"branch": {"name": "deep", "pairs": 0}}, "model.pairs=0 must be at least 1"),
+        ({"branch": {"name": "wide", "kernels": (3, 2)}}, r"model.kernels=\(3, 2\)"),
+        ({"branch": {"name": "wide", "kernels": ()}}, r"model.kernels=\(\)"),
         ({"depth": 20, "survival": 0.0}, r"model.survival=0\.0 must lie in \(0, 1\]"),
-        ({"depth": 20, "dropout": 1.0}, r"model.dropout=1\.0 in \[0, 1\)"),
+        ({"depth": 20, "dropout": 1.0}, r"model.dropout=1\.0 must lie in \[0, 1\)"),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(choices, message):
@@ -169,11 +173,10 @@ def test_options_left_at_none_keep_the_rows_defaults():
     model = resnet(
         family="cifar",
         classes=10,
-        branch="deep",
-        branch_options={"pairs": None, "kernels": None},
+        branch={"name": "deep", "pairs": None},
         depth=14,
     )
-    assert model.branch.repeats == 2
+    assert model.block.branch.repeats == 2
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -189,4 +192,4 @@ def test_parameters_statistics_and_logits_are_float32(dtype, norm):
     )
     leaves = jax.tree.leaves((variables, state, logits))
     assert {str(leaf.dtype) for leaf in leaves} == {"float32"}
-    assert model.dtype == DTYPES[dtype]
+    assert model.layers.dtype == DTYPES[dtype]

@@ -1,0 +1,35 @@
+"""Which keys of a configuration choose a row, and of which table."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from resnet_jax.data.changes.policies import POLICIES
+from resnet_jax.data.sources.catalogue import SOURCES
+from resnet_jax.models import building
+from resnet_jax.tables import Table, options_of
+from resnet_jax.training.losses import LOSSES
+from resnet_jax.training.optim import OPTIMIZERS
+from resnet_jax.training.schedules import SHAPES
+
+# A key that holds a choice, with the options inside of it.
+CHOICES: dict[str, Table] = {
+    **{f"model.{name}": table for name, table in building.TABLES.items() if name != "norm"},
+    "data.source": SOURCES,
+    "data.policy": POLICIES,
+    "train.loss": LOSSES,
+}
+# A section that is a choice: `name` and the row's options stand among keys of its own.
+SECTIONS: dict[str, Table] = {
+    "norm": building.TABLES["norm"],
+    "optim": OPTIMIZERS,
+    "schedule": SHAPES,
+}
+
+
+def divided(
+    section: Mapping[str, Any], function: Callable[..., Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns what the function takes of a section, and the rest."""
+    taken = options_of(function)
+    own = {key: value for key, value in section.items() if key in taken}
+    return own, {key: value for key, value in section.items() if key not in taken}

@@ -1,0 +1,156 @@
+"""The folder of a run: whose it is, its configuration, and the rows of a user's own that it used.
+
+`config.json` has every key. Files of rows are copied into `rows/`, with their hashes in
+`rows/sha256sums` (as `sha256sum -c` reads them). A stored file is run only where the user trusts it
+or names it, since a folder may come from someone else.
+"""
+
+import difflib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from resnet_jax.assembly.keys import FREE_KEYS, flatten, identified, lock, mapped
+from resnet_jax.tables import UserError, content_hash, foreign_file
+
+CONFIG, ROWS = "config.json", "rows"
+
+
+def load(workdir: Path, *, trust_rows: bool = False) -> ConfigDict:
+    """Returns the configuration of the run in `workdir`.
+
+    Args:
+      trust_rows: whether stored files of rows may run.
+
+    Raises:
+      UserError: there is no run, or it has rows of its own that are not trusted.
+    """
+    path = workdir / CONFIG
+    if not path.is_file():
+        raise UserError(
+            f"{workdir} holds no run (no {path.name}): give --workdir the folder that"
+            " `python -m resnet_jax.main` wrote"
+        )
+
+    def stored(name: str) -> str:
+        file = workdir / ROWS / foreign_name(name)
+        if not trust_rows:
+            raise UserError(
+                f"the run uses '{name}', and {file} would be run to have it: read that file, then"
+                " say --trust_rows"
+            )
+        return f"{file}:{name.rpartition(':')[2]}"
+
+    values = mapped(_with_tuples(json.loads(path.read_text())), stored)
+    return lock(ConfigDict(values))
+
+
+def foreign_name(name: str) -> str:
+    """'some/my_rows.py:gate' -> 'my_rows.py'."""
+    path = foreign_file(name)
+    assert path is not None
+    return path.name
+
+
+def _with_tuples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _with_tuples(item) for key, item in value.items()}
+    return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
+
+
+def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
+    """Writes config.json and the files of rows into a new workdir, or checks that they are there.
+
+    A run that has no checkpoint yet has nothing to lose, and gives way.
+
+    Args:
+      write: false on all but one of the processes that share the run.
+
+    Raises:
+      UserError: the workdir holds a run of another configuration, or can't be written.
+    """
+    path = workdir / CONFIG
+    text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
+    if path.exists() and any((workdir / "checkpoints").glob("[0-9]*")):
+        _check_rows(workdir, config)
+        _check_same(workdir, old=json.loads(path.read_text()), new=json.loads(text))
+    if not write:
+        return
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        _store_rows(workdir / ROWS, config)
+        _write(path, text)
+    except OSError as error:
+        raise UserError(
+            f"can't write into {workdir} ({error.strerror}): give another --workdir"
+        ) from None
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_suffix(".tmp")
+    draft.write_text(text)
+    os.replace(draft, path)
+
+
+def _files(config: ConfigDict) -> dict[str, tuple[Path, str]]:
+    """The files of rows that a configuration names, by their own names, and a name of a row."""
+    found: dict[str, tuple[Path, str]] = {}
+
+    def note(name: str) -> str:
+        path = foreign_file(name)
+        assert path is not None
+        before, _ = found.setdefault(path.name, (path, name))
+        if before != path:
+            raise UserError(f"{before} and {path} have one name: rename one of the files of rows")
+        return name
+
+    mapped(config.to_dict(), note)
+    return found
+
+
+def _store_rows(folder: Path, config: ConfigDict) -> None:
+    files = _files(config)
+    if not files:
+        return
+    folder.mkdir(exist_ok=True)
+    for name, (path, _) in files.items():
+        _write(folder / name, path.read_text())
+    sums = "".join(f"{content_hash(folder / name)}  {name}\n" for name in sorted(files))
+    _write(folder / "sha256sums", sums)
+
+
+def _check_rows(workdir: Path, config: ConfigDict) -> None:
+    """Raises UserError where a file of rows is not the one that the run began with."""
+    for name, (path, row) in _files(config).items():
+        stored = workdir / ROWS / name
+        if not stored.is_file() or content_hash(path) == content_hash(stored):
+            continue
+        lines = difflib.unified_diff(
+            stored.read_text().splitlines(), path.read_text().splitlines(), n=0, lineterm=""
+        )
+        changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
+        raise UserError(
+            f"{path} changed since the run in {workdir} began ({'; '.join(changed[:4])}): give"
+            f" {stored}:{row.rpartition(':')[2]} in its place to go on with the stored file, or"
+            " another --workdir"
+        )
+
+
+def _check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    def stored(name: str) -> str:
+        return identified(f"{workdir / ROWS / foreign_name(name)}:{name.rpartition(':')[2]}")
+
+    before, now = flatten(mapped(old, stored)), flatten(mapped(new, identified))
+    changed = [
+        f"{key} was {before.get(key)} and is {now.get(key)}"
+        for key in sorted({*before, *now})
+        if before.get(key) != now.get(key) and not key.startswith(FREE_KEYS)
+    ]
+    if changed:
+        raise UserError(
+            f"{workdir} holds a run of another configuration ({'; '.join(changed)}): give another"
+            " --workdir, or start with the old values to continue that run"
+        )

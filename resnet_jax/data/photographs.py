@@ -1,0 +1,116 @@
+"""How photographs of any size become batches: what training crops, what evaluation sees.
+
+The fields of the records are keys of the configuration's section `data`.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from resnet_jax.data.changes.policies import POLICIES, ChangedCrop, Jitter
+from resnet_jax.data.images.crops import RandomCrop, scaled_crop
+from resnet_jax.data.images.encoded import EncodedSet
+from resnet_jax.data.images.resizing import resizing
+from resnet_jax.data.images.views import views
+from resnet_jax.data.stream import StreamedData
+from resnet_jax.tables import Choice
+
+TRAINING = RandomCrop()
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training makes of a photograph.
+
+    Attributes:
+      crop_area: least and most share of the image that a crop shows; see crops.RandomCrop.
+      crop_aspect: least and most width / height of a crop.
+      short_side: least and most short side, pixels, that an image is scaled to before a crop of a
+        fixed size (see crops.ScaledCrop); None is RandomCrop.
+      policy: a row of policies.POLICIES.
+      jitter: most change of brightness, contrast, saturation and hue; see policies.Jitter.
+      first_size: pixels of a side at first, of images that grow; see resizing.resizing.
+      growth: from and until when they grow, as fractions of the run.
+    """
+
+    crop_area: tuple[float, float] = TRAINING.area
+    crop_aspect: tuple[float, float] = TRAINING.aspect
+    short_side: tuple[int, int] | None = None
+    policy: Choice = "none"
+    jitter: tuple[float, float, float, float] | None = None
+    first_size: int | None = None
+    growth: tuple[float, float] = (0.0, 1.0)
+
+    def transform(self, image_size: int) -> ChangedCrop:
+        """From a file's content to pixels."""
+        changes = POLICIES.choose(self.policy)(), Jitter(*self.jitter) if self.jitter else None
+        crop: Any = RandomCrop(self.crop_area, self.crop_aspect)
+        if self.short_side:
+            crop = scaled_crop(self.short_side, image_size)
+        return ChangedCrop(crop, tuple(filter(None, changes)))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What evaluation sees of a photograph.
+
+    Attributes:
+      eval_size: pixels of a side; None is the training images' size.
+      crop_ratio: `eval_size` as a share of the image's short side.
+      interpolation: bilinear or bicubic.
+      eval_views: a row of views: centre, mirrored, ten.
+      eval_scales: short sides, pixels, in place of `crop_ratio`: several views.
+    """
+
+    eval_size: int | None = None
+    crop_ratio: float = 0.875
+    interpolation: str = "bilinear"
+    eval_views: str = "centre"
+    eval_scales: tuple[int, ...] | None = None
+
+
+def streamed(
+    examples: EncodedSet,
+    *,
+    image_size: int,
+    steps: int,
+    keys: Mapping[str, Any],
+    **options: Any,
+) -> StreamedData:
+    """Streams a set with random crops in training and chosen views in evaluation.
+
+    Args:
+      image_size: pixels of a side of the training images.
+      steps: updates in the whole run, in the course of which images may grow.
+      keys: fields of Training and Evaluation, and `workers`: the processes that decode; by default
+        one for each core.
+      options: of StreamedData.
+    """
+    training, evaluation = (_of_keys(record, keys) for record in (Training, Evaluation))
+    sizes = resizing(training.first_size, image_size, training.growth, steps)
+    workers = keys.get("workers")
+    return StreamedData(
+        examples,
+        train_transform=training.transform(image_size),
+        eval_transform=views(
+            evaluation.eval_size or image_size,
+            evaluation.crop_ratio,
+            evaluation.eval_views,
+            evaluation.eval_scales,
+            evaluation.interpolation,
+        ),
+        size_at=sizes,
+        size_changes=sizes.changes(),
+        workers=os.cpu_count() or 1 if workers is None else workers,
+        **options,
+    )
+
+
+# The keys that `streamed` takes.
+KEYS = {field.name for record in (Training, Evaluation) for field in fields(record)} | {"workers"}
+
+
+def _of_keys(record: Any, keys: Mapping[str, Any]) -> Any:
+    names = {field.name for field in fields(record)}
+    return record(**{name: value for name, value in keys.items() if name in names})

@@ -1,0 +1,142 @@
+"""The order of convolution, normalisation and activation in a block, as rows of data."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from resnet_jax.tables import Table, UserError
+
+CONVOLUTION, NORM, ACTIVATION, BIAS = "convolution", "norm", "activation", "bias"
+Steps = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """What is computed in a block, step by step.
+
+    A network is one long sequence of convolutions, and what a block does before its first one (its
+    lead) is what the block before left to do. So the steps of the stem, of projections and before
+    the head follow from those of the blocks, unless a row says otherwise.
+
+    Attributes:
+      each: around every convolution of the branch but the last.
+      last: around the last convolution of the branch.
+      after: after the addition.
+      first: around the first of several convolutions; None is `each`.
+      stem: around the stem's last convolution; None is `each` without its lead.
+      head: before the pool of the head; None is the lead.
+      shares_lead: a block that opens a stage computes its lead once, for shortcut and branch
+        ('Identity Mappings', appendix; fb.resnet.torch); otherwise the shortcut takes x itself.
+
+    Raises:
+      UserError: steps with no convolution or several, or unknown ones.
+    """
+
+    each: Steps
+    last: Steps
+    after: Steps = ()
+    first: Steps | None = None
+    stem: Steps | None = None
+    head: Steps | None = None
+    shares_lead: bool = True
+
+    def __post_init__(self) -> None:
+        wanted = {"each": 1, "last": 1, "after": 0, "first": 1, "stem": 1, "head": 0}
+        for name, count in wanted.items():
+            steps = getattr(self, name)
+            if steps is None:
+                continue
+            unknown = set(steps) - {CONVOLUTION, NORM, ACTIVATION, BIAS}
+            if unknown or steps.count(CONVOLUTION) != count:
+                raise UserError(
+                    f"an arrangement's {name}={steps} must hold {count or 'no'} convolution and"
+                    " beside it only norms, activations and biases"
+                )
+
+    def around(self, number: int, convolutions: int) -> Steps:
+        """The steps around convolution `number`, counted from 1, of a branch of so many."""
+        opening = self.first or self.each
+        if number < convolutions:
+            return opening if number == 1 else self.each
+        return (*_before(opening), *_from(self.last)) if convolutions == 1 else self.last
+
+    @property
+    def lead(self) -> Steps:
+        """The steps before a block's first convolution; none in the post-activated kinds."""
+        return _before(self.first or self.each)
+
+    @property
+    def stem_steps(self) -> Steps:
+        """The steps around the stem's last convolution."""
+        return _from(self.each) if self.stem is None else self.stem
+
+    @property
+    def head_steps(self) -> Steps:
+        """The steps between the last block and the head's pool."""
+        return self.lead if self.head is None else self.head
+
+    @property
+    def projection_norm(self) -> bool:
+        """Whether a projection ends in a norm: where the branch does."""
+        return NORM in _from(self.last)
+
+    def without_norm(self) -> "Arrangement":
+        """The same without norms."""
+        return self._with(lambda step: () if step == NORM else (step,))
+
+    def with_biases(self) -> "Arrangement":
+        """The same with a scalar bias before every convolution and activation (Fixup)."""
+        biased = (CONVOLUTION, ACTIVATION)
+        return self._with(lambda step: (BIAS, step) if step in biased else (step,))
+
+    def _with(self, instead: Callable[[str], Steps]) -> "Arrangement":
+        """The same with other steps in the place of each step."""
+
+        def changed(steps: Steps | None) -> Any:
+            return None if steps is None else tuple(s for step in steps for s in instead(step))
+
+        names = ("each", "last", "after", "first", "stem", "head")
+        return replace(self, **{name: changed(getattr(self, name)) for name in names})
+
+    def has_bare_norm(self) -> bool:
+        """Whether a norm stands somewhere that no activation follows."""
+        every = (self.first or self.each, self.each, self.last, self.after, self.head_steps)
+        return any(
+            step == NORM and following != ACTIVATION
+            for steps in every
+            for step, following in zip(steps, (*steps[1:], None), strict=False)
+        )
+
+
+def _before(steps: Steps) -> Steps:
+    return steps[: steps.index(CONVOLUTION)]
+
+
+def _from(steps: Steps) -> Steps:
+    return steps[steps.index(CONVOLUTION) :]
+
+
+C, N, A = CONVOLUTION, NORM, ACTIVATION
+
+# 'Identity Mappings in Deep Residual Networks', arXiv 1603.05027, Table 2 and Figure 4.
+ARRANGEMENTS = Table(
+    "arrangement",
+    "model.arrangement",
+    {
+        "original": Arrangement(each=(C, N, A), last=(C, N), after=(A,)),
+        "bn_after_addition": Arrangement(each=(C, N, A), last=(C,), after=(N, A)),
+        "relu_before_addition": Arrangement(each=(C, N, A), last=(C, N, A)),
+        "relu_only_preactivation": Arrangement(each=(A, C, N), last=(A, C, N)),
+        "full_preactivation": Arrangement(each=(N, A, C), last=(N, A, C)),
+        # PyramidNet: no activation before the first convolution, a norm after the last (Han et
+        # al., arXiv 1610.02915, Figure 6d); the stem and the head as in its code.
+        "pyramid": Arrangement(
+            first=(N, C, N, A),
+            each=(C, N, A),
+            last=(C, N),
+            stem=(C, N),
+            head=(N, A),
+            shares_lead=False,
+        ),
+    },
+)

@@ -1,0 +1,184 @@
+"""Networks from names and depths: the two families of the papers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from resnet_jax.models.branches import BRANCHES, Branch
+from resnet_jax.models.layers import Layers
+from resnet_jax.models.norms import NORMS
+from resnet_jax.models.pooling import STEM_POOLS
+from resnet_jax.models.residual import Block
+from resnet_jax.models.resnet import REMATS, ResNet
+from resnet_jax.models.stems import STEMS
+from resnet_jax.tables import (
+    Choice,
+    Table,
+    UserError,
+    build,
+    choices_of,
+    defaults_of,
+    nearest,
+    options_of,
+    split,
+    tables_of,
+)
+
+# Blocks in each stage: arXiv 1512.03385, Table 1; 200: arXiv 1603.05027, section 5.
+IMAGENET_DEPTHS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+    200: (3, 24, 36, 3),
+}
+
+
+class Family(NamedTuple):
+    """Stem and widths that the networks for one kind of image share."""
+
+    stem: str
+    stem_pool: str
+    stem_width: int
+    widths: tuple[int, ...]
+
+
+FAMILIES = Table(
+    "model.family",
+    "model.family",
+    {
+        "cifar": Family("cifar", "none", stem_width=16, widths=(16, 32, 64)),
+        "imagenet": Family("imagenet", "max", stem_width=64, widths=(64, 128, 256, 512)),
+    },
+)
+# What a choice makes of another: both say the same.
+RULES_OUT = {"depth": "stage_depths", "branch": "stage_branches"}
+# The tables that arguments of `resnet` choose from.
+TABLES: dict[str, Table] = {
+    "family": FAMILIES,
+    "stem": STEMS,
+    "stem_pool": STEM_POOLS,
+    "remat": REMATS,
+    "norm": NORMS,
+    **tables_of(Block),
+    **tables_of(Layers),
+}
+
+
+def resnet(
+    *,
+    family: str,
+    depth: int | None = None,
+    stage_depths: Sequence[int] = (),
+    widths: Sequence[int] = (),
+    width_factor: float = 1,
+    stem: str | None = None,
+    stem_pool: str | None = None,
+    stem_width: int | None = None,
+    branch: Choice | None = None,
+    stage_branches: Sequence[Choice] = (),
+    remat: str = "none",
+    **choices: Any,
+) -> ResNet:
+    """Builds a network from the rows of the tables; see tables.Choice.
+
+    Args:
+      family: 'cifar' (3x3 stem, three stages) or 'imagenet' (7x7 stem and pool, four stages).
+      depth: layers with weights, counted as the papers do; `stage_depths` takes its place.
+      stage_depths: blocks in each stage.
+      widths: of the stages; empty for the family's.
+      width_factor: multiplies the stages' widths (k of Wide ResNet), not the stem's.
+      stem, stem_pool, stem_width: None for the family's.
+      branch: None for the family's: basic, and on ImageNet bottleneck from depth 50.
+      stage_branches: one a stage, in place of `branch`.
+      choices: other attributes of residual.Block, layers.Layers and ResNet.
+
+    Raises:
+      UserError: an unknown name, an option that its row does not take, an impossible depth.
+    """
+    chosen = FAMILIES.choose(family)
+    branch = branch or _branch(family, depth)
+    block = build(Block, {"branch": branch, **_taken(choices, Block)})
+    layers = build(Layers, _taken(choices, Layers))
+    widths = tuple(widths) or chosen.widths
+    return ResNet(
+        stage_depths=tuple(stage_depths) or _stage_depths(family, depth, branch, block.branch),
+        stage_widths=tuple(round(width * width_factor) for width in widths),
+        stem=STEMS.choose(stem or chosen.stem),
+        stem_pool=STEM_POOLS.choose(stem_pool or chosen.stem_pool),
+        stem_width=stem_width or chosen.stem_width,
+        block=block,
+        layers=layers,
+        stage_branches=tuple(BRANCHES.choose(name)() for name in stage_branches),
+        remat=REMATS.choose(remat),
+        **_rest(choices),
+    )
+
+
+def _branch(family: str, depth: int | None) -> str:
+    return "bottleneck" if family == "imagenet" and (depth or 0) >= 50 else "basic"
+
+
+def with_defaults(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `resnet`, with what the family decides in the place of None."""
+    family, depth = choices["family"], choices.get("depth")
+    own = FAMILIES.choose(family)
+    by_family = {"branch": _branch(family, depth), "stem": own.stem, "stem_pool": own.stem_pool}
+    given = {name: value for name, value in choices.items() if value is not None}
+    return {**by_family, **given}
+
+
+def _taken(choices: Mapping[str, Any], record: Any) -> dict[str, Any]:
+    return {name: value for name, value in choices.items() if name in choices_of(record)}
+
+
+def _rest(choices: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left for the network itself.
+
+    Raises:
+      UserError: an argument that nothing takes.
+    """
+    own = {"classes", "survival", "scan_blocks", "frozen_parts"}
+    others = choices_of(Block) | choices_of(Layers)
+    for name in choices:
+        if name not in own | others:
+            valid = sorted(own | others | set(TABLES))
+            raise UserError(f"a network takes no '{name}'{nearest(name, valid)}")
+    return {name: value for name, value in choices.items() if name in own}
+
+
+def _stage_depths(
+    family: str, depth: int | None, choice: Choice, branch: Branch
+) -> tuple[int, ...]:
+    if depth is None:
+        raise UserError("give the network a model.depth, or model.stage_depths")
+    if family == "imagenet":
+        if depth not in IMAGENET_DEPTHS:
+            valid = ", ".join(map(str, IMAGENET_DEPTHS))
+            raise UserError(
+                f"no ImageNet network has depth {depth}; valid: {valid}, or give model.stage_depths"
+            )
+        return IMAGENET_DEPTHS[depth]
+    name, _ = split(choice)
+    # Stem and head are two layers; Wide ResNet counts two of its projections as well.
+    extra = 4 if name == "wide" else 2
+    blocks, remainder = divmod(depth - extra, 3 * branch.layers)
+    if remainder or blocks < 1:
+        step = 3 * branch.layers
+        below = max(1, (depth - extra) // step) * step + extra
+        raise UserError(
+            f"depth {depth} is not {step}n+{extra}, as three stages of '{name}' blocks need: choose"
+            f" {below} or {below + step}"
+        )
+    return (blocks,) * 3
+
+
+# What `resnet` builds where an argument is not given.
+DEFAULTS = {
+    **options_of(resnet),
+    **defaults_of(Block),
+    **defaults_of(Layers),
+    "norm": "batch",
+    "survival": ResNet.survival,
+    "scan_blocks": ResNet.scan_blocks,
+}
