@@ -67,6 +67,7 @@ def get_config() -> ConfigDict:
     data.eval_split = "test"
     data.mean = (0.5,)  # of each channel, on the scale of [0, 1]
     data.std = (0.25,)
+    data.policy = choice(None)  # of photographs: a row of data.changes.policies; None is none
     data.repeats = 1  # times that training meets an example in a row, each augmented anew
 
     config.mesh = mesh = ConfigDict()

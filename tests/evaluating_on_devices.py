@@ -17,8 +17,8 @@ import numpy as np
 import photographs
 from jax.sharding import AxisType, Mesh
 
+from resnet_jax.data.photographs import streamed
 from resnet_jax.data.sources.folder import open_folder
-from resnet_jax.data.stream import streamed
 from resnet_jax.training.details import DetailedSums, figures
 from resnet_jax.training.evaluation import Evaluator
 from resnet_jax.training.metrics import totals

@@ -253,6 +253,9 @@ def _set_typed(config: ConfigDict, key: str, value: Any, text: str) -> None:
 
     if key in CHOICES and value is not None:
         CHOICES[key].choose(value)
+        with config.ignore_type():
+            config.update_from_flattened_dict({key: value})
+        return
     try:
         config.update_from_flattened_dict({key: value})
     except (TypeError, ValueError):

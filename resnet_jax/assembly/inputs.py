@@ -14,7 +14,7 @@ from resnet_jax.data.sources.benchmarks import Benchmark, Trained, open_benchmar
 from resnet_jax.data.sources.catalogue import SOURCES, Source
 from resnet_jax.data.sources.decoded import ImageSet
 from resnet_jax.data.stream import StreamedData
-from resnet_jax.tables import UserError, nearest, options_of, split
+from resnet_jax.tables import UserError, configure, nearest, options_of, split
 
 
 class Inputs:
@@ -46,7 +46,8 @@ class Inputs:
         options |= {key: self._section[key] for key in taken if key in self._section}
         if "splits" in taken:
             options["splits"] = (self._section["train_split"], self._section["eval_split"])
-        return SOURCES.choose({"name": name, **options})()
+        # Not as a choice, since a set's own name is an option called so.
+        return configure(SOURCES.with_foreign(name), name, SOURCES.what, options)()
 
     @cached_property
     def _section(self) -> dict[str, Any]:
@@ -146,7 +147,7 @@ class Inputs:
             examples,
             image_size=self.source.image_shape[0],
             steps=self._steps(len(examples)),
-            keys=self._keys,
+            **{key: self._keys[key] for key in photographs.KEYS & self._keys.keys()},
             **options,
         )
 

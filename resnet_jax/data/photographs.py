@@ -75,7 +75,6 @@ def streamed(
     *,
     image_size: int,
     steps: int,
-    keys: Mapping[str, Any],
     **options: Any,
 ) -> StreamedData:
     """Streams a set with random crops in training and chosen views in evaluation.
@@ -83,10 +82,10 @@ def streamed(
     Args:
       image_size: pixels of a side of the training images.
       steps: updates in the whole run, in the course of which images may grow.
-      keys: fields of Training and Evaluation, and `workers`: the processes that decode; by default
-        one for each core.
-      options: of StreamedData.
+      options: fields of Training and Evaluation; of StreamedData; and `workers`, the processes that
+        decode, by default one for each core.
     """
+    keys = {key: options.pop(key) for key in KEYS if key in options}
     training, evaluation = (_of_keys(record, keys) for record in (Training, Evaluation))
     sizes = resizing(training.first_size, image_size, training.growth, steps)
     workers = keys.get("workers")

@@ -1,13 +1,11 @@
 """Every configuration file builds a run, and every key of it changes something."""
 
-import ast
 import atexit
 import importlib
 import re
 import shutil
 import tempfile
 import zlib
-from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +16,13 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default, smoke
-from resnet_jax.assembly import Assembly, configuration, keys
+from resnet_jax.assembly import Assembly, choices, configuration, keys
 from resnet_jax.assembly import workdir as workdirs
-from resnet_jax.data.sources.catalogue import Source
+from resnet_jax.data import photographs as photographs_of_data
+from resnet_jax.data.changes.augment import AUGMENTATIONS
+from resnet_jax.data.sources.catalogue import SOURCES, Source
 from resnet_jax.data.sources.decoded import ImageSet
-from resnet_jax.tables import UserError
+from resnet_jax.tables import UserError, options_of
 from resnet_jax.training.dispatch import Dispatch
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +39,18 @@ def tiny(**changes) -> ConfigDict:
     config = smoke.get_config(
         "stage_depths=(1,2),widths=(4,8),width_factor=1.0,stem_width=4,data.image_size=8,data.examples=64"
     )
-    config.update_from_flattened_dict(changes)
+    for key, value in changes.items():
+        section, _, name = key.rpartition(".")
+        where, _, choice = section.partition(".")
+        if value is None and name in config.get(section, {}) and where == "data":
+            del config[where][name]
+        elif choice:
+            row = config[where][choice]
+            config[where][choice] = {"name": row, name: value}
+        elif section:
+            config[section][name] = value
+        else:
+            config[name] = value
     return config
 
 
@@ -104,7 +115,8 @@ def cached_trace(changes: tuple) -> str:
 
 # What streams: small photographs in folders, decoded by this process.
 STREAMED = {"data.source": "folder", "data.dir": str(PHOTOGRAPHS), "data.image_size": 8,
-            "data.classes": None, "data.examples": None, "data.workers": 0}  # fmt: skip
+            "data.classes": None, "data.examples": None, "data.workers": 0,
+            "data.pad": None}  # fmt: skip
 
 # What to change a key to, and what must be set beside it for the key to have a meaning.
 CHANGES: dict[str, tuple[object, dict]] = {
@@ -119,67 +131,30 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "model.stem_width": (8, {}),
     "model.branch": ("bottleneck", {}),
     "model.stage_branches": (("bottleneck", "basic"), {}),
-    "model.groups": (2, {"model.branch": "bottleneck"}),
-    "model.base_width": (128, {"model.branch": "bottleneck"}),
-    "model.first_reduction": (2, {"model.branch": "bottleneck"}),
-    "model.kernels": ((3, 1, 3), {"model.branch": "wide"}),
-    "model.pairs": (3, {"model.branch": "deep"}),
     "model.arrangement": ("full_preactivation", {}),
     "model.shortcut": ("C", {}),
-    "model.layout": ("both_sides", {"model.shortcut": "A"}),
-    "model.projection_kernel": (3, {}),
     "model.activate_identity": (False, {"model.arrangement": "full_preactivation"}),
     "model.attention": ("efficient", {}),
-    "model.attention_reduction": (1.0, {"model.attention": "squeeze_excitation",
-                                        "model.widths": (4, 32)}),
     "model.antialias": ("blur", {}),
-    "model.shortcut_scale": (0.25, {"model.shortcut": "constant_scaling"}),
-    "model.branch_scale": (0.25, {"model.shortcut": "constant_scaling"}),
-    "model.gate_bias": (-3.0, {"model.shortcut": "exclusive_gating"}),
-    "model.shortcut_dropout": (0.25, {"model.shortcut": "dropout"}),
     "model.kernel_init": ("pytorch", {}),
     "model.zero_init_branch": (True, {}),
     "model.branch_gain": (0.0, {}),
     "model.dropout": (0.1, {}),
     "model.survival": (0.5, {}),
+    "model.weight_epsilon": (1e-6, {}),
     "model.scan_blocks": (True, {"model.stage_depths": (1, 3)}),
     "model.remat": ("block", {}),
     "model.dtype": ("bfloat16", {}),
     "norm.name": ("none", {}),
-    "norm.group_size": (8, {}),
-    "norm.momentum": (0.5, {}),
-    "norm.epsilon": (0.1, {}),
-    "norm.channel_groups": (2, {"norm.name": "group"}),
-    "norm.weight_epsilon": (1e-6, {}),
     "finetune.frozen_parts": (1, {}),
     "finetune.rate_decay": (0.5, {}),
     "data.source": ("digits", {"data.image_size": None, "data.classes": None,
                                "data.examples": None, "data.mean": (0.5,), "data.std": (0.5,)}),
-    "data.image_size": (16, {}),
-    "data.classes": (3, {}),
-    "data.examples": (32, {}),
     "data.train_split": ("other", {}),
     "data.eval_split": ("other", {}),
     "data.mean": ((0.1, 0.2, 0.3), {}),
     "data.std": ((0.1, 0.2, 0.3), {}),
-    "data.pad": (1, {}),
-    "data.flip": (True, {}),
-    "data.cutout": (3, {}),
-    "data.crop_area": ((0.5, 0.5), STREAMED),
-    "data.crop_aspect": ((1.0, 1.0), STREAMED),
-    "data.short_side": ((9, 12), STREAMED),
-    "data.erase": (0.5, {}),
     "data.policy": ("trivial_augment", STREAMED),
-    "data.policy_operations": (5, {**STREAMED, "data.policy": "rand_augment"}),
-    "data.policy_magnitude": (25, {**STREAMED, "data.policy": "rand_augment"}),
-    "data.jitter": ((0.4, 0.4, 0.4, 0.1), STREAMED),
-    "data.eval_size": (12, STREAMED),
-    "data.crop_ratio": (0.5, STREAMED),
-    "data.interpolation": ("bicubic", STREAMED),
-    "data.first_size": (4, STREAMED),
-    "data.growth": ((0.0, 0.1), {**STREAMED, "data.first_size": 4, "data.image_size": 64}),
-    "data.eval_views": ("mirrored", STREAMED),
-    "data.eval_scales": ((9, 11), STREAMED),
     "data.repeats": (3, {}),
     "train.batch_size": (16, {}),
     "train.epochs": (3.0, {"train.steps": None}),
@@ -187,7 +162,6 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "train.accumulate": (2, {}),
     "train.steps_per_call": (2, {}),
     "train.loss": ("binary_cross_entropy", {}),
-    "train.target_threshold": (0.2, {"train.loss": "binary_cross_entropy"}),
     "train.label_smoothing": (0.1, {}),
     "train.ema_decay": (0.9, {}),
     "mixing.mixup": (0.2, {}),
@@ -200,33 +174,72 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "optim.weight_decay": (0.3, {}),
     "optim.decay_rule": ("kernels", {}),
     "optim.clip_norm": (1.0, {}),
-    "optim.momentum": (0.5, {}),
-    "optim.b1": (0.5, {"optim.name": "adam"}),
-    "optim.b2": (0.5, {"optim.name": "adam"}),
-    "optim.eps": (0.5, {"optim.name": "adam"}),
-    "optim.trust": (0.5, {"optim.name": "lars"}),
-    "optim.adapt_all": (False, {"optim.name": "lamb", "optim.decay_rule": "kernels"}),
     "schedule.name": ("constant", {}),
     "schedule.warmup_epochs": (1.0, {}),
     "schedule.warmup": ("constant", {"schedule.warmup_epochs": 1.0}),
     "schedule.warmup_start": (0.5, {"schedule.warmup_epochs": 1.0}),
-    "schedule.decay_at": ((0.3,), {"schedule.name": "step"}),
-    "schedule.decay_factor": (0.3, {"schedule.name": "step"}),
-    "schedule.power": (2.0, {"schedule.name": "polynomial"}),
-    "schedule.final": (0.3, {}),
-    "schedule.rise": (0.5, {"schedule.name": "one_cycle"}),
-    "schedule.start": (0.5, {"schedule.name": "one_cycle"}),
     "eval.batch_size": (10, {}),
     "eval.every_epochs": (3.0, {}),
     "eval.recalibration_steps": (2, {}),
     "checkpoint.every_epochs": (3.0, {}),
     "report.every_steps": (3, {}),
 }  # fmt: skip
+
+# What to change an option of a row to; rows that share an option are asked once.
+OPTIONS: dict[str, tuple[object, dict]] = {
+    "model.branch.groups": (2, {"model.branch": "bottleneck"}),
+    "model.branch.base_width": (128, {"model.branch": "bottleneck"}),
+    "model.branch.first_reduction": (2, {"model.branch": "bottleneck"}),
+    "model.branch.kernels": ((3, 1, 3), {"model.branch": "wide"}),
+    "model.branch.pairs": (3, {"model.branch": "deep"}),
+    "model.shortcut.layout": ("both_sides", {"model.shortcut": "A"}),
+    "model.shortcut.projection_kernel": (3, {"model.shortcut": "B"}),
+    "model.shortcut.shortcut_scale": (0.25, {"model.shortcut": "constant_scaling"}),
+    "model.shortcut.branch_scale": (0.25, {"model.shortcut": "constant_scaling"}),
+    "model.shortcut.gate_bias": (-3.0, {"model.shortcut": "exclusive_gating"}),
+    "model.shortcut.shortcut_dropout": (0.25, {"model.shortcut": "dropout"}),
+    "model.attention.reduction": (1.0, {"model.attention": "squeeze_excitation",
+                                        "model.widths": (4, 32)}),
+    "norm.group_size": (8, {}),
+    "norm.momentum": (0.5, {}),
+    "norm.epsilon": (0.1, {}),
+    "norm.channel_groups": (2, {"norm.name": "group"}),
+    "optim.momentum": (0.5, {}),
+    "optim.b1": (0.5, {"optim.name": "adam"}),
+    "optim.b2": (0.5, {"optim.name": "adam"}),
+    "optim.eps": (0.5, {"optim.name": "adam"}),
+    "optim.trust": (0.5, {"optim.name": "lars"}),
+    "optim.adapt_all": (False, {"optim.name": "lamb", "optim.decay_rule": "kernels"}),
+    "schedule.decay_at": ((0.3,), {"schedule.name": "step"}),
+    "schedule.decay_factor": (0.3, {"schedule.name": "step"}),
+    "schedule.power": (2.0, {"schedule.name": "polynomial"}),
+    "schedule.final": (0.3, {}),
+    "schedule.rise": (0.5, {"schedule.name": "one_cycle"}),
+    "schedule.start": (0.5, {"schedule.name": "one_cycle"}),
+    "train.loss.target_threshold": (0.2, {"train.loss": "binary_cross_entropy"}),
+    "data.policy.operations": (5, {**STREAMED, "data.policy": "rand_augment"}),
+    "data.policy.magnitude": (25, {**STREAMED, "data.policy": "rand_augment"}),
+    "data.image_size": (16, {}),
+    "data.classes": (3, {}),
+    "data.examples": (32, {}),
+    "data.pad": (1, {}),
+    "data.flip": (True, {}),
+    "data.cutout": (3, {}),
+    "data.erase": (0.5, {}),
+    "data.crop_area": ((0.5, 0.5), STREAMED),
+    "data.crop_aspect": ((1.0, 1.0), STREAMED),
+    "data.short_side": ((9, 12), STREAMED),
+    "data.jitter": ((0.4, 0.4, 0.4, 0.1), STREAMED),
+    "data.eval_size": (12, STREAMED),
+    "data.crop_ratio": (0.5, STREAMED),
+    "data.interpolation": ("bicubic", STREAMED),
+    "data.first_size": (4, STREAMED),
+    "data.growth": ((0.0, 0.1), {**STREAMED, "data.first_size": 4, "data.image_size": 64}),
+    "data.eval_views": ("mirrored", STREAMED),
+    "data.eval_scales": ((9, 11), STREAMED),
+}  # fmt: skip
 # Keys whose effect lies outside of the computation, and the test that shows it.
 SHOWN_ELSEWHERE = {
-    "data.name": "data/test_sources.py",
-    "data.dir": "data/test_sources.py",
-    "data.workers": "data/test_stream.py",
     "init.weights": "weights/test_use.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",
@@ -242,14 +255,44 @@ SHOWN_ELSEWHERE = {
 }
 
 
+# The same of options of rows.
+OPTIONS_SHOWN_ELSEWHERE = {
+    "data.name": "data/sources/test_sources.py",
+    "data.dir": "data/sources/test_sources.py",
+    "data.workers": "data/test_stream.py",
+    "data.augment": "test_rows_from_outside.py",
+}
+
+
+def every_option() -> set[str]:
+    """Every option of every row, after the key that chooses the row."""
+    tables = {**choices.CHOICES, **choices.SECTIONS}
+    del tables["data.source"], tables["model.kernel_init"], tables["model.dtype"]
+    found = {
+        f"{where}.{option}"
+        for where, table in tables.items()
+        for row in table.values()
+        for option in options_of(row)
+    }
+    data = {option for row in SOURCES.values() for option in options_of(row)} - {"splits"}
+    data |= {*(photographs_of_data.KEYS - {"policy"}), *AUGMENTATIONS, "augment"}
+    return found | {f"data.{option}" for option in data}
+
+
 def test_the_table_of_changes_covers_every_key():
-    keys = set(keys.flatten(default.get_config().to_dict()))
-    assert keys == set(CHANGES) | set(SHOWN_ELSEWHERE)
+    every = set(keys.flatten(default.get_config().to_dict()))
+    assert every == set(CHANGES) | set(SHOWN_ELSEWHERE)
 
 
-@pytest.mark.parametrize("key", CHANGES)
+def test_the_table_of_options_covers_every_option_of_every_row():
+    missing = every_option() - set(OPTIONS) - set(OPTIONS_SHOWN_ELSEWHERE)
+    assert not missing, f"add to OPTIONS what changes with {sorted(missing)}"
+    assert set(OPTIONS) <= every_option()
+
+
+@pytest.mark.parametrize("key", [*CHANGES, *OPTIONS])
 def test_a_key_changes_something(key):
-    value, beside = CHANGES[key]
+    value, beside = {**CHANGES, **OPTIONS}[key]
     before = cached_trace(tuple(beside.items()))
     assert before != trace(tiny(**beside, **{key: value}))
 
@@ -265,52 +308,11 @@ def test_runs_that_differ_in_an_argument_share_a_compiled_step(key):
     assert one == other
 
 
-def reads(function: ast.FunctionDef) -> set[str]:
-    """The configuration keys that a function of the assembly reads, through local names as well."""
-    aliases = {"self._config": "", "config": ""}
-
-    def resolve(node: ast.expr) -> str | None:
-        """The key or section that an expression stands for."""
-        text = ast.unparse(node)
-        if text in aliases:
-            return aliases[text]
-        if isinstance(node, ast.Attribute):
-            owner = resolve(node.value)
-            return None if owner is None else f"{owner}.{node.attr}".lstrip(".")
-        return None
-
-    found = set()
-    for node in ast.walk(function):
-        if isinstance(node, ast.Assign):
-            targets, values = node.targets[0], node.value
-            names = targets.elts if isinstance(targets, ast.Tuple) else [targets]
-            parts = values.elts if isinstance(values, ast.Tuple) else [values]
-            for name, part in zip(names, parts, strict=False):
-                if isinstance(name, ast.Name) and (section := resolve(part)) is not None:
-                    aliases[name.id] = section
-    for node in ast.walk(function):
-        if isinstance(node, ast.Attribute) and (key := resolve(node)):
-            found.add(key)
-    return found
-
-
-def test_every_key_is_read_in_exactly_one_place():
-    trees = [
-        ast.parse(path.read_text()) for path in (ROOT / "resnet_jax" / "assembly").glob("*.py")
-    ]
-    functions = [
-        node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
-    ]
-    read = Counter(key for function in functions for key in reads(function))
-    keys = keys.flatten(default.get_config().to_dict())
-    assert {key: read[key] for key in keys} == dict.fromkeys(keys, 1)
-
-
 @pytest.mark.parametrize(("platform", "on_cpu"), [("cpu", True), ("tpu", False), ("gpu", False)])
 def test_what_the_platform_decides(platform, on_cpu):
     assembly = Assembly(tiny(), platform=platform)
     assert assembly.model.scan_blocks != on_cpu
-    assert assembly.model.joint_norm != on_cpu
+    assert assembly.model.layers.joint_norm != on_cpu
     assert assembly.train_step(assembly.numbers).unroll == on_cpu
     assert assembly.run().steps_per_call == (1 if on_cpu else 16)
 
@@ -372,10 +374,11 @@ def test_a_wrong_override_names_the_right_one(text, message):
 
 
 def test_overrides_reach_their_keys():
-    text = "depth=110,shortcut=C,kernels=(3,1,3),optim.rate=0.3,seed=4,widths=(1,2)"
+    text = "depth=110,shortcut=C,branch=wide,kernels=(3,1,3),optim.rate=0.3,seed=4,widths=(1,2)"
     config = configuration.override(default.get_config(), text)
     assert (config.model.depth, config.model.shortcut, config.seed) == (110, "C", 4)
-    assert config.model.kernels == (3, 1, 3) and config.model.widths == (1, 2)
+    assert config.model.branch == {"name": "wide", "kernels": (3, 1, 3)}
+    assert config.model.widths == (1, 2)
     assert config.optim.rate == 0.3
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from resnet_jax.data import parts
 from resnet_jax.data.changes.augment import Augmentation
+from resnet_jax.data.photographs import streamed
 from resnet_jax.data.sources.catalogue import folder
-from resnet_jax.data.stream import streamed
 from resnet_jax.tables import UserError
 
 OPTIONS = {"image_size": 12, "steps": 10, "mean": (0.5,) * 3, "std": (0.25,) * 3}

@@ -127,6 +127,7 @@ AFTER_BY_HAND = {
     "relu_before_addition": lambda y, params, stats: y,
     "relu_only_preactivation": lambda y, params, stats: y,
     "full_preactivation": lambda y, params, stats: y,
+    "pyramid": lambda y, params, stats: y,
 }
 
 
@@ -139,8 +140,11 @@ def by_hand(arrangement, shortcut, variables, x, features, stride):
 
 
 def silence(params, last):
-    """Zeroes what ends the branch: the last convolution, and its norm where there is one."""
-    ending = {f"conv{last}", f"norm{last}"} & set(params)
+    """Zeroes what ends the branch: the last convolution, and its norm where there is one.
+
+    Of a pyramid, that norm has the next number, since one stands before the first convolution.
+    """
+    ending = {f"conv{last}", f"norm{last}", f"norm{last + 1}"} & set(params)
     return {**params, **{name: jax.tree.map(np.zeros_like, params[name]) for name in ending}}
 
 
@@ -161,7 +165,7 @@ def test_a_block_with_a_zero_branch_is_its_shortcut(
     variables = drawn(block, x)
     projects = "projection_norm" in variables["params"]
     assert projects == (
-        arrangement in ("original", "relu_before_addition", "relu_only_preactivation")
+        arrangement in ("original", "relu_before_addition", "relu_only_preactivation", "pyramid")
         and (shortcut == "C" or (shortcut in "BD" and stride > 1))
     )
     variables["params"] = silence(variables["params"], len(branch.convolutions))
@@ -208,6 +212,7 @@ def test_a_zero_branch_can_learn(arrangement, norm, rng):
     variables = block.init(KEY, x)
     zeroed = "norm2" if norm and arrangement == "original" else "conv2"
     zeroed = "norm2" if norm and arrangement == "relu_only_preactivation" else zeroed
+    zeroed = "norm3" if norm and arrangement == "pyramid" else zeroed
     for leaf in jax.tree.leaves(variables["params"][zeroed]):
         np.testing.assert_array_equal(leaf, np.zeros_like(leaf))
 
@@ -233,13 +238,14 @@ def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
     x = rng.normal(size=(2, 3, 3, 4)).astype(np.float32)
     branch = wide(kernels=(1, 1))
 
-    def in_order(arrangement, c1, n1, c2, n2, n_after):
+    def in_order(arrangement, c1, n1, c2, n2, n3, n_after):
         return {
             "original": lambda: relu(x + n2(c2(relu(n1(c1(x)))))),
             "bn_after_addition": lambda: relu(n_after(x + c2(relu(n1(c1(x)))))),
             "relu_before_addition": lambda: x + relu(n2(c2(relu(n1(c1(x)))))),
             "relu_only_preactivation": lambda: x + n2(c2(relu(n1(c1(relu(x)))))),
             "full_preactivation": lambda: x + c2(relu(n2(c1(relu(n1(x)))))),
+            "pyramid": lambda: x + n3(c2(relu(n2(c1(n1(x)))))),
         }[arrangement]()
 
     for arrangement in ARRANGEMENTS:
@@ -252,7 +258,7 @@ def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
                 return lambda x: x @ params[name]["kernel"][0, 0]
             return lambda x: eval_norm(x, params[name], stats[name])
 
-        layers = map(layer, ("conv1", "norm1", "conv2", "norm2", "norm_after"))
+        layers = map(layer, ("conv1", "norm1", "conv2", "norm2", "norm3", "norm_after"))
         expected = in_order(arrangement, *layers)
         y = block.apply(variables, x)
         np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4, err_msg=arrangement)

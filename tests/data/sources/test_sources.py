@@ -5,8 +5,8 @@ import numpy as np
 import photographs
 import pytest
 
+from resnet_jax.data.photographs import streamed
 from resnet_jax.data.sources.catalogue import SOURCES, digits, synthetic, tfds
-from resnet_jax.data.stream import streamed
 from resnet_jax.tables import UserError
 
 
