@@ -1,0 +1,203 @@
+"""Rows in a file of the user's own: used, saved with the run, run only where they are trusted."""
+
+import subprocess
+
+import jax
+import pytest
+
+from configs import smoke
+from resnet_jax.assembly import Assembly, configuration, keys, workdir
+from resnet_jax.tables import UserError
+
+ROWS = '''
+"""Rows of a user."""
+
+import jax
+import optax
+from flax import linen as nn
+
+from resnet_jax.models.branches import Branch, Convolution
+from resnet_jax.models.norms import Norm, batch_norm
+
+
+class Gate(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.sigmoid(self.param("gate", nn.initializers.zeros, (1, 1, 1, x.shape[-1]))) * x
+
+
+def scalar_gate(x, features, stride, layers, start=1.0):
+    if stride > 1 or x.shape[-1] != features:
+        x = layers.conv(features, 1, stride, name="projection")(x)
+    return start * Gate(name="gate")(x), 1.0
+
+
+def three(widening: float = 1.0):
+    return Branch((Convolution(3, widening, strided=True), Convolution(1), Convolution(3)))
+
+
+slow_norm = Norm(batch_norm, running=True)
+
+
+def signs(update, scale=1.0):
+    rate = optax.scale_by_learning_rate(update.learning_rate)
+    return optax.chain(optax.scale_by_sign(), optax.scale(scale), rate)
+
+
+def sawtooth(steps, before, teeth=2):
+    return lambda count: 1 - (count * teeth / steps) % 1
+
+
+def grey(key, images, share=1.0):
+    return (1 - share) * images + share * images.mean(-1, keepdims=True)
+
+
+def squared(logits, targets):
+    return ((jax.nn.softmax(logits) - targets) ** 2).sum(-1)
+
+
+def few_arguments(x):
+    return x
+
+
+text = "no function"
+'''
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "my_rows.py"
+    path.write_text(ROWS)
+    return path
+
+
+def read(*changes):
+    sizes = "stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,data.image_size=8"
+    return smoke.get_config(",".join([sizes, "data.examples=64", *changes]))
+
+
+def trace(config) -> str:
+    assembly = Assembly(config)
+    run = assembly.run()
+    state = jax.eval_shape(assembly.initial_state, jax.random.key(0))
+    batch = jax.eval_shape(
+        lambda picks: run.data.train_batch(run.data.arrays, picks, jax.random.key(0)),
+        run.data.train_picks(0, 0, run.batch_size),
+    )
+    return str(batch) + str(state)
+
+
+@pytest.mark.parametrize(
+    ("key", "row", "option"),
+    [
+        ("shortcut", "scalar_gate", "model.shortcut.start=0.5"),
+        ("branch", "three", "model.branch.widening=2.0"),
+        ("norm.name", "slow_norm", "norm.momentum=0.5"),
+        ("optim.name", "signs", "optim.scale=2.0"),
+        ("schedule.name", "sawtooth", "schedule.teeth=3"),
+        ("train.loss", "squared", "seed=1"),
+        ("data.augment", "grey", "seed=1"),
+    ],
+)
+def test_a_row_of_a_user_builds_a_run_with_its_options(file, key, row, option):
+    assembly = Assembly(read(f"{key}={file}:{row}", option))
+    run = assembly.run()
+    assert run.steps == 40
+    state = jax.eval_shape(assembly.initial_state, jax.random.key(0))
+    if key == "shortcut":
+        assert "gate" in state.params["stage1"]["block1"]
+        assert state.params["stage1"]["block1"]["gate"]["gate"].shape == (1, 1, 1, 4)
+
+
+def test_the_options_of_a_user_s_row_are_checked_as_others_are(file):
+    with pytest.raises(UserError, match=r"takes no strat \(did you mean 'start'\?\)"):
+        read(f"shortcut={file}:scalar_gate", "model.shortcut.strat=1")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("scalar_gat", r"defines no 'scalar_gat' \(did you mean 'scalar_gate'\?\)"),
+        ("few_arguments", r"takes \(x\), and a shortcut is called with \(x, features, stride,"),
+        ("text", "takes \\(nothing, since it is no function\\)"),
+    ],
+)
+def test_a_row_that_is_not_there_or_is_called_otherwise(file, row, message):
+    with pytest.raises(UserError, match=message):
+        read(f"shortcut={file}:{row}")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("import nothing_of_that_name", "line 1, raises ModuleNotFoundError: No module named"),
+        ("x = 1\nraise RuntimeError('so')", "line 2, raises RuntimeError: so"),
+        ("def f(:", "line 1, raises SyntaxError"),
+        (None, r"can't be read \(No such file or directory\)"),
+    ],
+)
+def test_a_file_that_can_not_be_run(tmp_path, text, message):
+    path = tmp_path / "broken.py"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=message) as error:
+        read(f"shortcut={path}:gate")
+    assert "\n" not in str(error.value)
+
+
+def test_what_a_run_is_called_follows_the_content_of_the_file(file):
+    def facts():
+        return keys.facts(read(f"shortcut={file}:scalar_gate"))
+
+    before = facts()
+    assert before["model.shortcut"].startswith("my_rows.py:scalar_gate@")
+    file.write_text(ROWS.replace("start * Gate", "2 * start * Gate"))
+    assert facts() != before
+
+
+class TestStored:
+    @pytest.fixture
+    def run(self, file, tmp_path):
+        folder = tmp_path / "run"
+        workdir.claim(folder, read(f"shortcut={file}:scalar_gate"))
+        (folder / "checkpoints" / "1").mkdir(parents=True)
+        return folder
+
+    def test_the_file_lies_in_the_run_with_its_hash(self, run, file):
+        stored = run / "rows" / "my_rows.py"
+        assert stored.read_text() == file.read_text()
+        subprocess.run(
+            ["sha256sum", "--check", "--strict", "sha256sums"], cwd=run / "rows", check=True
+        )
+
+    def test_a_stored_file_runs_only_where_it_is_trusted(self, run, file):
+        file.unlink()
+        with pytest.raises(UserError, match="read that file, then say --trust_rows"):
+            workdir.load(run)
+        config = workdir.load(run, trust_rows=True)
+        assert config.model.shortcut == f"{run / 'rows' / 'my_rows.py'}:scalar_gate"
+        assert "gate" in str(trace(config))
+
+    def test_a_file_that_changed_ends_with_what_changed_and_how_to_go_on(self, run, file):
+        file.write_text(ROWS.replace("start=1.0", "start=3.0"))
+        with pytest.raises(UserError, match=r"changed since the run.*start=3\.0") as error:
+            workdir.claim(run, read(f"shortcut={file}:scalar_gate"))
+        stored = str(error.value).partition("give ")[2].partition(" in its place")[0]
+        workdir.claim(run, read(f"shortcut={stored}"))
+
+    def test_the_same_file_elsewhere_is_the_same(self, run, file, tmp_path):
+        moved = tmp_path / "elsewhere" / "my_rows.py"
+        moved.parent.mkdir()
+        file.rename(moved)
+        workdir.claim(run, read(f"shortcut={moved}:scalar_gate"))
+        with pytest.raises(UserError, match=r"model\.shortcut was"):
+            workdir.claim(run, read("shortcut=B"))
+
+
+def test_two_files_of_one_name_are_refused(file, tmp_path):
+    other = tmp_path / "other" / "my_rows.py"
+    other.parent.mkdir()
+    other.write_text(ROWS)
+    config = configuration.override(read(f"shortcut={file}:scalar_gate"), f"branch={other}:three")
+    with pytest.raises(UserError, match="have one name"):
+        workdir.claim(tmp_path / "run", config)
