@@ -27,11 +27,12 @@ NETWORKS = {110: "shortcut=A", 164: BOTTLENECK, 1001: BOTTLENECK}
 
 
 def rows(scale: str) -> Iterator[Row]:
-    for depth in NETWORKS if scale == "paper" else (20,):
+    if scale != "paper":
         for arrangement, (name, published) in ARRANGEMENTS.items():
-            changes = f"depth={depth},arrangement={arrangement}"
-            if scale != "paper":
-                yield Row(name, changes, published[110])
-            elif depth in published:
-                changes += f",{NETWORKS[depth]}"
+            yield Row(name, f"arrangement={arrangement}", published[110])
+        return
+    for depth, network in NETWORKS.items():
+        for arrangement, (name, published) in ARRANGEMENTS.items():
+            if depth in published:
+                changes = f"depth={depth},arrangement={arrangement},{network}"
                 yield Row(f"{name} {depth}", changes, published[depth], f"original {depth}")

@@ -28,4 +28,4 @@ def rows(scale: str) -> Iterator[Row]:
     for groups in (CHANNEL_GROUPS[scale], CHANNEL_GROUPS[scale] // 2):
         changes = f"norm.name=group,norm.channel_groups={groups}"
         yield Row(f"{groups} groups of channels", changes)
-        yield Row(f"{groups} groups, standardised", f"{changes},norm.weight_epsilon=1e-5")
+        yield Row(f"{groups} groups, standardised", f"{changes},weight_epsilon=1e-5")

@@ -101,5 +101,6 @@ def test_twins_differ_in_shortcuts_order_and_norm_alone(plain):
     }  # fmt: skip
     assert len(set(sizes.values())) == 1
     own = twins["plain, with norm"]
-    assert own.make_norm is model.make_norm and own.arrangement == model.arrangement
+    assert own.layers.norm is model.layers.norm
+    assert own.block.arrangement == model.block.arrangement
     assert [is_plain(twin) for twin in twins.values()] == [True, False, False] * 3

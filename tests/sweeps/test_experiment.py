@@ -49,9 +49,7 @@ def test_the_address_of_what_computes_something_else_is_another():
 def test_a_new_key_that_changes_nothing_leaves_addresses_alone(monkeypatch):
     before = address("depth=14")
     facts = keys.facts
-    monkeypatch.setattr(
-        configuration, "facts", lambda config: {**facts(config), "model.later": "off"}
-    )
+    monkeypatch.setattr(keys, "facts", lambda config: {**facts(config), "model.later": "off"})
     assert address("depth=14") == before
 
 

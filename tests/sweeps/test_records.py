@@ -81,7 +81,7 @@ def test_a_record_does_not_outlive_a_default_that_it_was_made_with(tmp_path, tas
         assert in_folder == in_file
         return in_file
 
-    assert find(**{"optim.momentum": 0.5}) is None
+    assert find(**{"optim.decay_rule": "kernels"}) is None
     assert not records.is_over(store.workdir(task))
     # Nor is it kept as if it were of the new default.
     other = records.Store(tmp_path / "none", kept)
