@@ -5,6 +5,9 @@ import json
 import os
 import re
 import runpy
+from collections.abc import Iterable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +39,14 @@ OPTIONS_OF_ROWS = (
 REPLACES = {"model.depth": "model.stage_depths", "model.branch": "model.stage_branches"}
 
 
-def read(text: str) -> ConfigDict:
+def read(text: str, overrides: Iterable[tuple[str, str]] = ()) -> ConfigDict:
     """Returns the configuration of FILE or of FILE:depth=110,shortcut=C.
 
+    Args:
+      overrides: keys written in full, and their values as text; set last, in this order.
+
     Raises:
-      UserError: there is no such file, or what `override` raises.
+      UserError: there is no such file or key, or what `override` raises.
     """
     path, _, changes = text.partition(":")
     if not Path(path).is_file():
@@ -48,7 +54,11 @@ def read(text: str) -> ConfigDict:
             f"there is no configuration file {path}: give --config one of those in configs/"
         )
     get_config = runpy.run_path(path)["get_config"]
-    return get_config(changes) if changes else get_config()
+    config = get_config(changes) if changes else get_config()
+    for key, value in overrides:
+        check_key(config, key)
+        set_value(config, key, value)
+    return config
 
 
 def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:
@@ -157,6 +167,12 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError):
         value = text
+    *sections, name = key.split(".")
+    kind = reduce(getitem, sections, config).get_type(name)
+    if kind is bool and text in ("true", "false"):
+        value = text == "true"
+    elif kind is str and value is not None:
+        value = value if isinstance(value, str) else text
     try:
         config.update_from_flattened_dict({key: value})
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""Two processes with two devices each, over loopback, are one run."""
+"""What is process-wide: two processes with two devices each, over loopback, are one run."""
 
 import json
 import os
@@ -73,11 +73,12 @@ def signal_at(step: int, workdir: Path, processes: list[subprocess.Popen], numbe
 
 
 def state(workdir: Path) -> list[np.ndarray]:
-    assembly = Assembly(configuration.load(workdir))
-    with assembly.checkpoints(workdir) as checkpoints:
-        found = checkpoints.restore(assembly.abstract_state)
-    assert int(found.step) == STEPS
-    return jax.tree.leaves(jax.device_get(found))
+    with jax.enable_x64(True):
+        assembly = Assembly(configuration.load(workdir))
+        with assembly.checkpoints(workdir) as checkpoints:
+            found = checkpoints.restore(assembly.abstract_state)
+        assert int(found.step) == STEPS
+        return jax.tree.leaves(jax.device_get(found))
 
 
 @pytest.fixture(scope="module")
