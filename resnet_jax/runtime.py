@@ -45,7 +45,7 @@ def prepare() -> None:
     # Orbax and JAX tell at length what goes well.
     logging.set_verbosity(logging.ERROR)
     python_logging.getLogger("jax").setLevel(python_logging.ERROR)
-    _hush_late_readers()
+    hush_late_readers()
 
     import jax
 
@@ -59,7 +59,7 @@ def cache_folder(kind: str) -> Path:
     return Path(root).expanduser() / "resnet_jax" / kind
 
 
-def _hush_late_readers() -> None:
+def hush_late_readers() -> None:
     """Silences the readers of other arrays that Orbax leaves behind where one is damaged.
 
     Each of them would print a traceback over the one line that says what happened.
