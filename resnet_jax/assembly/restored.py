@@ -113,7 +113,7 @@ def start(config: ConfigDict) -> Restored:
 
 def _assembly(config: ConfigDict, batch_size: int | None) -> Assembly:
     if batch_size is not None:
-        config.eval.batch_size = batch_size
+        config.update_from_flattened_dict({"eval.batch_size": batch_size})
     return Assembly(config)
 
 
