@@ -23,6 +23,10 @@ from typing import Any, TypeVar
 Choice = str | Mapping[str, Any]
 Item = TypeVar("Item")
 
+# Types of options that say which values are valid; those of an int or a float are above 0.
+Count = int  # 0 or more
+Share = float  # above 0, at most 1
+
 
 class UserError(ValueError):
     """A mistake that the user can mend: one sentence, shown without a traceback."""

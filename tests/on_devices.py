@@ -52,6 +52,8 @@ def arrays(state) -> list[np.ndarray]:
 
 
 def figures(setting: str, folder: Path) -> dict:
+    if setting.startswith("float64"):
+        jax.config.update("jax_enable_x64", True)
     assembly, losses = Assembly(configuration(setting)), Losses()
     with assembly.checkpoints(folder) as checkpoints:
         profile = assembly.profile(folder)

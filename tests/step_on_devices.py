@@ -61,6 +61,7 @@ def collectives(parts: Assembly) -> dict:
 def statistics_of_a_device() -> dict:
     """Gradients and statistics with groups of 32 on one device, and of 32 on each of eight."""
     # On one device, whatever it is called: jit places what has no mesh on the first.
+    jax.config.update("jax_enable_x64", True)
     grouped = assembly("dtype=float64,norm.group_size=32,mesh.data=1")
     own = assembly("dtype=float64")
     params = jax.device_get(grouped.create_state().params)

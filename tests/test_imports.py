@@ -85,6 +85,17 @@ def test_nothing_but_the_command_line_imports_a_verb():
             assert not any(room(other) == "verbs" for other in others), module
 
 
+def test_the_command_line_alone_changes_the_process():
+    """`runtime.cache_folder` changes nothing."""
+    for module, path in MODULES.items():
+        if room(module) not in ("verbs", "runtime"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ImportFrom) and node.module == "resnet_jax.runtime":
+                    assert [alias.name for alias in node.names] == ["cache_folder"], module
+                elif isinstance(node, ast.ImportFrom) and node.module == "resnet_jax":
+                    assert "runtime" not in {alias.name for alias in node.names}, module
+
+
 def test_only_the_rooms_above_the_assembly_know_of_configurations():
     """`config.section.key` stands there alone, so that everything below takes plain arguments."""
     for module, path in MODULES.items():

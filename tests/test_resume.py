@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from command_line import ROOT, command, environment, run
 
-from resnet_jax.assembly import Assembly
-from resnet_jax.assembly import workdir as workdirs
+from resnet_jax.assembly import Assembly, run_folder
 
 FLAGS = (
     "--config=configs/smoke.py:train.steps=200,report.every_steps=1,train.ema_decay=0.99,"
@@ -34,7 +33,7 @@ def lines(workdir: Path) -> list[dict]:
 
 
 def final_state(workdir: Path) -> list[np.ndarray]:
-    assembly = Assembly(workdirs.load(workdir))
+    assembly = Assembly(run_folder.load(workdir))
     with assembly.checkpoints(workdir) as checkpoints:
         state = checkpoints.restore(assembly.create_state())
     assert state is not None and int(state.step) == 200

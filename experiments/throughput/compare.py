@@ -23,7 +23,7 @@ from absl import app, flags
 from report import write
 from works import THREADS, WORKS
 
-from resnet_jax.verbs import launch as command
+from resnet_jax.runtime import HUGE_PAGES
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
@@ -101,7 +101,7 @@ class Side:
         pythons = {"pytorch.py": PEERS.value, "tfdata.py": TENSORFLOW.value}
         python = pythons.get(script[0], sys.executable)
         # What `launch` gives to every verb of this project.
-        settings = command.HUGE_PAGES if script[0] == "ours.py" else {}
+        settings = HUGE_PAGES if script[0] == "ours.py" else {}
         self._process = subprocess.Popen(
             [python, FOLDER / script[0], work, *script[1:]], cwd=ROOT, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment() | settings,

@@ -7,18 +7,27 @@ same network, are not taken again.
 """
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import flags
 
-from resnet_jax.verbs import trained
+from resnet_jax.verbs import shared_flags
 from resnet_jax.verbs.launch import launch
 
-OUT = flags.DEFINE_string("out", str(Path(__file__).parent / "results"), "Folder of the results.")
-EXAMPLES = flags.DEFINE_integer("examples", 10_000, "Test images that tell the accuracy.")
-STEPS = flags.DEFINE_integer("steps", 1_000, "Updates after each pruning; twice as many to distil.")
+FLAGS = flags.FlagValues()
+OUT = flags.DEFINE_string(
+    "out", str(Path(__file__).parent / "results"), "Folder of the results.", flag_values=FLAGS
+)
+EXAMPLES = flags.DEFINE_integer(
+    "examples", 10_000, "Test images that tell the accuracy.", flag_values=FLAGS
+)
+STEPS = flags.DEFINE_integer(
+    "steps", 1_000, "Updates after each pruning; twice as many to distil.", flag_values=FLAGS
+)
+TRAINED = shared_flags.Trained(FLAGS)
 
 COSTS = {"parameters": "parameters", "flops": "FLOPs", "packed_bytes": "bytes, packed"}
 
@@ -127,7 +136,7 @@ def main() -> dict[str, Any]:
 
     folder = Path(OUT.value)
     path = folder / "frontier.json"
-    network = trained.load()
+    network = TRAINED.load()
     subject, data = network.subject(), network.assembly.train_data
 
     def figures(way: Way | None) -> dict[str, Any]:
@@ -150,4 +159,4 @@ def main() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    launch(main, needs_config=False)
+    launch(sys.modules[__name__])

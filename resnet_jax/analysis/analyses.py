@@ -1,26 +1,25 @@
-"""Every analysis by its name; a row's keyword parameters are its options."""
+"""Every analysis by its name: a file of studies/ with a function study(subject, *, options)."""
 
+import importlib
 from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from resnet_jax.analysis.studies import (
-    cost,
-    generalisation,
-    gradient_flow,
-    landscape,
-    lesion,
-    receptive_field,
-    sharpness,
-    similarity,
-)
-from resnet_jax.reporting.findings import Findings
+from resnet_jax.tables import choose
 
-ANALYSES: dict[str, Callable[..., Findings]] = {
-    "gradient_flow": gradient_flow.study,
-    "lesion": lesion.study,
-    "landscape": landscape.study,
-    "receptive_field": receptive_field.study,
-    "similarity": similarity.study,
-    "sharpness": sharpness.study,
-    "cost": cost.study,
-    "generalisation": generalisation.study,
+if TYPE_CHECKING:
+    from resnet_jax.reporting.findings import Findings
+
+ANALYSES: dict[str, Path] = {
+    path.stem: path for path in sorted((Path(__file__).parent / "studies").glob("[a-z]*.py"))
 }
+
+
+def load(name: str) -> "Callable[..., Findings]":
+    """Imports the file of an analysis, and returns its function.
+
+    Raises:
+      UserError: there is no such analysis.
+    """
+    choose(ANALYSES, name, "analysis")
+    return importlib.import_module(f"resnet_jax.analysis.studies.{name}").study

@@ -37,7 +37,6 @@ class Subject(NamedTuple):
         is all.
       mean, std: of each channel, which made images of pixels.
       checkpoints: variables by step, each read when called.
-      other: a second network, which some analyses compare with.
     """
 
     model: ResNet
@@ -49,7 +48,6 @@ class Subject(NamedTuple):
     std: tuple[float, ...]
     seed: int = 0
     checkpoints: Mapping[int, Callable[[], Tree]] = {}
-    other: "Subject | None" = None
 
 
 def initial_variables(model: ResNet, image_shape: tuple[int, int, int], seed: int) -> Tree:

@@ -23,6 +23,7 @@ from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
 from resnet_jax.reporting.reports import Reports
+from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.compilation import onednn_options
@@ -57,9 +58,11 @@ class Assembly:
         self._config = config
         self._platform, self._devices, self._examples = platform, devices, examples
         self._dtype = config.model.dtype
-        if self._dtype == "float64":
-            # JAX has no other way to 64 bits; this holds for the whole process.
-            jax.config.update("jax_enable_x64", True)
+        if self._dtype == "float64" and not jax.config.jax_enable_x64:
+            raise UserError(
+                "model.dtype=float64 needs 64 bits, which JAX has for a whole process alone: call"
+                " jax.config.update('jax_enable_x64', True) first"
+            )
 
     @cached_property
     def inputs(self) -> Inputs:

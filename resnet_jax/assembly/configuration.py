@@ -4,6 +4,8 @@ import ast
 import re
 import runpy
 from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +258,12 @@ def _set_typed(config: ConfigDict, key: str, value: Any, text: str) -> None:
         with config.ignore_type():
             config.update_from_flattened_dict({key: value})
         return
+    *sections, name = key.split(".")
+    kind = reduce(getitem, sections, config).get_type(name)
+    if kind is bool and text in ("true", "false"):
+        value = text == "true"
+    elif kind is str and value is not None:
+        value = value if isinstance(value, str) else text
     try:
         config.update_from_flattened_dict({key: value})
     except (TypeError, ValueError):

@@ -1,32 +1,40 @@
 """A training run from its configuration, for the verbs and for anyone who imports this package."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax import processes
-from resnet_jax.assembly import Assembly
-from resnet_jax.assembly import workdir as workdirs
+from resnet_jax.assembly import Assembly, run_folder
 from resnet_jax.training import parallel
 from resnet_jax.training.loop import train as train_loop
 
 
-def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
+def train(
+    config: ConfigDict,
+    workdir: Path,
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> dict[str, Any]:
     """Starts the run of `config` in `workdir`, or continues the one that is there.
+
+    Args:
+      guard: entered while the run trains; a command line's ends the process where another one of
+        the run is lost.
 
     Returns:
       The figures of the final evaluation, the step and the workdir.
     """
     assembly = Assembly(config)
     run, profile = assembly.run(), assembly.profile(workdir)
-    workdirs.claim(workdir, config, write=parallel.is_first_process())
+    run_folder.claim(workdir, config, write=parallel.is_first_process())
     parallel.barrier("the workdir is claimed")
     with (
         assembly.checkpoints(workdir) as checkpoints,
         assembly.reports(workdir) as reports,
         # Inside, since closing checkpoints waits for every process.
-        processes.ending_together(),
+        guard(),
     ):
         result = train_loop(run, checkpoints, reports, profile)
     return {**result, "workdir": str(workdir)}

@@ -24,6 +24,7 @@ from resnet_jax.compression.quantisation import (
     tensors,
 )
 from resnet_jax.models.resnet import ResNet
+from resnet_jax.tables import Share
 
 Tree = Any
 
@@ -68,9 +69,15 @@ def folded(subject: Subject, data: Data) -> Smaller:
 
 
 def magnitude(
-    subject: Subject, data: Data, kept: float = 0.25, steps: int = 300, rate: float = 0.01
+    subject: Subject, data: Data, kept: Share = 0.25, steps: int = 300, rate: float = 0.01
 ) -> Smaller:
-    """The largest share of the kernels' values stays, and learns on."""
+    """The largest share of the kernels' values stays, and learns on.
+
+    Args:
+      kept: share that stays.
+      steps: updates after pruning, or from the teacher.
+      rate: learning rate of those updates, which falls to zero.
+    """
     mask = magnitude_mask(subject.variables["params"], kept)
     start = {**subject.variables, "params": masked(subject.variables["params"], mask)}
     found = learn(subject.model.apply, start, data, steps=steps, rate=rate, mask=mask,
@@ -89,7 +96,7 @@ def magnitude(
 
 
 def structured(
-    subject: Subject, data: Data, kept: float = 0.25, steps: int = 300, rate: float = 0.02
+    subject: Subject, data: Data, kept: Share = 0.25, steps: int = 300, rate: float = 0.02
 ) -> Smaller:
     """Channels inside of blocks are taken out, and the rest learns on."""
     model, start = without_channels(subject.model, subject.variables, kept)
@@ -104,14 +111,16 @@ def distilled(
     steps: int = 600,
     rate: float = 0.1,
     temperature: float = 4.0,
-    share: float = 0.9,
+    share: Share = 0.9,
     consistent: bool = True,
 ) -> Smaller:
     """A new network with `depths` blocks in each stage learns from this one.
 
     Args:
-      share, temperature: see learning.distillation; a share of 1 is Beyer et al.'s.
-      consistent: see learning.learn.
+      depths: blocks in each stage of the student.
+      temperature: divides the logits of both; see learning.distillation.
+      share: of the teacher in the loss; 1 is function matching (Beyer et al.).
+      consistent: the teacher sees the same crop as the student; see learning.learn.
     """
     student = subject.model.clone(stage_depths=(depths,) * len(subject.model.stage_depths))
     teacher = partial(logits, subject.model, subject.variables)

@@ -11,15 +11,11 @@ from matplotlib.figure import Figure
 
 from resnet_jax.analysis.studies import cost, generalisation, gradient_flow
 from resnet_jax.analysis.subject import Subject
-from resnet_jax.assembly import Assembly, keys
-from resnet_jax.assembly import workdir as workdirs
-from resnet_jax.assembly.subject import subject
-from resnet_jax.models.scan import unstack_blocks
+from resnet_jax.assembly import Assembly, keys, restored, run_folder
 from resnet_jax.reporting import markup as html
 from resnet_jax.reporting.drawing import STYLE, as_png, as_svg
 from resnet_jax.reporting.findings import Findings
 from resnet_jax.reporting.metrics_file import read_lines
-from resnet_jax.tables import UserError
 
 # Images of a figure that shows pictures are smaller as PNG, all other figures are sharper as SVG.
 PICTURES = ("worst",)
@@ -30,7 +26,7 @@ def write_if_wanted(workdir: Path) -> Path | None:
 
     A run of several processes is left to `python -m resnet_jax report`, for which one is enough.
     """
-    wanted = Assembly(workdirs.load(workdir)).writes_page
+    wanted = Assembly(run_folder.load(workdir)).writes_page
     return write(workdir) if wanted and jax.process_count() == 1 else None
 
 
@@ -40,20 +36,13 @@ def write(workdir: Path) -> Path:
     Raises:
       UserError: there is no run, or it has no checkpoint yet.
     """
-    config = workdirs.load(workdir)
-    assembly = Assembly(config)
-    with assembly.checkpoints(workdir) as checkpoints:
-        state = checkpoints.restore(assembly.create_state(), set_aside=False)
-    if state is None:
-        raise UserError(f"{workdir} holds no checkpoint yet: train the run first")
-    variables = state.eval_variables
-    if assembly.model.scan_blocks:
-        variables = unstack_blocks(variables)
+    network = restored.load(workdir)
+    assert network.step is not None
     lines = read_lines(workdir / "metrics.jsonl")
     text = page(
         workdir.resolve().name,
-        int(state.step),
-        subject(assembly, variables),
+        network.step,
+        network.subject(),
         lines,
         json.loads((workdir / "config.json").read_text()),
         earlier_findings(workdir / "analysis"),

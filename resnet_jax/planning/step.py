@@ -13,13 +13,13 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from resnet_jax import cache
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly, keys
 from resnet_jax.data.resident import Batch
 from resnet_jax.planning import compiled, slices
 from resnet_jax.planning.scaling import Prediction, Program, predict
 from resnet_jax.planning.slices import Slice
+from resnet_jax.runtime import cache_folder
 from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
 
@@ -68,7 +68,7 @@ class Step:
           NoCompiler: it is in no cache, and libtpu is not installed.
         """
         batch = images * on.chips
-        path = cache.folder("plan") / f"{self._key(on, batch)}.json"
+        path = cache_folder("plan") / f"{self._key(on, batch)}.json"
         if path.is_file():
             return Program(**json.loads(path.read_text()))
         if not compiled.has_tpu_compiler():

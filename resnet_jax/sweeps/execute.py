@@ -1,32 +1,23 @@
-"""One run of a sweep in a process of its own: the ordinary training, then a record of it.
-
-python -m resnet_jax.sweeps.execute --config=configs/smoke.py:depth=14 --workdir=runs/sweeps/x
-
-Several pairs of flags are members of one program.
-"""
+"""One run of a sweep in a process of its own: the ordinary training, then a record of it."""
 
 import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from absl import flags
+from ml_collections import ConfigDict
 
-from resnet_jax.verbs.launch import launch
+from resnet_jax.assembly import Assembly, run
+from resnet_jax.sweeps import member_loop, records
+from resnet_jax.tables import Diverged
 
 
-def execute(text: str, workdir: Path) -> dict[str, Any]:
+def execute(config: ConfigDict, workdir: Path) -> dict[str, Any]:
     """Starts or continues the run unless it has come to its end, and records how it ended.
 
     A second process that is to execute the same run waits for the first.
     """
-    from resnet_jax.assembly import Assembly, configuration, run
-    from resnet_jax.sweeps import records
-    from resnet_jax.tables import Diverged
-
-    config = configuration.read(text)
     with locked([workdir]):
         if records.is_over(workdir):
             return {"workdir": str(workdir)}
@@ -42,15 +33,12 @@ def execute(text: str, workdir: Path) -> dict[str, Any]:
     return {**result, "status": status, "workdir": str(workdir)}
 
 
-def execute_members(texts: list[str], workdirs: list[Path]) -> dict[str, Any]:
+def execute_members(configs: list[ConfigDict], workdirs: list[Path]) -> dict[str, Any]:
     """Does the same for runs that can be members of one program."""
-    from resnet_jax.assembly import configuration
-    from resnet_jax.sweeps import member_loop, records
-
     with locked(workdirs), ExitStack() as stack:
         members = {
-            workdir: member_loop.Member(configuration.read(text), workdir, stack)
-            for text, workdir in zip(texts, workdirs, strict=True)
+            workdir: member_loop.Member(config, workdir, stack)
+            for config, workdir in zip(configs, workdirs, strict=True)
             if not records.is_over(workdir)
         }
         stopped = member_loop.train(list(members.values())) if members else None
@@ -77,21 +65,3 @@ def locked(workdirs: list[Path]) -> Iterator[None]:
             file = stack.enter_context((workdir / "lock").open("w"))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def main() -> dict[str, Any]:
-    """Executes the runs that the flags name."""
-    if flags.FLAGS.cores:
-        # Before JAX counts the cores to start its threads.
-        os.sched_setaffinity(0, map(int, flags.FLAGS.cores))
-    texts, workdirs = flags.FLAGS.config, [Path(path) for path in flags.FLAGS.workdir]
-    if len(texts) == 1:
-        return execute(texts[0], workdirs[0])
-    return execute_members(texts, workdirs)
-
-
-if __name__ == "__main__":
-    flags.DEFINE_multi_string("config", None, "FILE or FILE:key=value,...", required=True)
-    flags.DEFINE_multi_string("workdir", None, "Folder of each run.", required=True)
-    flags.DEFINE_list("cores", [], "Numbers of the processor cores to use; all if not given.")
-    launch(main)

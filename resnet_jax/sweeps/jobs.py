@@ -40,7 +40,7 @@ class Job(NamedTuple):
 
 def command(job: Job) -> list[str]:
     """The command line of the process."""
-    found = [sys.executable, "-m", "resnet_jax.sweeps.execute"]
+    found = [sys.executable, "-m", "resnet_jax", "execute"]
     for config, workdir in zip(job.configs, job.workdirs, strict=True):
         found += [f"--config={config}", f"--workdir={workdir}"]
     return found

@@ -7,8 +7,7 @@ from typing import Any
 
 import jax
 
-from resnet_jax.assembly import Assembly
-from resnet_jax.assembly import workdir as workdirs
+from resnet_jax.assembly import Assembly, run_folder
 from resnet_jax.sweeps.members import MemberDispatch
 from resnet_jax.tables import Diverged
 from resnet_jax.training.interruption import Interruption
@@ -28,7 +27,7 @@ class Member:
     def __init__(self, config: Any, workdir: Path, stack: ExitStack):
         self.assembly = Assembly(config)
         self.run = self.assembly.run()
-        workdirs.claim(workdir, config)
+        run_folder.claim(workdir, config)
         self._checkpoints = stack.enter_context(self.assembly.checkpoints(workdir))
         self._reports = stack.enter_context(self.assembly.reports(workdir))
         self.reason: str | None = None

@@ -1,8 +1,6 @@
 """Saving and restoring a run's state with Orbax, so that damage is noticed and never spreads."""
 
 import json
-import logging as python_logging
-import sys
 import zlib
 from collections.abc import Callable
 from itertools import count
@@ -143,7 +141,6 @@ class Checkpoints:
                     f"no checkpoint of step {step} in {self._directory}; there are: {steps}"
                 )
             steps = [step]
-        _hush_late_readers()
         damaged: list[int] = []
         for candidate in reversed(steps):
             state = None
@@ -206,22 +203,6 @@ class Checkpoints:
     def wait(self) -> None:
         """Returns once everything saved lies on disk."""
         self._manager.wait_until_finished()
-
-
-def _hush_late_readers() -> None:
-    """Silences from now on the readers of other arrays that a failed restore leaves behind.
-
-    Each of them would print a traceback over the one line that says what happened.
-    """
-    python_logging.getLogger("asyncio").setLevel(python_logging.CRITICAL)
-    hook = sys.unraisablehook
-
-    def quiet(unraisable: Any) -> None:
-        message = str(unraisable.exc_value)
-        if "Event loop is closed" not in message and "TensorStore" not in message:
-            hook(unraisable)
-
-    sys.unraisablehook = quiet
 
 
 def _top1(metrics: dict[str, float]) -> float:

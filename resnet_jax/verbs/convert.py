@@ -1,7 +1,7 @@
-"""Converts weights: python -m resnet_jax convert IN OUT.safetensors --model=resnet50.
+"""Converts weights: python -m resnet_jax convert SOURCE TARGET.safetensors --model=resnet50.
 
-IN is a .safetensors, .pth, .th or .pt file in the naming of torchvision, timm or akamaster's CIFAR
-code, or the folder of a run, which knows its model.
+SOURCE is a .safetensors, .pth, .th or .pt file in the naming of torchvision, timm or akamaster's
+CIFAR code, or the folder of a run, which knows its model.
 """
 
 from pathlib import Path
@@ -9,11 +9,17 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax.verbs.launch import launch
+from resnet_jax.verbs import shared_flags
 
-_MODEL = flags.DEFINE_string("model", None, "Published network, as resnet_jax.models.names() has.")
+FLAGS = flags.FlagValues()
+_MODEL = flags.DEFINE_string(
+    "model", None, "Published network, as resnet_jax.models.names() has.", flag_values=FLAGS
+)
 _NAMING = flags.DEFINE_string(
-    "naming", "torchvision", "Names of the tensors in OUT: torchvision, resnetv2, akamaster."
+    "naming",
+    "torchvision",
+    "Names of the tensors in TARGET: torchvision, resnetv2, akamaster.",
+    flag_values=FLAGS,
 )
 
 
@@ -50,13 +56,8 @@ def _from_file(path: Path, name: str) -> dict[str, Any]:
 
 
 def _from_run(workdir: Path) -> tuple[str, dict[str, Any]]:
-    from resnet_jax.verbs import trained
     from resnet_jax.weights import to_tensors
 
-    network = trained.from_run(workdir)
+    network = shared_flags.run(workdir)
     variables = network.unrolled_variables()
     return workdir.name, to_tensors(network.assembly.model, variables, _NAMING.value)
-
-
-if __name__ == "__main__":
-    launch(main, operands=("IN", "OUT"))

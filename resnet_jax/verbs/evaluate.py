@@ -11,27 +11,32 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax import processes
 from resnet_jax.tables import UserError
-from resnet_jax.verbs import trained
-from resnet_jax.verbs.launch import launch
+from resnet_jax.verbs import shared_flags
 
+FLAGS = flags.FlagValues()
 _SETS = flags.DEFINE_list(
     "sets",
     [],
     "Other test sets, NAME=FOLDER each, or NAME alone for a prepared TFDS set: imagenet_v2,"
     " imagenet_sketch, imagenet_a, imagenet_r, imagenet_c, imagenet_real=real.json.",
+    flag_values=FLAGS,
 )
 _DETAILS = flags.DEFINE_string(
-    "details", None, "JSON file for each set's accuracy by class and confusion matrix."
+    "details",
+    None,
+    "JSON file for each set's accuracy by class and confusion matrix.",
+    flag_values=FLAGS,
 )
+_TRAINED = shared_flags.Trained(FLAGS)
+shared_flags.define_peers(FLAGS)
 
 
 def main() -> dict[str, Any]:
     """Returns the figures of one checkpoint or file on the evaluation split and other test sets."""
     from resnet_jax.analysis import scorecard
 
-    network = trained.load()
+    network = _TRAINED.load()
     assembly = network.assembly
     where = dict(text.partition("=")[::2] for text in _SETS.value)
     benchmarks = assembly.inputs.benchmarks(where) if where else []
@@ -69,7 +74,3 @@ def _write(path: Path, details: dict[str, Any]) -> None:
         path.write_text(json.dumps(details))
     except OSError as error:
         raise UserError(f"can't write {path} ({error.strerror}): give another --details") from None
-
-
-if __name__ == "__main__":
-    launch(processes.together(main), needs_config=False)

@@ -1,17 +1,21 @@
-"""Exports a trained network: python -m resnet_jax export OUT --workdir=runs/cifar10.
+"""Exports a trained network: python -m resnet_jax export TARGET --workdir=runs/cifar10.
 
-OUT ends in .safetensors (tensors named as torchvision's), .stablehlo (jax.export's artefact for
+TARGET ends in .safetensors (tensors named as torchvision's), .stablehlo (jax.export's artefact for
 CPU, CUDA and TPU, any batch size) or .onnx (needs requirements-onnx.txt). With --config=FILE and
 --weights=FILE it is the network of a file. What images must go through before is written beside
-OUT, as OUT.json.
+TARGET, as TARGET.json.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from resnet_jax.verbs import trained
-from resnet_jax.verbs.launch import launch
+from absl import flags
+
+from resnet_jax.verbs import shared_flags
+
+FLAGS = flags.FlagValues()
+_TRAINED = shared_flags.Trained(FLAGS)
 
 
 def main(target: str) -> dict[str, Any]:
@@ -28,7 +32,7 @@ def main(target: str) -> dict[str, Any]:
         )
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent} to write {path.name} into")
-    network = trained.load()
+    network = _TRAINED.load()
     assembly, variables = network.assembly, network.unrolled_variables()
     preprocessing = assembly.inputs.preprocessing()
     if path.suffix == ".safetensors":
@@ -40,7 +44,3 @@ def main(target: str) -> dict[str, Any]:
     beside.write_text(json.dumps(preprocessing, indent=2) + "\n")
     print(f"{path}, and what images go through before it: {beside}")
     return {"file": str(path), "bytes": path.stat().st_size, "preprocessing": str(beside)}
-
-
-if __name__ == "__main__":
-    launch(main, operands=("OUT",), needs_config=False)

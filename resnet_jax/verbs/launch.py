@@ -1,123 +1,120 @@
-"""What every verb does around its work: flags, a last line of JSON, one sentence on a mistake."""
+"""What every verb does around its work: flags, a last line of JSON, one sentence on a mistake.
 
+A verb is a file of this folder: its first line says what it does, `FLAGS` holds its flags, and
+`main(*operands)`, called once they are read, returns what the last line of output says.
+"""
+
+import ast
+import inspect
 import json
-import logging as python_logging
-import os
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from absl import app, flags, logging
+from absl import flags
 
-from resnet_jax import cache
+from resnet_jax import runtime
 from resnet_jax.tables import UserError
-
-# Huge pages for what malloc gives: XLA takes memory for temporaries anew in every step, and small
-# pages cost a CPU a seventh of its time.
-HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+from resnet_jax.verbs import shared_flags
 
 
-def launch(
-    verb: Callable[..., dict[str, Any]], operands: Sequence[str] = (), needs_config: bool = True
-) -> None:
+class Verb(Protocol):
+    """A module of this folder, or one like it.
+
+    Attributes:
+      main: its parameters are the arguments that are no flags.
+    """
+
+    __name__: str
+    __doc__: str | None
+    FLAGS: flags.FlagValues
+    main: Callable[..., dict[str, Any]]
+
+
+def launch(verb: Any, arguments: Sequence[str] | None = None) -> None:
     """Parses the flags, runs the verb and prints what it returns as the last line of output.
 
     A UserError ends the program with status 2 and its sentence on standard error.
 
     Args:
-      operands: what the arguments that are no flags are called; the verb is called with them; one
-        or more of the last, where that ends in '...'.
-      needs_config: a verb that has a --config can't do without.
+      arguments: None is the command line's; the process may then be replaced by itself, see
+        runtime.restart_with_huge_pages.
     """
-
-    def main(arguments: list[str]) -> None:
-        given = arguments[1:]
-        repeats = bool(operands) and operands[-1].endswith("...")
-        if len(given) > len(operands) and not repeats:
-            raise UserError(
-                f"unexpected argument '{given[len(operands)]}': flags are written --NAME=VALUE"
-            )
-        if len(given) < len(operands):
-            raise UserError(
-                f"give the arguments {' '.join(operands)}: {operands[len(given)]} is missing"
-            )
-        _prepare()
-        print(json.dumps(verb(*given)), flush=True)
-
-    _restart_with_huge_pages()
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if {"-h", "--help"} & set(given):
+        print(help_of(verb))
+        return
     try:
-        app.run(main, flags_parser=partial(_parse_flags, needs_config=needs_config))
+        operands = parse(verb, given)
+        if arguments is None:
+            runtime.restart_with_huge_pages()
+        runtime.prepare()
+        peers = shared_flags.peers_of(verb.FLAGS)
+        with runtime.together(peers) if peers else nullcontext():
+            result = verb.main(*operands)
+        print(json.dumps(result), flush=True)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def _restart_with_huge_pages() -> None:
-    """Replaces this process by itself, once, since glibc reads its settings when a process starts.
+def parse(verb: Verb, arguments: Sequence[str]) -> list[str]:
+    """Reads the verb's flags, and returns the arguments that are none.
 
-    A GLIBC_TUNABLES of the user's own stands.
+    Raises:
+      UserError: an unknown flag, a value that does not fit, or another number of arguments.
     """
-    if sys.platform == "linux" and not HUGE_PAGES.keys() & os.environ.keys():
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, **HUGE_PAGES})
-
-
-def _prepare() -> None:
-    # Orbax and JAX tell at length what goes well.
-    logging.set_verbosity(logging.ERROR)
-    python_logging.getLogger("jax").setLevel(python_logging.ERROR)
-
-    import jax
-
-    if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache.folder("compilation")))
-
-
-def _parse_flags(arguments: list[str], needs_config: bool) -> list[str]:
-    _check_configuration(arguments, needs_config)
+    values = verb.FLAGS
+    values.unparse_flags()
+    for name in values:
+        values[name].unparse()
+    values.set_gnu_getopt(True)
     try:
-        return flags.FLAGS(arguments)
+        given = values(["resnet-jax", *shared_flags.with_overrides(values, arguments)])[1:]
     except flags.Error as error:
         raise UserError(f"{error} (--help lists the flags)") from None
+    names = operands_of(verb)
+    if len(given) > len(names) and not (names and names[-1].endswith("...")):
+        raise UserError(
+            f"unexpected argument '{given[len(names)]}': flags are written --NAME=VALUE"
+        )
+    if len(given) < len(names):
+        raise UserError(f"give the arguments {' '.join(names)}: {names[len(given)]} is missing")
+    return given
 
 
-def flag_values(arguments: Sequence[str]) -> dict[str, str]:
-    """The flags of a command line as text, written --NAME=VALUE or --NAME VALUE."""
-    values, rest = {}, list(arguments[1:])
-    while rest:
-        name, equals, value = rest.pop(0).lstrip("-").partition("=")
-        if not equals and rest and not rest[0].startswith("-"):
-            value = rest.pop(0)
-        values[name] = value
-    return values
-
-
-def default_workdir(arguments: Sequence[str]) -> str:
-    """runs/, then the configuration's name and what it was changed by."""
-    values = flag_values(arguments)
-    file, _, changes = values["config"].partition(":")
-    overrides = [
-        f"{name.removeprefix('config.')}={value}"
-        for name, value in values.items()
-        if name.startswith("config.")
+def operands_of(verb: Verb) -> list[str]:
+    """What the arguments that are no flags are called; '...' follows one that may be repeated."""
+    return [
+        parameter.name.upper() + ("..." if parameter.kind is parameter.VAR_POSITIONAL else "")
+        for parameter in inspect.signature(verb.main).parameters.values()
     ]
-    parts = [Path(file).stem, *filter(None, [changes]), *overrides]
-    return "runs/" + ",".join(parts).replace("/", "-")
 
 
-def _check_configuration(arguments: list[str], needs_config: bool) -> None:
-    """Reports what is wrong with --config=FILE and its overrides better than their parser does."""
-    from resnet_jax.assembly.configuration import check_key, read
+def help_of(verb: Verb) -> str:
+    """What the verb says of itself, and all its flags with their defaults."""
+    values = verb.FLAGS
+    name = verb.__name__.rpartition(".")[2]
+    lines = [inspect.cleandoc(verb.__doc__ or ""), ""]
+    lines += [" ".join(["resnet-jax", name, *operands_of(verb), "[--FLAG=VALUE ...]"]), ""]
+    for flag in (values[key] for key in values):
+        lines.append(f"  --[no]{flag.name}" if flag.boolean else f"  --{flag.name}=...")
+        # absl tells of a flag that may be repeated how to do so.
+        text = str(flag.help).partition(";\n")[0]
+        if flag.default not in (None, "", []):
+            text += f" (default: {str(flag.default_as_str).strip(chr(39))})"
+        lines += textwrap.wrap(text, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
 
-    values = flag_values(arguments)
-    if "config" not in flags.FLAGS or any(name.startswith("help") for name in values):
-        return
-    if not values.get("config"):
-        if not needs_config:
-            return
-        raise UserError("no configuration: give --config=FILE, for example configs/cifar10.py")
-    config = read(values["config"])
-    for name in values:
-        if name.startswith("config."):
-            check_key(config, name.removeprefix("config."))
+
+def verbs() -> dict[str, str]:
+    """Every verb and the first line of what it says of itself, read without importing it."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        tree = ast.parse(path.read_text())
+        if any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree.body):
+            found[path.stem] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return found

@@ -11,25 +11,38 @@ from pathlib import Path
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
-from resnet_jax.verbs.launch import launch
+from resnet_jax.verbs import shared_flags
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, for example configs/smoke.py:name=resnet50."
-)
+FLAGS = flags.FlagValues()
+_CONFIG = shared_flags.Configuration(FLAGS)
 _TOPOLOGY = flags.DEFINE_list(
-    "topology", ["v5e:4x4", "v5e:8x8", "v5e:16x16", "v4:2x2x4"], "Slices, side by side."
+    "topology",
+    ["v5e:4x4", "v5e:8x8", "v5e:16x16", "v4:2x2x4"],
+    "Slices, side by side.",
+    flag_values=FLAGS,
 )
-_BATCH = flags.DEFINE_list("batch", [], "Images in one update; by default the configuration's.")
+_BATCH = flags.DEFINE_list(
+    "batch", [], "Images in one update; by default the configuration's.", flag_values=FLAGS
+)
 _EXAMPLES = flags.DEFINE_integer(
-    "examples", 1_281_167, "In the training set, which is not read; ImageNet's by default."
+    "examples",
+    1_281_167,
+    "In the training set, which is not read; ImageNet's by default.",
+    flag_values=FLAGS,
 )
-_BASE = flags.DEFINE_string("base", "v5e:2x2", "Slice that the predictions are compiled for.")
-_BASE_IMAGES = flags.DEFINE_integer("base_images", 64, "On each chip of it.", lower_bound=1)
-_EXACT = flags.DEFINE_bool("exact", False, "Compile for every slice and batch: minutes each.")
-_OUT = flags.DEFINE_string("out", None, "Folder for the table (plan.json, plan.md) and the figure.")
-flags.mark_flag_as_required("config")
+_BASE = flags.DEFINE_string(
+    "base", "v5e:2x2", "Slice that the predictions are compiled for.", flag_values=FLAGS
+)
+_BASE_IMAGES = flags.DEFINE_integer(
+    "base_images", 64, "On each chip of it.", lower_bound=1, flag_values=FLAGS
+)
+_EXACT = flags.DEFINE_bool(
+    "exact", False, "Compile for every slice and batch: minutes each.", flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+    "out", None, "Folder for the table (plan.json, plan.md) and the figure.", flag_values=FLAGS
+)
 
 
 def main() -> dict[str, Any]:
@@ -39,7 +52,7 @@ def main() -> dict[str, Any]:
     from resnet_jax.planning import step as planning
     from resnet_jax.planning.scaling import predict
 
-    config = _CONFIG.value
+    config = _CONFIG.read()
     on = [slices.parse(text) for text in _TOPOLOGY.value]
     batches = planning.batch_sizes(_BATCH.value, config)
     step = planning.Step(config, _EXAMPLES.value)
@@ -62,7 +75,3 @@ def main() -> dict[str, Any]:
     if _OUT.value:
         scaling_report.write(Path(_OUT.value), table, result, program, on)
     return result
-
-
-if __name__ == "__main__":
-    launch(main)

@@ -11,34 +11,52 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax.verbs import trained
-from resnet_jax.verbs.launch import launch
+from resnet_jax.tables import UserError
+from resnet_jax.verbs import shared_flags
 
+FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
-    "model", None, "Published network, as resnet_jax.models.names() has, of --weights=FILE."
+    "model",
+    None,
+    "Published network, as resnet_jax.models.names() has, of --weights=FILE.",
+    flag_values=FLAGS,
 )
 _FORMAT = flags.DEFINE_enum(
-    "format", "table", ["table", "json", "html"], "table, json alone, or an HTML contact sheet."
+    "format",
+    "table",
+    ["table", "json", "html"],
+    "table, json alone, or an HTML contact sheet.",
+    flag_values=FLAGS,
 )
 _EXPLAIN = flags.DEFINE_bool(
-    "explain", False, "Also write where the network looked: Grad-CAM and occlusion, as PNG."
+    "explain",
+    False,
+    "Also write where the network looked: Grad-CAM and occlusion, as PNG.",
+    flag_values=FLAGS,
 )
-_TOP = flags.DEFINE_integer("top", 5, "Classes to name for each picture.")
-_NAMES = flags.DEFINE_string("names", None, "File with the name of each class, one a line.")
+_TOP = flags.DEFINE_integer("top", 5, "Classes to name for each picture.", flag_values=FLAGS)
+_NAMES = flags.DEFINE_string(
+    "names", None, "File with the name of each class, one a line.", flag_values=FLAGS
+)
 _OUT = flags.DEFINE_string(
-    "out", None, "Folder of contact sheet and explanations; by default RUN/predictions."
+    "out",
+    None,
+    "Folder of contact sheet and explanations; by default RUN/predictions.",
+    flag_values=FLAGS,
 )
+_TRAINED = shared_flags.Trained(FLAGS)
 
 
-def main(*arguments: str) -> dict[str, Any]:
+def main(*image: str) -> dict[str, Any]:
     """Returns the predictions, one a picture."""
+    from resnet_jax.assembly.prediction import Predictor, table, write_explanations
     from resnet_jax.data.images.pictures import picture_files
-    from resnet_jax.pages.contact_sheet import Predictor, sheet, table, write_explanations
+    from resnet_jax.pages.contact_sheet import sheet
 
     writes = _EXPLAIN.value or _FORMAT.value == "html"
-    folder = trained.output_folder("predictions", _OUT.value) if writes else None
-    files = picture_files(list(arguments), sys.stdin.buffer)
-    predictor = Predictor(trained.load_network(_MODEL.value), _TOP.value, _NAMES.value)
+    folder = _TRAINED.output_folder("predictions", _OUT.value) if writes else None
+    files = picture_files(list(image), sys.stdin.buffer)
+    predictor = Predictor(_network(), _TOP.value, _NAMES.value)
     pictures = [predictor(name, file) for name, file in files]
     result: dict[str, Any] = {"predictions": [picture.as_json() for picture in pictures]}
     if _FORMAT.value == "table":
@@ -56,5 +74,12 @@ def main(*arguments: str) -> dict[str, Any]:
     return result
 
 
-if __name__ == "__main__":
-    launch(main, operands=("IMAGE...",), needs_config=False)
+def _network() -> Any:
+    from resnet_jax.assembly import prediction
+
+    if _MODEL.value is None:
+        return prediction.without_data(_TRAINED.load())
+    weights = _TRAINED.weights
+    if weights is None or _TRAINED.workdir is not None or _TRAINED.config.text is not None:
+        raise UserError("--model=NAME goes with --weights=FILE, and with neither run nor --config")
+    return prediction.published(_MODEL.value, weights)

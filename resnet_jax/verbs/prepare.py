@@ -9,14 +9,17 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax.verbs.launch import launch
-
+FLAGS = flags.FlagValues()
 _MAX_SIDE = flags.DEFINE_integer(
-    "max_side", 400, "Pixels of an image's long side at most.", lower_bound=1
+    "max_side", 400, "Pixels of an image's long side at most.", lower_bound=1, flag_values=FLAGS
 )
-_QUALITY = flags.DEFINE_integer("quality", 90, "Of the JPEGs.", lower_bound=1, upper_bound=100)
-_SPLITS = flags.DEFINE_list("splits", ["train", "validation"], "What to copy.")
-_WORKERS = flags.DEFINE_integer("workers", None, "Threads; by default one for each core.")
+_QUALITY = flags.DEFINE_integer(
+    "quality", 90, "Of the JPEGs.", lower_bound=1, upper_bound=100, flag_values=FLAGS
+)
+_SPLITS = flags.DEFINE_list("splits", ["train", "validation"], "What to copy.", flag_values=FLAGS)
+_WORKERS = flags.DEFINE_integer(
+    "workers", None, "Threads; by default one for each core.", flag_values=FLAGS
+)
 
 
 def main(source: str, out: str) -> dict[str, Any]:
@@ -45,7 +48,3 @@ def main(source: str, out: str) -> dict[str, Any]:
             progress=bar.update,
         )
     return {"examples": counts, "folder": out}
-
-
-if __name__ == "__main__":
-    launch(main, operands=("SOURCE", "OUT"), needs_config=False)

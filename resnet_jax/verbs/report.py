@@ -9,20 +9,20 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax.verbs.launch import launch
+from resnet_jax import runtime
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.")
-flags.mark_flag_as_required("workdir")
+FLAGS = flags.FlagValues()
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
+flags.mark_flag_as_required("workdir", FLAGS)
 
 
 def main() -> dict[str, Any]:
     """Returns the page's file."""
+    from resnet_jax.assembly import run_folder
     from resnet_jax.pages import run as run_page
 
-    path = run_page.write(Path(str(_WORKDIR.value)))
+    workdir = Path(str(_WORKDIR.value))
+    runtime.compute_in(run_folder.load(workdir).model.dtype)
+    path = run_page.write(workdir)
     print(f"the page: {path}")
     return {"file": str(path), "bytes": path.stat().st_size}
-
-
-if __name__ == "__main__":
-    launch(main, needs_config=False)

@@ -3,14 +3,11 @@
 from typing import Any
 
 from absl import flags
-from ml_collections import config_flags
 
-from resnet_jax.verbs.launch import launch
+from resnet_jax.verbs import shared_flags
 
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "Configuration file, for example configs/cifar10.py:depth=110,shortcut=C."
-)
-flags.mark_flag_as_required("config")
+FLAGS = flags.FlagValues()
+_CONFIG = shared_flags.Configuration(FLAGS)
 
 
 def main() -> dict[str, Any]:
@@ -19,7 +16,7 @@ def main() -> dict[str, Any]:
     from resnet_jax.assembly import Assembly
     from resnet_jax.planning import step as planning
 
-    assembly = Assembly(_CONFIG.value)
+    assembly = Assembly(_CONFIG.read())
     image_shape = assembly.source.image_shape
     layers = counts.layers(assembly.model, image_shape)
     memory = planning.memory(assembly)
@@ -50,7 +47,3 @@ def main() -> dict[str, Any]:
         f" about {result['peak_bytes'] / 1e6:,.2f} MB on each device at the peak"
     )
     return result
-
-
-if __name__ == "__main__":
-    launch(main)

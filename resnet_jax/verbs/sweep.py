@@ -5,35 +5,56 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax.verbs.launch import launch
+from resnet_jax import runtime
 
-_SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.")
-_SEEDS = flags.DEFINE_integer("seeds", None, "Runs of every row, instead of the experiment's.")
-_JOBS = flags.DEFINE_integer(
-    "jobs", None, "Processes at a time; by default 1, at smoke scale one a core, on Slurm 100."
+FLAGS = flags.FlagValues()
+_SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.", flag_values=FLAGS)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", None, "Runs of every row, instead of the experiment's.", flag_values=FLAGS
 )
-_RUNS = flags.DEFINE_string("runs", "runs/sweeps", "Folder of the runs, one folder each.")
-_LAUNCHER = flags.DEFINE_enum("launcher", "local", ["local", "slurm"], "Where the runs run.")
+_JOBS = flags.DEFINE_integer(
+    "jobs",
+    None,
+    "Processes at a time; by default 1, at smoke scale one a core, on Slurm 100.",
+    flag_values=FLAGS,
+)
+_RUNS = flags.DEFINE_string(
+    "runs", "runs/sweeps", "Folder of the runs, one folder each.", flag_values=FLAGS
+)
+_LAUNCHER = flags.DEFINE_enum(
+    "launcher", "local", ["local", "slurm"], "Where the runs run.", flag_values=FLAGS
+)
 _SLURM = flags.DEFINE_list(
-    "slurm", [], "Of --launcher=slurm: submitit's parameters, as timeout_min=600,gpus_per_node=1."
+    "slurm",
+    [],
+    "Of --launcher=slurm: submitit's parameters, as timeout_min=600,gpus_per_node=1.",
+    flag_values=FLAGS,
 )
 _VECTORIZE = flags.DEFINE_enum(
     "vectorize",
     "none",
     ["none", "seeds", "members"],
     "Train a row's seeds as one program, or all that differ in seed, rate or weight decay alone.",
+    flag_values=FLAGS,
 )
-_DRY_RUN = flags.DEFINE_bool("dry_run", False, "Run nothing; list what would run.")
-_REPORT = flags.DEFINE_bool("report", False, "Run nothing; write the report of what there is.")
-_RESULTS = flags.DEFINE_string("results", None, "Folder of tables; by default the experiment's.")
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Run nothing; list what would run.", flag_values=FLAGS
+)
+_REPORT = flags.DEFINE_bool(
+    "report", False, "Run nothing; write the report of what there is.", flag_values=FLAGS
+)
+_RESULTS = flags.DEFINE_string(
+    "results", None, "Folder of tables; by default the experiment's.", flag_values=FLAGS
+)
 
 
-def main(folder: str) -> dict[str, Any]:
+def main(experiment: str) -> dict[str, Any]:
     """Runs what is missing, and returns how many runs ended how."""
     from collections import Counter
 
     from resnet_jax.sweeps import dry_run as plan
-    from resnet_jax.sweeps import experiment, jobs, local, slurm
+    from resnet_jax.sweeps import experiment as experiments
+    from resnet_jax.sweeps import jobs, local, slurm
     from resnet_jax.sweeps import results as report
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
@@ -41,10 +62,13 @@ def main(folder: str) -> dict[str, Any]:
 
     if any(given is not None and given < 1 for given in (_JOBS.value, _SEEDS.value)):
         raise UserError("--jobs and --seeds must be at least 1")
-    chosen, scale = experiment.load(Path(folder)), _SCALE.value
+    chosen, scale = experiments.load(Path(experiment)), _SCALE.value
     at_once = _JOBS.value or jobs.at_once(_LAUNCHER.value, scale)
-    experiment.rows(chosen, scale)  # a scale that there is not
-    tasks = experiment.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
+    experiments.rows(chosen, scale)  # a scale that there is not
+    tasks = experiments.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
+    # Plans and reports count what the networks compute.
+    for task in tasks:
+        runtime.compute_in(task.changes.get("model.dtype", ""))
     results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
     store = Store(Path(_RUNS.value), results / f"{scale}.json")
 
@@ -54,7 +78,7 @@ def main(folder: str) -> dict[str, Any]:
     if _DRY_RUN.value:
         items = plan.plan(tasks, list(missing.values()), store)
         print(plan.describe(items, at_once))
-        return {"experiment": folder, "scale": scale, "missing": len(missing)}
+        return {"experiment": experiment, "scale": scale, "missing": len(missing)}
     if not _REPORT.value:
         together = jobs.VECTORIZE[_VECTORIZE.value]
         waiting = jobs.jobs(missing.values(), store, together)
@@ -69,13 +93,9 @@ def main(folder: str) -> dict[str, Any]:
     page = report.write(chosen, scale, tasks, store, results)
     print((results / f"{scale}.md").read_text())
     outcomes = Counter(record.status for task in tasks if (record := store.find(task)))
-    return {"experiment": folder, "scale": scale, "report": str(page), **outcomes}
+    return {"experiment": experiment, "scale": scale, "report": str(page), **outcomes}
 
 
 def is_over(record: Any) -> bool:
     """Whether a rerun would only repeat the outcome."""
     return record is not None and record.final
-
-
-if __name__ == "__main__":
-    launch(main, operands=("EXPERIMENT",))

@@ -16,8 +16,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from configs import default, smoke
-from resnet_jax.assembly import Assembly, choices, configuration, keys
-from resnet_jax.assembly import workdir as workdirs
+from resnet_jax.assembly import Assembly, choices, configuration, keys, run_folder
 from resnet_jax.data import photographs as photographs_of_data
 from resnet_jax.data.changes.augment import AUGMENTATIONS
 from resnet_jax.data.sources.catalogue import SOURCES, Source
@@ -384,26 +383,26 @@ def test_overrides_reach_their_keys():
 
 def test_a_saved_configuration_reads_back_the_same(tmp_path):
     config = tiny(**{"schedule.name": "step", "schedule.decay_at": (0.25, 0.5)})
-    workdirs.claim(tmp_path, config)
-    assert workdirs.load(tmp_path).to_dict() == config.to_dict()
+    run_folder.claim(tmp_path, config)
+    assert run_folder.load(tmp_path).to_dict() == config.to_dict()
 
 
 def test_a_run_without_a_checkpoint_gives_way(tmp_path):
-    workdirs.claim(tmp_path, tiny())
-    workdirs.claim(tmp_path, tiny(seed=5))
-    assert workdirs.load(tmp_path).seed == 5
+    run_folder.claim(tmp_path, tiny())
+    run_folder.claim(tmp_path, tiny(seed=5))
+    assert run_folder.load(tmp_path).seed == 5
 
 
 def test_a_workdir_belongs_to_one_configuration(tmp_path):
-    workdirs.claim(tmp_path, tiny())
-    workdirs.claim(tmp_path, tiny())
+    run_folder.claim(tmp_path, tiny())
+    run_folder.claim(tmp_path, tiny())
     (tmp_path / "checkpoints" / "1").mkdir(parents=True)
     before = (tmp_path / "config.json").read_text()
     with pytest.raises(UserError, match=r"optim\.rate was 0\.05 and is 0\.3"):
-        workdirs.claim(tmp_path, tiny(**{"optim.rate": 0.3}))
+        run_folder.claim(tmp_path, tiny(**{"optim.rate": 0.3}))
     assert (tmp_path / "config.json").read_text() == before
     # What changes no number may change.
-    workdirs.claim(tmp_path, tiny(**{"report.every_steps": 3, "eval.batch_size": 10}))
+    run_folder.claim(tmp_path, tiny(**{"report.every_steps": 3, "eval.batch_size": 10}))
 
 
 def test_recalibration_needs_batch_statistics():

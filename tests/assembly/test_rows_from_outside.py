@@ -6,7 +6,7 @@ import jax
 import pytest
 
 from configs import smoke
-from resnet_jax.assembly import Assembly, configuration, keys, workdir
+from resnet_jax.assembly import Assembly, configuration, keys, run_folder
 from resnet_jax.tables import UserError
 
 ROWS = '''
@@ -154,7 +154,7 @@ class TestStored:
     @pytest.fixture
     def run(self, file, tmp_path):
         folder = tmp_path / "run"
-        workdir.claim(folder, read(f"shortcut={file}:scalar_gate"))
+        run_folder.claim(folder, read(f"shortcut={file}:scalar_gate"))
         (folder / "checkpoints" / "1").mkdir(parents=True)
         return folder
 
@@ -168,25 +168,25 @@ class TestStored:
     def test_a_stored_file_runs_only_where_it_is_trusted(self, run, file):
         file.unlink()
         with pytest.raises(UserError, match="read that file, then say --trust_rows"):
-            workdir.load(run)
-        config = workdir.load(run, trust_rows=True)
+            run_folder.load(run)
+        config = run_folder.load(run, trust_rows=True)
         assert config.model.shortcut == f"{run / 'rows' / 'my_rows.py'}:scalar_gate"
         assert "gate" in parameters(config)["stage1"]["block1"]
 
     def test_a_file_that_changed_ends_with_what_changed_and_how_to_go_on(self, run, file):
         file.write_text(ROWS.replace("start=1.0", "start=3.0"))
         with pytest.raises(UserError, match=r"changed since the run.*start=3\.0") as error:
-            workdir.claim(run, read(f"shortcut={file}:scalar_gate"))
+            run_folder.claim(run, read(f"shortcut={file}:scalar_gate"))
         stored = str(error.value).partition("give ")[2].partition(" in its place")[0]
-        workdir.claim(run, read(f"shortcut={stored}"))
+        run_folder.claim(run, read(f"shortcut={stored}"))
 
     def test_the_same_file_elsewhere_is_the_same(self, run, file, tmp_path):
         moved = tmp_path / "elsewhere" / "my_rows.py"
         moved.parent.mkdir()
         file.rename(moved)
-        workdir.claim(run, read(f"shortcut={moved}:scalar_gate"))
+        run_folder.claim(run, read(f"shortcut={moved}:scalar_gate"))
         with pytest.raises(UserError, match=r"model\.shortcut was"):
-            workdir.claim(run, read("shortcut=B"))
+            run_folder.claim(run, read("shortcut=B"))
 
 
 def test_two_files_of_one_name_are_refused(file, tmp_path):
@@ -195,4 +195,4 @@ def test_two_files_of_one_name_are_refused(file, tmp_path):
     other.write_text(ROWS)
     config = configuration.override(read(f"shortcut={file}:scalar_gate"), f"branch={other}:three")
     with pytest.raises(UserError, match="have one name"):
-        workdir.claim(tmp_path / "run", config)
+        run_folder.claim(tmp_path / "run", config)

@@ -7,6 +7,7 @@ from sweeps.test_members import assemblies, differences, trained_alone, trained_
 
 if __name__ == "__main__":
     # In float64 rounding is no excuse.
+    jax.config.update("jax_enable_x64", True)
     exact = ",train.batch_size=24,dtype=float64"
     states, _ = trained_together(assemblies(exact), batched=False)
     found = [

@@ -8,11 +8,18 @@ import numpy as np
 import optax
 import pytest
 
+from resnet_jax import runtime
 from resnet_jax.models.building import resnet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
 from resnet_jax.tables import UserError
 from resnet_jax.training.checkpoint import Checkpoints, checksum
 from resnet_jax.training.state import TrainState
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quiet():
+    """As in a verb: readers that a damaged file leaves behind may end after their test."""
+    runtime.hush_late_readers()
 
 
 def state(step, *, ema=True):

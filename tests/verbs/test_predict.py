@@ -16,10 +16,11 @@ from configs import imagenet_a3
 from resnet_jax.analysis.explanation import occlusion, weighted_activations
 from resnet_jax.analysis.overlay import overlaid
 from resnet_jax.assembly import Assembly
+from resnet_jax.assembly.prediction import Guess, Picture, table
 from resnet_jax.data.images.pictures import picture_files, read_picture
 from resnet_jax.data.images.views import views
 from resnet_jax.data.sources.conventions import imagenet_classes
-from resnet_jax.pages.contact_sheet import Guess, Picture, sheet, table
+from resnet_jax.pages.contact_sheet import sheet
 from resnet_jax.tables import UserError
 
 

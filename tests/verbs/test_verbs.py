@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from absl.flags import FlagValues
 from command_line import error, run
 
-from resnet_jax.verbs.launch import default_workdir
+from resnet_jax.verbs import shared_flags
+from resnet_jax.verbs.train import default_workdir
 
 SMOKE = "--config=configs/smoke.py:train.steps=16,checkpoint.every_epochs=1.0"
 
@@ -70,7 +72,8 @@ def test_summary_counts_a_network_that_needs_no_data(tmp_path):
     ("flags", "sentence"),
     [
         (("--config.model.detph=3",), "did you mean 'model.depth'?"),
-        (("--config.model.depth=x",), "invalid literal"),
+        (("--config.model.depth=x",), "config.model.depth=x has the wrong type"),
+        (("--config.model.depth", "--config.seed=1"), "write --config.model.depth=VALUE"),
         (("--confg=3",), "Did you mean: config"),
         (("--config.model.shortcut=E",), "unknown shortcut 'E'; valid: A, B, C, D, none"),
         (("--config.train.batch_size=30", "--config.train.accumulate=4"), "for example 32"),
@@ -140,7 +143,10 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained):
     ],
 )  # fmt: skip
 def test_runs_are_named_after_what_they_are(flags, workdir):
-    assert default_workdir(["main", *flags]) == workdir
+    values = FlagValues()
+    config = shared_flags.Configuration(values)
+    values(["train", *shared_flags.with_overrides(values, flags)])
+    assert default_workdir(config.text, config.overrides) == workdir
 
 
 @pytest.mark.parametrize(
@@ -148,6 +154,8 @@ def test_runs_are_named_after_what_they_are(flags, workdir):
     [
         ("analyse", ("lesoin", "--workdir=x"), "unknown analysis 'lesoin' (did you mean 'lesion'?"),
         ("analyse", ("lesion", "--points=3", "--workdir=x"), "that takes it: landscape"),
+        ("analyse", ("lesion", "--draws=0", "--workdir=x"), "--draws=0 must be positive"),
+        ("analyse", ("lesion", "--other=y", "--workdir=x"), "takes it: landscape, similarity"),
         ("compress", ("magnitude", "--kept=2", "--workdir=x"), "must lie in (0, 1]"),
     ],
 )

@@ -155,7 +155,7 @@ def test_mistakes_are_answered_and_nothing_is_written(tmp_path):
 def test_missing_arguments_are_named(tmp_path):
     assert "give --workdir=RUN, or --config=FILE" in error("evaluate")
     assert "there is no file of weights" in error("evaluate", CONFIG, "--weights=a.safetensors")
-    assert "OUT is missing" in error("convert", "a.safetensors")
+    assert "TARGET is missing" in error("convert", "a.safetensors")
     assert "give --model=NAME" in error("convert", "a.safetensors", str(tmp_path / "out"))
 
 

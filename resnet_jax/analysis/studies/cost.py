@@ -139,7 +139,11 @@ def _median(call: Callable[[], Array], repeats: int) -> float:
 
 
 def study(subject: Subject, *, examples: int = 128) -> Findings:
-    """The table of one network, measured in a batch of so many images, beside its test top-1."""
+    """The table of one network, beside its test top-1.
+
+    Args:
+      examples: images that the analysis looks at, here as one batch.
+    """
     model, variables = subject.model, subject.variables
     rows = measured(model, variables, subject.image_shape, examples)
     scores = Scores(partial(logits, model), subject.examples("test", 1_000))(variables)

@@ -16,6 +16,7 @@ from resnet_jax.data.changes.augment import normalise
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
+from resnet_jax.tables import Count
 from resnet_jax.training.details import calibration_error, confusion, reliability
 
 
@@ -96,8 +97,12 @@ def corruption_errors(
     return errors
 
 
-def study(subject: Subject, *, examples: int = 2_000, corrupted: int = 500) -> Findings:
-    """Everything on the first so many training and test images."""
+def study(subject: Subject, *, examples: int = 2_000, corrupted: Count = 500) -> Findings:
+    """Everything on the first so many training and test images.
+
+    Args:
+      corrupted: images under each corruption; 0 leaves them out.
+    """
     train = predict(subject, subject.examples("train", examples))
     test_examples = subject.examples("test", examples)
     test = predict(subject, test_examples)

@@ -143,7 +143,11 @@ def twins(model: ResNet) -> dict[str, ResNet]:
 
 
 def study(subject: Subject, *, examples: int = 128, twins_too: bool = True) -> Findings:
-    """The run at its checkpoints, and its twins at initialisation."""
+    """The run at its checkpoints, and its twins at initialisation.
+
+    Args:
+      twins_too: whether plain, residual and pre-activated twins are drawn beside it.
+    """
     batch = subject.examples("train", examples)
     along, start = {}, {}
     for step, read in subject.checkpoints.items():

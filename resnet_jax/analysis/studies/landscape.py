@@ -92,12 +92,18 @@ def between(
 
 
 def study(
-    subject: Subject, *, examples: int = 500, points: int = 21, reach: float = 1.0
+    subject: Subject,
+    *,
+    other: Subject | None = None,
+    examples: int = 500,
+    points: int = 21,
+    reach: float = 1.0,
 ) -> Findings:
     """Loss on training images along a line and over a plane through the parameters.
 
     Args:
-      points: on each side of the plane.
+      other: of another run, to which the loss is followed too.
+      points: points on each side of the plane.
       reach: distance to its edge, in norms of the filters.
     """
     scores = Scores(partial(logits, subject.model), subject.examples("train", examples))
@@ -125,9 +131,9 @@ def study(
         f"loss {here['loss']:.3f}, at the edge of the plane {_edge(plane):.3g} in the median;"
         f" {100 * low:.0f}% of it lies less than 1 above"
     )
-    if subject.other is not None:
+    if other is not None:
         places = np.linspace(-0.25, 1.25, 2 * points - 1)
-        found = between(scores, subject.variables, subject.other.variables, places)
+        found = between(scores, subject.variables, other.variables, places)
         numbers["between"] = {"t": places.tolist(), "scores": found}
         figures["between"] = draw_line(places, found, "from one network (0) to the other (1)")
         inside = [s["loss"] for t, s in zip(places, found, strict=True) if 0 <= t <= 1]

@@ -143,7 +143,12 @@ def gradient_by_length(
 
 
 def study(subject: Subject, *, examples: int = 1_000, draws: int = 5, paths: int = 5) -> Findings:
-    """Test error with blocks deleted and shuffled; of residual networks, their paths too."""
+    """Test error with blocks deleted and shuffled; of residual networks, their paths too.
+
+    Args:
+      draws: random choices of several blocks, and random orders.
+      paths: sampled of each length.
+    """
     model, variables = subject.model, subject.variables
     scores = Scores(partial(apply_lesioned, model), subject.examples("test", examples))
     blocks = names(model)

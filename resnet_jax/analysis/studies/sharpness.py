@@ -66,7 +66,11 @@ def loss_on(subject: Subject, examples: Examples) -> Loss:
 
 
 def study(subject: Subject, *, examples: int = 256, eigenvalues: int = 5) -> Findings:
-    """The largest eigenvalues on training images, running statistics held fixed."""
+    """The largest eigenvalues on training images, running statistics held fixed.
+
+    Args:
+      eigenvalues: how many.
+    """
     loss = loss_on(subject, subject.examples("train", examples))
     params = subject.variables["params"]
     values = top_eigenvalues(loss, params, eigenvalues, seed=subject.seed)

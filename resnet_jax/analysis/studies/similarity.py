@@ -44,12 +44,11 @@ def cka(ones: Grams, others: Grams) -> Float[np.ndarray, "blocks others"]:
     return directions(ones) @ directions(others).T
 
 
-def study(subject: Subject, *, examples: int = 256) -> Findings:
+def study(subject: Subject, *, other: Subject | None = None, examples: int = 256) -> Findings:
     """The blocks of one network with each other, or with those of another network."""
     batch = subject.examples("test", examples)
     measured = partial(grams, examples=batch)
     own = measured(subject.model, subject.variables)
-    other = subject.other
     compared = measured(other.model, other.variables) if other else own
     table = cka(own, compared)
     rows = [str(name) for name in names(subject.model)]

@@ -67,21 +67,22 @@ def _import(extensions: Path) -> Any:
     """Imports nvImageCodec with libjpeg-turbo alone.
 
     It would load all its extensions, of which those for GPUs print that they miss their libraries.
-    It takes what lies in the folder that this variable names.
+    It takes what lies in the folder that a variable of the environment names, for as long as it is
+    imported; what the user sets stands.
     """
-    # What it can't decode, the caller speaks of.
-    os.environ.setdefault("PYNVIMGCODEC_VERBOSITY", "0")
-    variable = "NVIMGCODEC_EXTENSIONS_PATH"
-    if variable in os.environ:
-        from nvidia import nvimgcodec
-
-        return nvimgcodec
     with tempfile.TemporaryDirectory() as folder:
         for path in extensions.glob("libjpeg_turbo_ext*"):
             Path(folder, path.name).symlink_to(path)
-        os.environ[variable] = folder
+        settings = {
+            "NVIMGCODEC_EXTENSIONS_PATH": folder,
+            # What it can't decode, the caller speaks of.
+            "PYNVIMGCODEC_VERBOSITY": "0",
+        }
+        ours = settings.keys() - os.environ.keys()
+        os.environ.update({name: settings[name] for name in ours})
         try:
             from nvidia import nvimgcodec
         finally:
-            del os.environ[variable]
+            for name in ours:
+                del os.environ[name]
     return nvimgcodec

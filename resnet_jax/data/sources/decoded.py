@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from resnet_jax import cache
+from resnet_jax.runtime import cache_folder
 
 
 class ImageSet(NamedTuple):
@@ -29,7 +29,7 @@ def keep_decoded(name: str, files: Iterable[Path], decode: Callable[[], ImageSet
     """
     facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(files)]
     digest = hashlib.sha256(repr((name, facts)).encode()).hexdigest()
-    path = cache.folder("images") / f"{digest[:32]}.npz"
+    path = cache_folder("images") / f"{digest[:32]}.npz"
     try:
         # The archive holds a checksum of each array.
         with path.open("rb") as file, np.load(file) as arrays:

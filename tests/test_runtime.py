@@ -1,4 +1,7 @@
-"""Two processes with two devices each, over loopback, are one run."""
+"""What is process-wide is changed by the command line alone; and the processes of a run.
+
+Two processes with two devices each, over loopback, are one run.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,8 +19,9 @@ import photographs
 import pytest
 from command_line import ROOT, command, environment, error, run
 
-from resnet_jax.assembly import Assembly
-from resnet_jax.assembly import workdir as workdirs
+from resnet_jax import runtime
+from resnet_jax.assembly import Assembly, configuration, run_folder
+from resnet_jax.tables import UserError
 
 STEPS = 40
 FLAGS = (
@@ -25,6 +30,38 @@ FLAGS = (
     "report.every_steps=1,report.tensorboard=False,eval.every_epochs=0.0,eval.batch_size=100,"
     "checkpoint.every_epochs=0.5,mesh.shard_state=True",
 )
+
+
+def test_importing_and_calling_the_package_changes_nothing_in_the_process(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "tests/as_a_library.py", str(tmp_path)],
+        cwd=ROOT, env={**environment(), "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {"imported": [], "trained": []}
+
+
+def test_a_library_user_turns_64_bits_on_herself():
+    config = configuration.read("configs/smoke.py:dtype=float64")
+    with pytest.raises(UserError, match=r"call jax.config.update\('jax_enable_x64', True\) first"):
+        Assembly(config)
+    with jax.enable_x64(True):
+        assert Assembly(config).abstract_state.params["head"]["kernel"].dtype == "float64"
+
+
+def test_an_interactive_session_is_not_replaced(monkeypatch):
+    replaced = []
+    monkeypatch.setattr(os, "execve", lambda *arguments: replaced.append(arguments))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    runtime.restart_with_huge_pages()
+    assert replaced == []
+    monkeypatch.delattr(sys, "ps1")
+    runtime.restart_with_huge_pages()
+    ((program, arguments, given),) = replaced
+    assert (program, arguments) == (sys.executable, sys.orig_argv)
+    assert given == {**os.environ, **runtime.HUGE_PAGES}
 
 
 def start(
@@ -74,11 +111,12 @@ def signal_at(step: int, workdir: Path, processes: list[subprocess.Popen], numbe
 
 
 def state(workdir: Path) -> list[np.ndarray]:
-    assembly = Assembly(workdirs.load(workdir))
-    with assembly.checkpoints(workdir) as checkpoints:
-        found = checkpoints.restore(assembly.abstract_state)
-    assert int(found.step) == STEPS
-    return jax.tree.leaves(jax.device_get(found))
+    with jax.enable_x64(True):
+        assembly = Assembly(run_folder.load(workdir))
+        with assembly.checkpoints(workdir) as checkpoints:
+            found = checkpoints.restore(assembly.abstract_state)
+        assert int(found.step) == STEPS
+        return jax.tree.leaves(jax.device_get(found))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,131 @@
+"""A network with its weights: of a run's checkpoint, of a file, or before the first update."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from resnet_jax.analysis.subject import Subject
+from resnet_jax.assembly import Assembly, configuration, keys, run_folder
+from resnet_jax.assembly.subject import subject
+from resnet_jax.models.scan import unstack_blocks
+from resnet_jax.tables import UserError
+
+# What `changes` may begin with.
+EVALUATION_KEYS = (
+    "eval.", "data.eval_", "data.crop_ratio", "data.interpolation", "data.dir", "data.source",
+    "data.name", "data.workers",
+)  # fmt: skip
+
+
+class Restored(NamedTuple):
+    """A network with its weights.
+
+    Attributes:
+      variables: for evaluation, in the layout of the assembly's model.
+      origin: where they come from, in words.
+      step: updates that made them; None where nothing tells.
+    """
+
+    assembly: Assembly
+    variables: Any
+    origin: str
+    step: int | None = None
+
+    def unrolled_variables(self) -> Any:
+        """The variables in the layout whose names are those of single blocks."""
+        scanned = self.assembly.model.scan_blocks
+        return unstack_blocks(self.variables) if scanned else self.variables
+
+    def subject(self, seed: int = 0) -> Subject:
+        """The network as an analysis takes it.
+
+        Args:
+          seed: of what the analysis draws.
+        """
+        return subject(self.assembly, self.unrolled_variables(), seed)
+
+
+def load(
+    workdir: Path,
+    step: int | None = None,
+    best: bool = False,
+    changes: str = "",
+    batch_size: int | None = None,
+    trust_rows: bool = False,
+) -> Restored:
+    """Returns the network of a run's checkpoint.
+
+    Args:
+      step: of the checkpoint; None is the newest.
+      best: take the one with the highest evaluation top-1, whatever `step` says.
+      changes: to keys that evaluation alone reads, as 'data.eval_size=256,data.eval_views=ten'.
+      batch_size: examples in a batch of evaluation, in place of the run's.
+      trust_rows: see run_folder.load.
+
+    Raises:
+      UserError: there is no run, no such checkpoint, or `changes` would change what was trained.
+    """
+    config = run_folder.load(workdir, trust_rows=trust_rows)
+    before = keys.flatten(config.to_dict())
+    after = keys.flatten(configuration.override(config, changes).to_dict())
+    for key, value in after.items():
+        if value != before.get(key) and not key.startswith(EVALUATION_KEYS):
+            raise UserError(
+                f"--changes={changes} would change {key}, with which the run was trained: it may"
+                f" change keys that begin with {', '.join(EVALUATION_KEYS)}"
+            )
+    assembly = _assembly(config, batch_size)
+    with assembly.checkpoints(workdir) as checkpoints:
+        if not checkpoints.steps:
+            raise UserError(f"{workdir} holds no checkpoint yet: train the run first")
+        if best:
+            step = checkpoints.best_step
+            if step is None:
+                raise UserError(
+                    f"none of the checkpoints in {workdir} was evaluated: leave out --best, or set"
+                    " checkpoint.every_epochs to a multiple of eval.every_epochs and train again"
+                )
+        state = checkpoints.restore(assembly.abstract_state, step, set_aside=False)
+    assert state is not None
+    found = int(state.step)
+    return Restored(assembly, state.eval_variables, f"step {found}", found)
+
+
+def load_weights(config: ConfigDict, path: Path, batch_size: int | None = None) -> Restored:
+    """Returns the network of a configuration with the weights of a file.
+
+    Args:
+      batch_size: examples in a batch of evaluation, in place of the configuration's.
+
+    Raises:
+      UserError: the file can't be read, or does not fit the network.
+    """
+    assembly = _assembly(config, batch_size)
+    return Restored(assembly, assembly.variables_from(path), str(path))
+
+
+def start(config: ConfigDict) -> Restored:
+    """Returns the network of a configuration before its first update."""
+    assembly = Assembly(config)
+    return Restored(assembly, assembly.create_state().eval_variables, "at initialisation", 0)
+
+
+def _assembly(config: ConfigDict, batch_size: int | None) -> Assembly:
+    if batch_size is not None:
+        config.update_from_flattened_dict({"eval.batch_size": batch_size})
+    return Assembly(config)
+
+
+def checkpoints(workdir: Path, trust_rows: bool = False) -> dict[int, Callable[[], Any]]:
+    """Variables of every checkpoint of a run by step, unrolled, each read when called."""
+    config = run_folder.load(workdir, trust_rows=trust_rows)
+    with Assembly(config).checkpoints(workdir) as found:
+        steps = found.steps
+
+    def read(step: int) -> Any:
+        return load(workdir, step, trust_rows=trust_rows).unrolled_variables()
+
+    return {step: partial(read, step) for step in steps}

@@ -1,0 +1,152 @@
+"""Flags for the options of rows: a row is a function, and its keyword parameters are its options.
+
+They are read from its source, since importing it would import JAX, which --help does not wait for.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from absl import flags
+
+from resnet_jax.tables import UserError, choose
+
+
+class Kind(NamedTuple):
+    """Values that an option may have.
+
+    Attributes:
+      define: makes its flag.
+      valid: whether a value is one of them.
+      words: what a value has to be; the end of a sentence.
+    """
+
+    define: Callable[..., Any]
+    valid: Callable[[Any], bool] = lambda value: True
+    words: str = ""
+
+
+# By the annotation of the parameter; see tables.py for Count and Share.
+KINDS = {
+    "bool": Kind(flags.DEFINE_bool),
+    "str": Kind(flags.DEFINE_string),
+    "int": Kind(flags.DEFINE_integer, lambda value: value > 0, "must be positive"),
+    "float": Kind(flags.DEFINE_float, lambda value: value > 0, "must be positive"),
+    "Count": Kind(flags.DEFINE_integer, lambda value: value >= 0, "must be 0 or more"),
+    "Share": Kind(
+        flags.DEFINE_float, lambda value: 0 < value <= 1, "is a share and must lie in (0, 1]"
+    ),
+    # Another network to compare with: the folder of a run.
+    "Subject | None": Kind(flags.DEFINE_string),
+}
+
+
+class Row(NamedTuple):
+    """A row of a table.
+
+    Attributes:
+      line: first line of what its file or its function says of itself.
+      kinds: the annotation of each option.
+      defaults: of each option.
+      words: what the function's docstring says of some options.
+    """
+
+    line: str
+    kinds: dict[str, str]
+    defaults: dict[str, Any]
+    words: dict[str, str]
+
+    def __str__(self) -> str:
+        shown = ("..." if value is None else value for value in self.defaults.values())
+        options = (f" --{key}={value}" for key, value in zip(self.kinds, shown, strict=True))
+        return f"{''.join(options)}\n      {self.line}"
+
+
+def of_files(paths: Iterable[Path], function: str) -> dict[str, Row]:
+    """Rows by the name of their files, each of which has this function."""
+    found = {}
+    for path in paths:
+        tree = ast.parse(path.read_text())
+        found[path.stem] = _row(_functions(tree)[function], tree)
+    return found
+
+
+def of_table(path: Path, table: str) -> dict[str, Row]:
+    """Rows of a table of this name, which holds functions of the same file."""
+    tree = ast.parse(path.read_text())
+    functions = _functions(tree)
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == table:
+            assert isinstance(node.value, ast.Dict)
+            names = [ast.literal_eval(key) for key in node.value.keys if key]
+            rows = [functions[ast.unparse(value)] for value in node.value.values]
+            return {name: _row(row, row) for name, row in zip(names, rows, strict=True)}
+    raise LookupError(f"{path} has no table {table}")
+
+
+def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def _row(function: ast.FunctionDef, described: ast.FunctionDef | ast.Module) -> Row:
+    """The row of a function; what it does is said in the docstring of `described`."""
+    given = function.args
+    positional = given.args[len(given.args) - len(given.defaults) :]
+    kinds = {
+        parameter.arg: ast.unparse(parameter.annotation).strip("'")
+        for parameter in (*positional, *given.kwonlyargs)
+        if parameter.annotation
+    }
+    values = [*given.defaults, *(default for default in given.kw_defaults if default)]
+    defaults = dict(zip(kinds, map(ast.literal_eval, values), strict=True))
+    # An entry of the docstring's 'Args:' goes on in lines that are indented further.
+    entries = re.findall(
+        r"^  (\w+): (.*(?:\n    .*)*)", ast.get_docstring(function) or "", re.MULTILINE
+    )
+    words = {option: " ".join(text.split()) for option, text in entries}
+    line = (ast.get_docstring(described) or "").partition("\n")[0]
+    return Row(line, kinds, defaults, words)
+
+
+def define(values: flags.FlagValues, rows: Mapping[str, Row]) -> None:
+    """Defines a flag for every option of every row; without a value the row's default stands."""
+    # An option is of one kind wherever it stands, else absl says that its flag is defined twice.
+    for option, kind in dict.fromkeys(pair for row in rows.values() for pair in row.kinds.items()):
+        takers = {name: row for name, row in rows.items() if option in row.kinds}
+        said = (row.words[option] for row in takers.values() if option in row.words)
+        help = ": ".join([f"Of {', '.join(takers)}", *list(said)[:1]]).rstrip(".") + "."
+        KINDS[kind].define(option, None, help, flag_values=values)
+
+
+def given(
+    values: flags.FlagValues, rows: Mapping[str, Row], name: str, what: str
+) -> dict[str, Any]:
+    """Returns the options of a row that the flags set.
+
+    Raises:
+      UserError: there is no such row, it takes no such option, or a value lies outside its domain.
+    """
+    row = choose(rows, name, what)
+    found = {}
+    for option in dict.fromkeys(option for other in rows.values() for option in other.kinds):
+        value = values[option].value
+        if value is None:
+            continue
+        if option not in row.kinds:
+            takers = [other for other, one in rows.items() if option in one.kinds]
+            raise UserError(
+                f"{what} '{name}' takes no --{option}: leave it out, or choose one that takes it:"
+                f" {', '.join(takers)}"
+            )
+        kind = KINDS[row.kinds[option]]
+        if not kind.valid(value):
+            raise UserError(f"--{option}={value} {kind.words}")
+        found[option] = value
+    return found
+
+
+def listed(rows: Mapping[str, Row]) -> str:
+    """A paragraph of help: every row, what it does, and its options with their defaults."""
+    return "\n".join(f"  {name}{row}" for name, row in rows.items())

@@ -1,0 +1,207 @@
+"""Flags that several verbs have; each function defines some of them among the flags of one verb."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from absl import flags
+
+from resnet_jax import runtime
+from resnet_jax.tables import UserError
+
+if TYPE_CHECKING:
+    from ml_collections import ConfigDict
+
+    from resnet_jax.assembly.restored import Restored
+
+OVERRIDES = "config.KEY"
+EXAMPLE = "for example configs/cifar10.py:depth=110,shortcut=C"
+
+
+class Configuration:
+    """--config=FILE or --config=FILE:CHANGES, and --config.KEY=VALUE as often as it is given."""
+
+    def __init__(self, values: flags.FlagValues, help: str = f"Configuration file, {EXAMPLE}."):
+        self._file = flags.DEFINE_string("config", None, help, flag_values=values)
+        self._overrides = flags.DEFINE_multi_string(
+            OVERRIDES, [], "Another value of one key, for example --config.seed=1.",
+            flag_values=values,
+        )  # fmt: skip
+
+    @property
+    def text(self) -> str | None:
+        """FILE or FILE:CHANGES."""
+        return self._file.value
+
+    @property
+    def overrides(self) -> list[tuple[str, str]]:
+        """Key and value of every override, as text, in the order given."""
+        pairs = (item.partition("=") for item in self._overrides.value)
+        return [(key, value) for key, _, value in pairs]
+
+    def read(self) -> "ConfigDict":
+        """Returns the configuration, in whose precision JAX computes from now on.
+
+        Raises:
+          UserError: none is given, or it can't be read.
+        """
+        from resnet_jax.assembly import configuration
+
+        if not self.text:
+            raise UserError("no configuration: give --config=FILE, for example configs/cifar10.py")
+        config = configuration.read(self.text, self.overrides)
+        runtime.compute_in(config.model.dtype)
+        return config
+
+
+def with_overrides(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
+    """The arguments with every --config.KEY=VALUE as a value of the flag that collects them.
+
+    Raises:
+      UserError: one has no value.
+    """
+    if OVERRIDES not in values:
+        return list(arguments)
+    found: list[str] = []
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--":
+            return [*found, argument, *rest]
+        name, equals, value = argument.partition("=")
+        if name.lstrip("-").startswith("config.") and name.startswith("-"):
+            if not equals:
+                if not rest or rest[0].startswith("--"):
+                    raise UserError(f"{name} has no value: write {name}=VALUE")
+                value = rest.pop(0)
+            argument = f"--{OVERRIDES}={name.lstrip('-').removeprefix('config.')}={value}"
+        found.append(argument)
+    return found
+
+
+def define_peers(values: flags.FlagValues) -> None:
+    """The flags of a verb that several processes carry out together; see runtime.Peers."""
+    flags.DEFINE_string(
+        "coordinator", None, "HOST:PORT of process 0, where JAX finds no cluster of its own.",
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer("processes", None, "Processes in all.", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer(
+        "process", None, "This process, counted from 0.", lower_bound=0, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "start_timeout", 300, "Seconds to wait for the other processes to start.", lower_bound=1,
+        flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "peer_timeout", 100, "Seconds without a sign of life after which a process is given up.",
+        lower_bound=1, flag_values=values,
+    )  # fmt: skip
+
+
+def peers_of(values: flags.FlagValues) -> runtime.Peers | None:
+    """What those flags say; None of a verb that has none of them."""
+    names = runtime.Peers._fields
+    if names[0] not in values:
+        return None
+    return runtime.Peers(**{name: values[name].value for name in names})  # type: ignore[arg-type]
+
+
+class Trained:
+    """The flags of a verb that takes a trained network: a run's checkpoint or a file of weights."""
+
+    def __init__(self, values: flags.FlagValues):
+        self._workdir = flags.DEFINE_string(
+            "workdir", None, "Folder of the run.", flag_values=values
+        )
+        self._step = flags.DEFINE_integer(
+            "step", None, "Checkpoint of the run; by default the newest.", flag_values=values
+        )
+        self._best = flags.DEFINE_bool(
+            "best", False, "Take the checkpoint with the highest test top-1.", flag_values=values
+        )
+        self._changes = flags.DEFINE_string(
+            "changes", "",
+            "Keys of the run that only evaluation reads, as"
+            " data.eval_size=256,data.eval_views=ten.",
+            flag_values=values,
+        )  # fmt: skip
+        self._batch_size = flags.DEFINE_integer(
+            "batch_size", None, "Examples in a batch, instead of the run's.", flag_values=values
+        )
+        self._weights = flags.DEFINE_string(
+            "weights", None, "File of weights, in place of a run's.", flag_values=values
+        )
+        self.config = Configuration(
+            values, "Configuration of the network whose weights --weights holds."
+        )
+
+    @property
+    def workdir(self) -> Path | None:
+        return Path(self._workdir.value) if self._workdir.value else None
+
+    @property
+    def weights(self) -> Path | None:
+        return Path(self._weights.value) if self._weights.value else None
+
+    def load(self) -> "Restored":
+        """Returns what the flags name.
+
+        Raises:
+          UserError: neither a run nor a configuration with weights, or it can't be read.
+        """
+        from resnet_jax.assembly import restored
+
+        if self.weights is None:
+            if self.workdir is None:
+                raise UserError("give --workdir=RUN, or --config=FILE and --weights=FILE")
+            return run(
+                self.workdir,
+                step=self._step.value,
+                best=self._best.value,
+                changes=self._changes.value,
+                batch_size=self._batch_size.value,
+            )
+        if self.workdir is not None or self.config.text is None:
+            raise UserError("--weights goes with --config=FILE, which describes the network")
+        return restored.load_weights(self.config.read(), self.weights, self._batch_size.value)
+
+    def load_or_start(self) -> "Restored":
+        """The same; a configuration alone is a network before its first update."""
+        from resnet_jax.assembly import restored
+
+        if self.config.text is None or self.weights is not None or self.workdir is not None:
+            return self.load()
+        return restored.start(self.config.read())
+
+    def checkpoints(self) -> dict[int, Callable[[], Any]]:
+        """Variables of every checkpoint of --workdir; see restored.checkpoints."""
+        from resnet_jax.assembly import restored
+
+        return restored.checkpoints(self.workdir) if self.workdir is not None else {}
+
+    def output_folder(self, name: str, out: str | None) -> Path:
+        """Where a verb writes: the folder that the user names, else `name` in the run's.
+
+        Raises:
+          UserError: neither is given.
+        """
+        if out is not None:
+            return Path(out)
+        if self.workdir is None:
+            raise UserError(
+                "without --workdir there is no run's folder to write into: give --out=FOLDER"
+            )
+        return self.workdir / name
+
+
+def run(workdir: Path, **options: Any) -> "Restored":
+    """Returns the network of a run, in whose precision JAX computes from now on.
+
+    Args:
+      options: see restored.load.
+    """
+    from resnet_jax.assembly import restored, run_folder
+
+    runtime.compute_in(run_folder.load(workdir).model.dtype)
+    return restored.load(workdir, **options)

@@ -1,0 +1,49 @@
+"""Trains: python -m resnet_jax train --config=configs/cifar10.py --workdir=runs/cifar10.
+
+The same command goes on with a run that was stopped. `python -m resnet_jax.main` is the same verb.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from resnet_jax import runtime
+from resnet_jax.verbs import shared_flags
+
+FLAGS = flags.FlagValues()
+_CONFIG = shared_flags.Configuration(FLAGS)
+_WORKDIR = flags.DEFINE_string(
+    "workdir",
+    None,
+    "Folder of the run; by default a folder in runs/ named after the configuration.",
+    flag_values=FLAGS,
+)
+shared_flags.define_peers(FLAGS)
+
+
+def main() -> dict[str, Any]:
+    """Trains, and returns the figures of the final evaluation."""
+    from resnet_jax.assembly.run import train
+    from resnet_jax.pages import run as run_page
+
+    config = _CONFIG.read()
+    workdir = Path(_WORKDIR.value or default_workdir(str(_CONFIG.text), _CONFIG.overrides))
+    print(f"the run lies in {workdir}", flush=True)
+    result = train(config, workdir, runtime.ending_together)
+    if "stopped" in result:
+        print(f"stopped by {result['stopped']} at step {result['step']}; the same command goes on")
+    else:
+        print(f"test top1 {result['top1']:.4f} after {result['step']} steps; the run: {workdir}")
+        if (page := run_page.write_if_wanted(workdir)) is not None:
+            print(f"what it did: {page}")
+    return result
+
+
+def default_workdir(text: str, overrides: Sequence[tuple[str, str]]) -> str:
+    """runs/, then the configuration's name and what it was changed by."""
+    file, _, changes = text.partition(":")
+    changed = [f"{key}={value}" for key, value in dict(overrides).items()]
+    parts = [Path(file).stem, *filter(None, [changes]), *changed]
+    return "runs/" + ",".join(parts).replace("/", "-")

@@ -1,0 +1,125 @@
+"""What every verb does before its work."""
+
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from absl import flags
+from command_line import ROOT, error
+
+from resnet_jax.runtime import HUGE_PAGES
+from resnet_jax.tables import UserError
+from resnet_jax.verbs import launch, shared_flags
+from resnet_jax.verbs.launch import verbs
+
+SCRIPT = """
+import os, sys
+from types import SimpleNamespace
+from absl import flags
+from resnet_jax.verbs.launch import launch
+launch(SimpleNamespace(FLAGS=flags.FlagValues(), main=lambda *word: {
+    "tunables": os.environ.get("GLIBC_TUNABLES"), "words": word}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone has the setting")
+@pytest.mark.parametrize("own", [None, "glibc.malloc.check=0"])
+def test_a_verb_runs_with_huge_pages_unless_the_user_chose(own):
+    environment = {key: value for key, value in os.environ.items() if key not in HUGE_PAGES}
+    if own is not None:
+        environment["GLIBC_TUNABLES"] = own
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "a", "b"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert found == {"tunables": own or HUGE_PAGES["GLIBC_TUNABLES"], "words": ["a", "b"]}
+
+
+def said(*arguments: str) -> tuple[str, set[str]]:
+    """What the command prints, and the modules that it imports on the way."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "resnet_jax", *arguments],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout, {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_the_command_alone_lists_the_verbs_without_importing_them():
+    output, imported = said()
+    for verb, line in verbs().items():
+        assert f"  {verb:<10}{line}\n" in output
+    assert not imported & {"jax", "numpy", "resnet_jax.verbs.train", "resnet_jax.verbs.sweep"}
+    assert said("--help")[0] == output
+
+
+def test_help_is_the_verbs_own_and_imports_no_framework():
+    output, imported = said("analyse", "lesion", "--help")
+    assert output.startswith("Studies a trained network")
+    assert "  lesion --examples=1000 --draws=5 --paths=5\n" in output
+    flags = re.findall(r"^  --(?:\[no\])?([\w.]+)", output, re.MULTILINE)
+    assert sorted(flags) == sorted(importlib.import_module("resnet_jax.verbs.analyse").FLAGS)
+    assert "Of landscape: points on each side of the plane.\n" in output
+    assert "Of what the analysis draws. (default: 0)\n" in output
+    assert not imported & {"jax", "numpy", "matplotlib", "ml_collections"}
+
+
+def test_an_unknown_verb_is_one_sentence_with_the_nearest():
+    assert "unknown verb 'evalaute' (did you mean 'evaluate'?); valid: analyse" in error("evalaute")
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_every_verb_says_what_it_does_and_has_flags_of_its_own(verb):
+    """All of them in this one process, though many have flags of the same name."""
+    module = importlib.import_module(f"resnet_jax.verbs.{verb}")
+    assert module.__doc__.startswith(verbs()[verb]) and len(verbs()[verb].split()) > 3
+    assert len(module.FLAGS) > 0
+    for name in module.FLAGS:
+        assert module.FLAGS[name].help and module.FLAGS[name] is not flags.FLAGS._flags().get(name)
+
+
+@pytest.fixture
+def verb():
+    values = flags.FlagValues()
+    config = shared_flags.Configuration(values)
+    flags.DEFINE_integer("count", 1, "How many.", flag_values=values)
+    return SimpleNamespace(FLAGS=values, config=config, main=lambda source, *image: {})
+
+
+def test_overrides_keep_their_order_and_a_second_call_starts_anew(verb):
+    arguments = ["a", "--config.seed=1", "--config.data.dir", "x=y", "--config=f.py:depth=8", "b",
+                 "--config.seed", "-2", "--count=3"]  # fmt: skip
+    assert launch.parse(verb, arguments) == ["a", "b"]
+    assert verb.config.text == "f.py:depth=8"
+    assert verb.config.overrides == [("seed", "1"), ("data.dir", "x=y"), ("seed", "-2")]
+    assert verb.FLAGS["count"].value == 3
+    assert launch.parse(verb, ["c", "d"]) == ["c", "d"]
+    assert (verb.config.text, verb.config.overrides, verb.FLAGS["count"].value) == (None, [], 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "give the arguments SOURCE IMAGE...: SOURCE is missing"),
+        (["a"], "give the arguments SOURCE IMAGE...: IMAGE... is missing"),
+        (["a", "b", "--cuont=2"], "Did you mean: count"),
+        (["a", "b", "--count=x"], "invalid literal"),
+        (["a", "b", "--config.seed"], "--config.seed has no value: write --config.seed=VALUE"),
+    ],
+)
+def test_arguments_that_do_not_fit(verb, arguments, sentence):
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        launch.parse(verb, arguments)
+
+
+def test_a_verb_without_a_configuration_takes_no_key_of_one():
+    verb = SimpleNamespace(FLAGS=flags.FlagValues(), main=lambda: {})
+    with pytest.raises(UserError, match=r"Unknown command line flag 'config.seed'"):
+        launch.parse(verb, ["--config.seed=1"])
+    with pytest.raises(UserError, match="unexpected argument 'a'"):
+        launch.parse(verb, ["a"])
