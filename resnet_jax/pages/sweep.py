@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from resnet_jax.reporting import markup as html
+from resnet_jax.reporting import markup
 
 STYLE = """
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0;
@@ -49,13 +49,13 @@ def page(
         f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in columns
     )
     body = "".join(f"<tr>{''.join(_cell(line[name]) for name in columns)}</tr>\n" for line in grid)
-    images = "".join(html.figure(svg, name) for name, svg in figures.items())
+    images = "".join(markup.figure(svg, name) for name, svg in figures.items())
     grid_table = (
         f'<div class="table"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
         "</table></div>\n"
     )
-    return html.document(
-        title, html.paragraphs(about) + grid_table + images, style=STYLE, script=SCRIPT
+    return markup.document(
+        title, markup.paragraphs(about) + grid_table + images, style=STYLE, script=SCRIPT
     )
 
 

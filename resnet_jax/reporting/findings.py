@@ -37,6 +37,30 @@ def write_findings(found: Findings, name: str, folder: Path) -> Path:
     return path
 
 
+class WrittenFindings(NamedTuple):
+    """What `write_findings` has left of an analysis in a folder.
+
+    Attributes:
+      figures: SVG texts.
+    """
+
+    name: str
+    summary: str
+    figures: list[str]
+
+
+def read_findings(folder: Path) -> list[WrittenFindings]:
+    """Every analysis in the folder, by name."""
+    return [
+        WrittenFindings(
+            path.stem,
+            json.loads(path.read_text())["summary"],
+            [figure.read_text() for figure in sorted(folder.glob(f"{path.stem}-*.svg"))],
+        )
+        for path in sorted(folder.glob("*.json"))
+    ]
+
+
 def finite(value: Any) -> Any:
     """The same JSON value, with null for what JSON has no number for."""
     if isinstance(value, dict):

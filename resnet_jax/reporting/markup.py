@@ -9,6 +9,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.4rem; line-height: 1.25; }
 h2 { font-size: 1.1rem; margin-top: 2rem; }
+h3 { font-size: 1rem; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
@@ -34,6 +35,21 @@ def document(title: str, body: str, *, style: str = "", script: str = "") -> str
         f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style>\n</head>\n<body>\n"
         f"<h1>{escape(title)}</h1>\n{body}{scripts}</body>\n</html>\n"
     )
+
+
+def section(title: str, content: str) -> str:
+    """HTML under a title of its own."""
+    return f"<section><h2>{escape(title)}</h2>\n{content}</section>\n"
+
+
+def heading(text: str) -> str:
+    """A heading inside of a section."""
+    return f"<h3>{escape(text)}</h3>\n"
+
+
+def folded(summary: str, content: str) -> str:
+    """HTML that the reader opens by its summary."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>\n"
 
 
 def paragraphs(texts: Iterable[str]) -> str:

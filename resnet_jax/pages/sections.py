@@ -1,0 +1,125 @@
+"""The sections of a run's page: each is a function of the run, and a row of SECTIONS."""
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from resnet_jax.analysis.studies import cost, generalisation, gradient_flow
+from resnet_jax.analysis.subject import Subject
+from resnet_jax.assembly import configuration
+from resnet_jax.reporting import markup
+from resnet_jax.reporting.drawing import STYLE, as_png, as_svg
+from resnet_jax.reporting.findings import Findings, WrittenFindings
+
+# Images of a figure that shows pictures are smaller as PNG, all other figures are sharper as SVG.
+PICTURES = ("worst",)
+
+
+class Outcome(NamedTuple):
+    """What is known of a run that has trained.
+
+    Attributes:
+      step: updates that the network has had.
+      lines: of metrics.jsonl.
+      config: of the run, nested.
+      findings: of analyses that were made before.
+    """
+
+    step: int
+    network: Subject
+    lines: list[dict[str, Any]]
+    config: dict[str, Any]
+    findings: list[WrittenFindings]
+
+
+def results(run: Outcome) -> str:
+    """The last value of every metric."""
+    names = sorted({name for line in run.lines for name in line} - {"step"})
+    last = {name: value for line in run.lines for name, value in line.items()}
+    return markup.table(("figure", "value"), [(name, f"{last[name]:.6g}") for name in names])
+
+
+def curves(run: Outcome) -> str:
+    """Loss and accuracy over the updates."""
+    return markup.figure(as_svg(draw_curves(run.lines)), "loss and accuracy by update")
+
+
+def draw_curves(lines: list[dict[str, Any]]) -> Figure:
+    """Loss and accuracy of training and evaluation over the updates."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(8, 3.4), layout="constrained")
+        for axes, measure in zip(figure.subplots(1, 2), ("loss", "top1"), strict=True):
+            for split, colour, style in (("train", "#9db7d5", "-"), ("eval", "#c0504d", ".-")):
+                found = [
+                    (line["step"], line[f"{split}/{measure}"])
+                    for line in lines
+                    if f"{split}/{measure}" in line
+                ]
+                if found:
+                    axes.plot(*zip(*found, strict=True), style, color=colour, label=split)
+            axes.set_xlabel("updates")
+            axes.set_title(measure, loc="left")
+            axes.legend(frameon=False)
+    return figure
+
+
+def mistakes(run: Outcome) -> str:
+    """Calibration, confusion and the images that the network is most wrong about."""
+    return _found(generalisation.study(run.network, examples=1_000, corrupted=0))
+
+
+def gradients(run: Outcome) -> str:
+    """Sizes of gradients and signals at every block, now."""
+    now = run.network._replace(checkpoints={run.step: lambda: run.network.variables})
+    return _found(gradient_flow.study(now, twins_too=False))
+
+
+def costs(run: Outcome) -> str:
+    """What one image costs in each block."""
+    return markup.table(
+        ("block", "parameters", "MFLOPs", "activations, kB"),
+        [
+            (row.name, f"{row.parameters:,}", f"{row.flops / 1e6:,.2f}",
+             f"{row.activation_bytes / 1e3:,.1f}")
+            for row in cost.counted(run.network.model, run.network.image_shape)
+        ],
+    )  # fmt: skip
+
+
+def analyses(run: Outcome) -> str:
+    """What `python -m resnet_jax analyse` has found about the run."""
+    return "".join(
+        markup.heading(found.name.replace("_", " "))
+        + markup.paragraphs([found.summary])
+        + "".join(markup.figure(svg, found.name) for svg in found.figures)
+        for found in run.findings
+    )
+
+
+def configured(run: Outcome) -> str:
+    """Every key of the configuration, folded away."""
+    keys = configuration.flatten(run.config)
+    table = markup.table(("key", "value"), [(key, json.dumps(keys[key])) for key in sorted(keys)])
+    return markup.folded(f"{len(keys)} keys", table)
+
+
+def _found(findings: Findings) -> str:
+    return markup.paragraphs([f"{findings.summary}."]) + "".join(
+        markup.figure(as_png(figure) if name in PICTURES else as_svg(figure), name)
+        for name, figure in findings.figures.items()
+    )
+
+
+# Each section by its title, in the order of the page. One that returns no text is left out.
+SECTIONS: dict[str, Callable[[Outcome], str]] = {
+    "Result": results,
+    "Curves": curves,
+    "Mistakes": mistakes,
+    "Gradient flow": gradients,
+    "Cost of a forward pass, for one image": costs,
+    "Analyses": analyses,
+    "Configuration": configured,
+}
