@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resnet_jax.analysis.published import ALEXNET_ERRORS, PUBLISHED, mean_corruption_error
-from resnet_jax.training.details import class_accuracies, figures
+from resnet_jax.training.details import DETAILED, class_accuracies, figures
+from resnet_jax.training.metrics import best_first
 
 Figures = dict[str, Any]
 
@@ -15,7 +16,7 @@ class Scores(NamedTuple):
     """One set's results.
 
     Attributes:
-      figures: means and calibration error.
+      figures: of training.details.DETAILED, or those of them that the set has.
       confusion: examples of each class (row) by prediction (column); None where several are right.
     """
 
@@ -71,7 +72,12 @@ def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
     return whole
 
 
-COLUMNS = ("examples", "top1", "top5", "loss", "calibration_error", "mce")
+def line(own: Figures) -> str:
+    """The figures of one set in words."""
+    words = [
+        f"{name.replace('_', ' ')} {own[name]:.4f}" for name in best_first(DETAILED) if name in own
+    ]
+    return f"{', '.join(words)} on {own['examples']} examples"
 
 
 def table(own: Figures, sets: dict[str, Figures], *, imagenet: bool) -> str:
@@ -80,13 +86,14 @@ def table(own: Figures, sets: dict[str, Figures], *, imagenet: bool) -> str:
     Args:
       imagenet: whether the run's own set is ImageNet's.
     """
-    lines = [f"{'':<34}" + "".join(f"{column:>19}" for column in COLUMNS)]
+    columns = ("examples", *best_first(DETAILED), "mce")
+    lines = [f"{'':<34}" + "".join(f"{column:>19}" for column in columns)]
     rows = {("imagenet" if imagenet else "evaluation"): own, **sets}
     for name, values in rows.items():
-        lines.append(f"{name:<34}" + "".join(_cell(values.get(column)) for column in COLUMNS))
+        lines.append(f"{name:<34}" + "".join(_cell(values.get(column)) for column in columns))
         for row in PUBLISHED:
             if row.test_set == name:
-                cells = (row.value if column == row.metric else None for column in COLUMNS)
+                cells = (row.value if column == row.metric else None for column in columns)
                 lines.append(
                     f"  {row.network:<32}" + "".join(map(_cell, cells)) + f"  {row.source}"
                 )

@@ -13,6 +13,7 @@ from resnet_jax.assembly import configuration
 from resnet_jax.reporting import markup
 from resnet_jax.reporting.drawing import STYLE, as_png, as_svg
 from resnet_jax.reporting.findings import Findings, WrittenFindings
+from resnet_jax.training.metrics import in_brief
 
 # Images of a figure that shows pictures are smaller as PNG, all other figures are sharper as SVG.
 PICTURES = ("worst",)
@@ -43,25 +44,29 @@ def results(run: Outcome) -> str:
 
 
 def curves(run: Outcome) -> str:
-    """Loss and accuracy over the updates."""
-    return markup.figure(as_svg(draw_curves(run.lines)), "loss and accuracy by update")
+    """Metrics over the updates."""
+    known = {name for line in run.lines for name in line}
+    names = [name for name in in_brief() if known & {f"train/{name}", f"eval/{name}"}]
+    if not names:
+        return ""
+    return markup.figure(as_svg(draw_curves(run.lines, names)), f"{', '.join(names)} by update")
 
 
-def draw_curves(lines: list[dict[str, Any]]) -> Figure:
-    """Loss and accuracy of training and evaluation over the updates."""
+def draw_curves(lines: list[dict[str, Any]], names: list[str]) -> Figure:
+    """These metrics of training and evaluation over the updates."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 3.4), layout="constrained")
-        for axes, measure in zip(figure.subplots(1, 2), ("loss", "top1"), strict=True):
+        figure = Figure(figsize=(4 * len(names), 3.4), layout="constrained")
+        for axes, name in zip(figure.subplots(1, len(names)), names, strict=True):
             for split, colour, style in (("train", "#9db7d5", "-"), ("eval", "#c0504d", ".-")):
                 found = [
-                    (line["step"], line[f"{split}/{measure}"])
+                    (line["step"], line[f"{split}/{name}"])
                     for line in lines
-                    if f"{split}/{measure}" in line
+                    if f"{split}/{name}" in line
                 ]
                 if found:
                     axes.plot(*zip(*found, strict=True), style, color=colour, label=split)
             axes.set_xlabel("updates")
-            axes.set_title(measure, loc="left")
+            axes.set_title(name, loc="left")
             axes.legend(frameon=False)
     return figure
 

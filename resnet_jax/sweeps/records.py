@@ -2,12 +2,13 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from resnet_jax.reporting.metrics_file import read_lines
 from resnet_jax.sweeps.experiment import Task, defaults
+from resnet_jax.training.metrics import in_brief
 
 # Parts that a run's curve is averaged over.
 PARTS = 40
@@ -25,6 +26,7 @@ class Record(NamedTuple):
       seconds: spent on training steps, without compiling and evaluating.
       curve: [step, train error, train loss] over each part of the run.
       test_curve: [step, test error] at each evaluation.
+      others: figures of the last evaluation that have no field here; see `others`.
     """
 
     status: str
@@ -36,10 +38,20 @@ class Record(NamedTuple):
     seconds: float = 0.0
     curve: Sequence[Sequence[float]] = ()
     test_curve: Sequence[Sequence[float]] = ()
+    others: Mapping[str, float] = {}
 
     @property
     def final(self) -> bool:
         return self.status != "failed"
+
+    def figure(self, name: str) -> float | None:
+        """One of the figures by its name; None where the run has none."""
+        return self.others[name] if name in self.others else getattr(self, name, None)
+
+
+def others() -> dict[str, str]:
+    """Metrics in brief, beside loss and top1, by the names that their figures have in records."""
+    return {f"test_{name}": name for name in in_brief() if name not in ("loss", "top1")}
 
 
 def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> Record:
@@ -56,6 +68,11 @@ def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> R
         test_loss=lines[-1]["eval/loss"],
         train_error=_percent_wrong(_mean(late, "train/top1")),
         train_loss=_mean(late, "train/loss"),
+        others={
+            figure: lines[-1][f"eval/{name}"]
+            for figure, name in others().items()
+            if f"eval/{name}" in lines[-1]
+        },
     )
 
 

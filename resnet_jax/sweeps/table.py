@@ -8,11 +8,8 @@ from typing import Any, NamedTuple
 
 from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.experiment import Row
-from resnet_jax.sweeps.records import Record
+from resnet_jax.sweeps.records import Record, others
 from resnet_jax.sweeps.statistics import Comparison, Summary, compare, summary
-
-# What is measured of each run, and its unit.
-FIGURES = {"test_error": "%", "train_error": "%", "train_loss": "nats", "test_loss": "nats"}
 
 
 class Line(NamedTuple):
@@ -46,9 +43,15 @@ class Line(NamedTuple):
         return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
+def measured() -> tuple[str, ...]:
+    """The figures of a run that the table summarises: errors in percent, losses in nats."""
+    return "test_error", "train_error", "train_loss", "test_loss", *others()
+
+
 def values(records: list[Record], figure: str) -> list[float]:
-    """The figure of each record that has it."""
-    return [getattr(record, figure) for record in records if record.status == "done"]
+    """The figure of each run that is done and has it."""
+    found = [record.figure(figure) for record in records if record.status == "done"]
+    return [value for value in found if value is not None]
 
 
 def lines(
@@ -74,12 +77,12 @@ def lines(
             Line(
                 row=row,
                 records=ours,
-                summaries={name: summary(values(ours, name)) for name in FIGURES},
+                summaries={name: summary(values(ours, name)) for name in measured()},
                 comparisons={
                     name: None
                     if other is row
                     else compare(values(ours, name), values(records[other.name], name))
-                    for name in FIGURES
+                    for name in measured()
                 },
                 published_effect=None if other is row else _less(row.published, other.published),
                 from_published=_from_published(row, ours) if published_scale else None,
@@ -111,7 +114,7 @@ def as_csv(table: list[Line]) -> str:
 
 def _flat(line: Line) -> dict[str, Any]:
     flat: dict[str, Any] = {"row": line.row.name, "failures": line.failures}
-    for figure in FIGURES:
+    for figure in measured():
         for kind, found, fields in (
             ("", line.summaries[figure], Summary._fields),
             ("_change", line.comparisons[figure], Comparison._fields),
@@ -140,6 +143,7 @@ def cells(line: Line) -> dict[str, str]:
         "95% interval": _interval(test, "{:.2f} to {:.2f}"),
         "training error %": _spread(train, 2),
         "training loss": _spread(loss, 3),
+        **{name.replace("_", " "): _spread(line.summaries[name], 4) for name in others()},
         "test error against": _change(line.comparisons["test_error"], "{:+.2f}"),
         "training loss against": _change(line.comparisons["train_loss"], "{:+.3f}"),
         "compared with": "" if line.row.against == line.row.name else str(line.row.against),

@@ -12,8 +12,9 @@ from configs import smoke
 from resnet_jax.analysis.subject import Subject
 from resnet_jax.assembly import Assembly
 from resnet_jax.pages import run as run_page
-from resnet_jax.pages.sections import SECTIONS, Outcome
+from resnet_jax.pages.sections import SECTIONS, Outcome, curves
 from resnet_jax.reporting.findings import WrittenFindings
+from resnet_jax.training.metrics import METRICS
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 LINES = [
@@ -56,6 +57,15 @@ def test_a_section_is_a_row_and_one_without_text_is_left_out(run, monkeypatch):
     )
     html = run_page.page("run", run)
     assert "<section><h2>Steps</h2>\n<p>3</p></section>" in html and "None" not in html
+
+
+def test_curves_are_of_the_metrics_in_brief_that_there_are(monkeypatch):
+    monkeypatch.setitem(METRICS, "top2", METRICS["top1"])
+    monkeypatch.setitem(METRICS, "top3", METRICS["top1"])
+    lines = [*LINES, {"step": 4, "eval/top2": 0.5, "eval/top5": 0.75}]
+    html = curves(Outcome(4, None, lines, {}, []))
+    assert 'alt="loss, top1, top2 by update"' in html
+    assert curves(Outcome(0, None, [], {}, [])) == ""
 
 
 def test_the_page_stands_alone(html):

@@ -12,6 +12,7 @@ from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Row
 from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.table import as_csv, as_markdown, cells, lines
+from resnet_jax.training.metrics import METRICS
 
 ROWS = [
     Row("base", "", 6.61, "base"),
@@ -109,3 +110,17 @@ def test_curves_go_as_far_as_every_seed_came():
     steps, losses = figures.common(RECORDS["half"])
     assert steps.tolist() == [10] and losses.shape == (2, 1)
     assert figures.common([Record("failed", "x")]) is None
+
+
+def test_a_metric_in_brief_is_a_column(monkeypatch):
+    monkeypatch.setitem(METRICS, "top2", METRICS["top1"])
+    runs = [
+        record(7.0)._replace(others={"test_top2": 0.75}),
+        record(8.0)._replace(others={"test_top2": 0.25}),
+        record(9.0),  # from before there was the metric
+    ]
+    (line,) = lines(ROWS[:1], {"base": runs}, COSTS, published_scale=True)
+    assert cells(line)["test top2"].startswith("0.5000 ± 0.35")
+    assert cells(line)["n"] == "3"
+    (read,) = csv.DictReader(io.StringIO(as_csv([line])))
+    assert read["test_top2_mean"] == "0.5" and read["test_error_mean"] == "8"

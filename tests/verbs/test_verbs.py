@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from command_line import error, run
 
+from resnet_jax.training.details import DETAILED
 from resnet_jax.verbs.launch import default_workdir
 
 SMOKE = "--config=configs/smoke.py:train.steps=16,checkpoint.every_epochs=1.0"
@@ -41,7 +42,7 @@ def test_main_ends_with_its_final_evaluation(trained):
 def test_evaluate_finds_what_main_found(trained):
     workdir, result = trained
     found = run("evaluate", f"--workdir={workdir}", "--batch_size=7")
-    assert set(found) == {"examples", "loss", "top1", "top5", "calibration_error"}
+    assert set(found) == {"examples", *DETAILED}
     assert (found["examples"], found["top1"]) == (256, result["top1"])
     assert found["loss"] == pytest.approx(result["loss"], rel=1e-6)
 
