@@ -1,10 +1,9 @@
 """The processes of a sweep, and what becomes of those that fail."""
 
 import json
-import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,20 +37,26 @@ class Job(NamedTuple):
         return self.workdirs[0] / "log.txt"
 
 
+class Launcher(NamedTuple):
+    """A way to run jobs.
+
+    Attributes:
+      run: (jobs, how many at a time, tick, folder, options as keywords): runs every job to its end
+        and records those that fail. It calls `tick` every second or two with the folders of the
+        runs under way, and may write into `folder`.
+      at_once: scale -> how many jobs run at a time where the user does not say.
+    """
+
+    run: Callable[..., None]
+    at_once: Callable[[str], int]
+
+
 def command(job: Job) -> list[str]:
     """The command line of the process."""
     found = [sys.executable, "-m", "resnet_jax.sweeps.execute"]
     for config, workdir in zip(job.configs, job.workdirs, strict=True):
         found += [f"--config={config}", f"--workdir={workdir}"]
     return found
-
-
-def at_once(launcher: str, scale: str) -> int:
-    """Returns how many processes run at a time where the user does not say."""
-    if launcher == "slurm":
-        return 100
-    # A smoke run mostly waits for one core to compile.
-    return (os.cpu_count() or 1) if scale == "smoke" else 1
 
 
 def jobs(tasks: Iterable[Task], store: Store, together: tuple[str, ...]) -> list[Job]:

@@ -13,9 +13,10 @@ _JOBS = flags.DEFINE_integer(
     "jobs", None, "Processes at a time; by default 1, at smoke scale one a core, on Slurm 100."
 )
 _RUNS = flags.DEFINE_string("runs", "runs/sweeps", "Folder of the runs, one folder each.")
-_LAUNCHER = flags.DEFINE_enum("launcher", "local", ["local", "slurm"], "Where the runs run.")
-_SLURM = flags.DEFINE_list(
-    "slurm", [], "Of --launcher=slurm: submitit's parameters, as timeout_min=600,gpus_per_node=1."
+_LAUNCHER = flags.DEFINE_list(
+    "launcher",
+    ["local"],
+    "Where the runs run: local, or slurm with submitit's parameters, as slurm,timeout_min=600.",
 )
 _VECTORIZE = flags.DEFINE_enum(
     "vectorize",
@@ -33,8 +34,9 @@ def main(folder: str) -> dict[str, Any]:
     from collections import Counter
 
     from resnet_jax.sweeps import dry_run as plan
-    from resnet_jax.sweeps import experiment, jobs, local, slurm
+    from resnet_jax.sweeps import experiment, jobs
     from resnet_jax.sweeps import results as report
+    from resnet_jax.sweeps.launchers import launcher
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
     from resnet_jax.tables import UserError
@@ -42,7 +44,9 @@ def main(folder: str) -> dict[str, Any]:
     if any(given is not None and given < 1 for given in (_JOBS.value, _SEEDS.value)):
         raise UserError("--jobs and --seeds must be at least 1")
     chosen, scale = experiment.load(Path(folder)), _SCALE.value
-    at_once = _JOBS.value or jobs.at_once(_LAUNCHER.value, scale)
+    name, *options = _LAUNCHER.value
+    launch_on = launcher(name, options)
+    at_once = _JOBS.value or launch_on.at_once(scale)
     experiment.rows(chosen, scale)  # a scale that there is not
     tasks = experiment.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
     results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
@@ -58,13 +62,9 @@ def main(folder: str) -> dict[str, Any]:
     if not _REPORT.value:
         together = jobs.VECTORIZE[_VECTORIZE.value]
         waiting = jobs.jobs(missing.values(), store, together)
-        tick = LiveTable(tasks, store).tick
-        if _LAUNCHER.value == "local":
-            local.run(waiting, at_once, tick)
-        elif waiting:
-            parameters = slurm.parameters(_SLURM.value)
-            folder_of_jobs = Path(_RUNS.value) / "slurm"
-            slurm.run(waiting, at_once, tick, folder=folder_of_jobs, parameters=parameters)
+        if waiting:
+            tick = LiveTable(tasks, store).tick
+            launch_on.run(waiting, at_once, tick, Path(_RUNS.value) / name)
     store.keep(tasks)
     page = report.write(chosen, scale, tasks, store, results)
     print((results / f"{scale}.md").read_text())

@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from resnet_jax.sweeps.jobs import Job, command, record_failure
+from resnet_jax.sweeps.jobs import Job, Launcher, command, record_failure
 
 
-def run(waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None]) -> None:
-    """Runs every job, `at_once` at a time, and records those that fail.
-
-    Args:
-      tick: called twice a second with the folders of the runs under way.
+def run(
+    waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None], folder: Path
+) -> None:
+    """Runs every job and records those that fail; see Launcher.
 
     Raises:
       KeyboardInterrupt: Ctrl-C or SIGTERM, after every process has saved and stopped.
@@ -69,3 +68,11 @@ def _start(job: Job, cores: list[int]) -> subprocess.Popen:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def at_once(scale: str) -> int:
+    """One process, which uses every core; smoke runs, which mostly compile, take a core each."""
+    return (os.cpu_count() or 1) if scale == "smoke" else 1
+
+
+LAUNCHER = Launcher(run, at_once)
