@@ -7,7 +7,7 @@ import pytest
 
 from resnet_jax.analysis.published import ALEXNET_ERRORS, PUBLISHED, mean_corruption_error
 from resnet_jax.analysis.scorecard import Scores, grouped, line, table
-from resnet_jax.data.sources.benchmarks import CORRUPTIONS
+from resnet_jax.data.changes.corruptions import CORRUPTIONS
 
 FIGURES = {"examples": 4, "loss": 0.5, "top1": 0.75, "top5": 1.0, "calibration_error": 0.125}
 

@@ -167,6 +167,9 @@ def jpeg_compression(x: Images, draw: Draw, quality: int) -> Images:
     return by_pillow(x, change)
 
 
+SEVERITIES = range(1, 6)
+
+
 class Corruption(NamedTuple):
     """A corruption and its constants at severities 1 to 5."""
 
@@ -223,7 +226,7 @@ def corrupt(
       UserError: no such corruption, or a severity other than 1 to 5.
     """
     row = choose(CORRUPTIONS, name, "corruption")
-    if severity not in range(1, 6):
+    if severity not in SEVERITIES:
         raise UserError(f"severity {severity} of '{name}' must be 1, 2, 3, 4 or 5")
     draw = np.random.default_rng([seed, *name.encode(), severity])
     changed = row.function(images / 255, draw, *row.constants[severity - 1])

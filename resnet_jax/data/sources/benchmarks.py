@@ -13,13 +13,6 @@ from resnet_jax.data.sources.catalogue import tfds
 from resnet_jax.data.sources.folder import open_folder, place
 from resnet_jax.tables import UserError, choose
 
-CORRUPTIONS = (
-    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur",
-    "zoom_blur", "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate",
-    "jpeg_compression",
-)  # fmt: skip
-SEVERITIES = range(1, 6)
-
 
 class Benchmark(NamedTuple):
     """A test set, or a part of one.
@@ -93,6 +86,8 @@ def subset(name: str, where: str, trained: Trained) -> list[Benchmark]:
 
 def corrupted(name: str, where: str, trained: Trained) -> list[Benchmark]:
     """15 corruptions at five severities (Hendrycks & Dietterich, arXiv 1903.12261)."""
+    # Here, since SciPy takes a second to import and no other set needs it.
+    from resnet_jax.data.changes.corruptions import CORRUPTIONS, SEVERITIES
 
     def part(corruption: str, severity: int) -> EncodedSet:
         if where:
