@@ -7,17 +7,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import export
 
 from resnet_jax import cache
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly, configuration
-from resnet_jax.data.resident import Batch
 from resnet_jax.planning import compiled, slices
+from resnet_jax.planning.memory import abstract_batch
 from resnet_jax.planning.scaling import Prediction, Program, predict
 from resnet_jax.planning.slices import Slice
 from resnet_jax.tables import UserError
@@ -147,47 +146,9 @@ def arguments(assembly: Assembly, batch: int) -> tuple[Any, Any, Any]:
     return assembly.abstract_state, abstract_batch(assembly, batch), key
 
 
-def abstract_batch(assembly: Assembly, batch: int) -> Batch:
-    """Shapes of a batch, and where it lies."""
-    sharding = parallel.batch_sharded(assembly.mesh)
-
-    def leaf(dtype: Any, *shape: int) -> Any:
-        return jax.ShapeDtypeStruct((batch, *shape), dtype, sharding=sharding)
-
-    images = leaf(jnp.float32, *assembly.source.image_shape)
-    return Batch(images, labels=leaf(jnp.int32), mask=leaf(jnp.bool_))
-
-
 def lower(assembly: Assembly, batch: int) -> Any:
     """The step, lowered for the devices of the assembly."""
     return traced(assembly).lower(*arguments(assembly, batch))
-
-
-class Memory(NamedTuple):
-    """Bytes on one device while it trains, estimated without a compiler."""
-
-    state: int
-    batch: int
-    gradients: int
-    activations: int
-
-
-def memory(assembly: Assembly) -> Memory:
-    """State and batch as they lie on a device, one gradient, and the layer outputs of its images.
-
-    A compiler fuses some layers and needs room beside others; see tests/test_memory.py.
-    """
-    shards = parallel.data_shards(assembly.mesh)
-    images = assembly.batch_size // shards // assembly.accumulate
-    layers = counts.layers(assembly.model, assembly.source.image_shape)
-    state = assembly.abstract_state
-    return Memory(
-        state=assembly.placement.bytes_on_a_device(state),
-        batch=counts.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
-        # Those of the part and those of the parts before.
-        gradients=counts.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
-        activations=images * counts.kept_bytes(layers, assembly.model.remat),
-    )
 
 
 @contextmanager
