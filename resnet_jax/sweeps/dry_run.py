@@ -34,8 +34,8 @@ def training_flops(config: str) -> float:
     return PASSES * images * costs.of_assembly(assembly).flops
 
 
-def plan(tasks: list[Task], missing: list[Task], store: Store) -> list[Item]:
-    """Returns what is to be run, a row each.
+def missing_runs(tasks: list[Task], missing: list[Task], store: Store) -> list[Item]:
+    """Returns what is to be run, an item for each row.
 
     The time follows from the arithmetic, at the rate of this experiment's finished runs: of the
     row's own where there are some, else of all.
@@ -62,7 +62,7 @@ def plan(tasks: list[Task], missing: list[Task], store: Store) -> list[Item]:
 
 
 def describe(items: list[Item], at_once: int) -> str:
-    """The plan as a table with a last line for all."""
+    """A line for each item, and a last one for all."""
     total = Item(
         "all",
         sum(item.runs for item in items),

@@ -33,9 +33,7 @@ def main(folder: str) -> dict[str, Any]:
     """Runs what is missing, and returns how many runs ended how."""
     from collections import Counter
 
-    from resnet_jax.sweeps import dry_run as plan
-    from resnet_jax.sweeps import experiment, jobs
-    from resnet_jax.sweeps import results as report
+    from resnet_jax.sweeps import dry_run, experiment, jobs, results
     from resnet_jax.sweeps.launchers import launcher
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
@@ -49,15 +47,15 @@ def main(folder: str) -> dict[str, Any]:
     at_once = _JOBS.value or launch_on.at_once(scale)
     experiment.rows(chosen, scale)  # a scale that there is not
     tasks = experiment.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
-    results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
-    store = Store(Path(_RUNS.value), results / f"{scale}.json")
+    written_to = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
+    store = Store(Path(_RUNS.value), written_to / f"{scale}.json")
 
     # Rows may be the same run.
     missing = {task.address: task for task in tasks if not is_over(store.find(task))}
     print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
     if _DRY_RUN.value:
-        items = plan.plan(tasks, list(missing.values()), store)
-        print(plan.describe(items, at_once))
+        items = dry_run.missing_runs(tasks, list(missing.values()), store)
+        print(dry_run.describe(items, at_once))
         return {"experiment": folder, "scale": scale, "missing": len(missing)}
     if not _REPORT.value:
         together = jobs.VECTORIZE[_VECTORIZE.value]
@@ -66,8 +64,8 @@ def main(folder: str) -> dict[str, Any]:
             tick = LiveTable(tasks, store).tick
             launch_on.run(waiting, at_once, tick, Path(_RUNS.value) / name)
     store.keep(tasks)
-    page = report.write(chosen, scale, tasks, store, results)
-    print((results / f"{scale}.md").read_text())
+    page = results.write(chosen, scale, tasks, store, written_to)
+    print((written_to / f"{scale}.md").read_text())
     outcomes = Counter(record.status for task in tasks if (record := store.find(task)))
     return {"experiment": folder, "scale": scale, "report": str(page), **outcomes}
 
