@@ -157,8 +157,9 @@ def sheet(pictures: list[Picture], origin: str) -> str:
     about = [f"{len(pictures)} pictures, by {origin}."]
     if any(picture.maps for picture in pictures):
         about.append(
-            "Beside each picture, for its first class: Grad-CAM (red: what speaks for it), and how"
-            " much the probability falls where the picture is covered (red: most)."
+            "Two explanations of the first class stand beside each picture. In Grad-CAM, red speaks"
+            " for the class; in occlusion, red is where covering the picture lowers the class's"
+            " probability most."
         )
     body = markup.paragraphs(about) + f'<div class="sheet">{"".join(cards)}</div>\n'
     return markup.document("Predictions", body, style=STYLE)

@@ -19,7 +19,7 @@ from resnet_jax.tables import UserError
 def write_if_wanted(workdir: Path) -> Path | None:
     """Writes the page where the run's configuration asks for it.
 
-    A run of several processes is left to `python -m resnet_jax report`, for which one is enough.
+    It writes none for a run of several processes: `python -m resnet_jax report` does, in one.
     """
     wanted = Assembly(configuration.load(workdir)).writes_page
     return write(workdir) if wanted and jax.process_count() == 1 else None

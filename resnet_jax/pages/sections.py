@@ -15,7 +15,7 @@ from resnet_jax.reporting.drawing import STYLE, as_png, as_svg
 from resnet_jax.reporting.findings import Findings, WrittenFindings
 from resnet_jax.training.metrics import in_brief
 
-# Images of a figure that shows pictures are smaller as PNG, all other figures are sharper as SVG.
+# Figures that show pictures are smaller as PNG; all other figures are sharper as SVG.
 PICTURES = ("worst",)
 
 
@@ -77,7 +77,7 @@ def mistakes(run: Outcome) -> str:
 
 
 def gradients(run: Outcome) -> str:
-    """Sizes of gradients and signals at every block, now."""
+    """Sizes of gradients and signals at every block after the last update."""
     now = run.network._replace(checkpoints={run.step: lambda: run.network.variables})
     return _found(gradient_flow.study(now, twins_too=False))
 

@@ -1,4 +1,4 @@
-"""The report as one HTML page."""
+"""An experiment's results as one HTML page, with a table that a reader can sort."""
 
 import re
 from html import escape
@@ -12,7 +12,8 @@ th[aria-sort=ascending] button::after { content: " \\25b2"; }
 th[aria-sort=descending] button::after { content: " \\25bc"; }
 """
 
-# Sorts by the number in data-sort, else by the text; words follow numbers, and empty cells both.
+# Rows are sorted by the number in data-sort, or else by the text of the cell. Words stand after
+# numbers, and empty cells after both.
 SCRIPT = """
 for (const [column, button] of document.querySelectorAll('th button').entries()) {
   button.addEventListener('click', () => {
@@ -60,7 +61,7 @@ def page(
 
 
 def _cell(text: str) -> str:
-    """A cell sorts by the number that it begins with, where it begins with one."""
+    """A cell that begins with a number is sorted by that number."""
     number = re.match(r"[+-]?\d+(\.\d+)?", text)
     sort = f' data-sort="{float(number[0])}"' if number else ""
     return f"<td{sort}>{escape(text)}</td>"

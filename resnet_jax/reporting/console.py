@@ -1,4 +1,4 @@
-"""What a person watches: a progress bar on a terminal, plain lines elsewhere."""
+"""What a person watches while a run trains: a progress bar on a terminal, lines elsewhere."""
 
 import sys
 import time

@@ -16,7 +16,7 @@ class Findings(NamedTuple):
     Attributes:
       numbers: JSON values.
       figures: by name.
-      summary: sentences with the numbers that matter most.
+      summary: a sentence with the numbers that matter most.
     """
 
     numbers: dict[str, Any]
@@ -62,7 +62,7 @@ def read_findings(folder: Path) -> list[WrittenFindings]:
 
 
 def finite(value: Any) -> Any:
-    """The same JSON value, with null for what JSON has no number for."""
+    """The same value with None in place of NaN and infinities, which JSON can't write."""
     if isinstance(value, dict):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

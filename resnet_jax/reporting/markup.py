@@ -1,4 +1,4 @@
-"""HTML pages that need nothing else: no server, no other file, no network."""
+"""HTML pages that need no server, no other file and no network."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ def document(title: str, body: str, *, style: str = "", script: str = "") -> str
 
     Args:
       body: HTML below the heading.
-      style, script: CSS and JavaScript beside what all pages have.
+      style, script: CSS and JavaScript of this page, added to what all pages have.
     """
     scripts = f"<script>{script}</script>\n" if script else ""
     return (
@@ -48,12 +48,12 @@ def heading(text: str) -> str:
 
 
 def folded(summary: str, content: str) -> str:
-    """HTML that the reader opens by its summary."""
+    """HTML that stays hidden until the reader clicks the summary."""
     return f"<details><summary>{escape(summary)}</summary>{content}</details>\n"
 
 
 def paragraphs(texts: Iterable[str]) -> str:
-    """One element a text."""
+    """A paragraph for each text."""
     return "".join(f"<p>{escape(text)}</p>\n" for text in texts)
 
 
