@@ -21,9 +21,10 @@ class Memory(NamedTuple):
 
 
 def estimate(assembly: Assembly) -> Memory:
-    """State and batch as they lie on a device, one gradient, and the layer outputs of its images.
+    """Adds up the state and the batch on a device, a gradient, and the layer outputs of its images.
 
-    A compiler fuses some layers and needs room beside others; see tests/planning/test_memory.py.
+    A compiler fuses some layers and needs extra memory for others, so it may need less or more; see
+    tests/planning/test_memory.py.
     """
     shards = parallel.data_shards(assembly.mesh)
     images = assembly.batch_size // shards // assembly.accumulate
@@ -32,14 +33,14 @@ def estimate(assembly: Assembly) -> Memory:
     return Memory(
         state=assembly.placement.bytes_on_a_device(state),
         batch=counts.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
-        # Those of the part and those of the parts before.
+        # With accumulation: those of this part of the batch, and the sum of the parts before it.
         gradients=counts.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
         activations=images * counts.kept_bytes(layers, assembly.model.remat),
     )
 
 
 def abstract_batch(assembly: Assembly, batch: int) -> Batch:
-    """Shapes of a batch, and where it lies."""
+    """A batch as shapes, types and shardings."""
     sharding = parallel.batch_sharded(assembly.mesh)
 
     def leaf(dtype: Any, *shape: int) -> Any:
