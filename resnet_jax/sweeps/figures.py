@@ -52,7 +52,7 @@ def errors(table: list[Line], scale: str) -> Figure:
 
 
 def _limits(table: list[Line]) -> tuple[float, float]:
-    """From 0 to the largest mean or seed: a wide interval of few seeds may leave the figure."""
+    """From 0 to the largest error of a run; the interval of few seeds may reach further."""
     largest = [
         value
         for line in table
@@ -63,7 +63,7 @@ def _limits(table: list[Line]) -> tuple[float, float]:
 
 
 def curves(table: list[Line], scale: str) -> Figure:
-    """Training loss over the updates, the mean of each row's seeds and their range."""
+    """Training loss over the updates: the mean over the seeds of each row, and their range."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
@@ -126,7 +126,7 @@ def _colour(number: int) -> tuple[float, ...]:
 
 
 def common(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Steps, and the training loss of each seed at them, as far as every seed came."""
+    """The steps that every seed has reached, and the training loss of each seed at these steps."""
     found = [np.asarray(record.curve) for record in records if len(record.curve)]
     if not found:
         return None

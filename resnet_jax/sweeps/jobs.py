@@ -11,7 +11,7 @@ from resnet_jax.sweeps import records
 from resnet_jax.sweeps.experiment import Task
 from resnet_jax.sweeps.records import Store
 
-# By what --vectorize says: the keys that runs of one program may differ in.
+# The keys that runs of one program may differ in, for each value of --vectorize.
 VECTORIZE: dict[str, tuple[str, ...]] = {
     "none": (),
     "seeds": ("seed",),
@@ -20,11 +20,11 @@ VECTORIZE: dict[str, tuple[str, ...]] = {
 
 
 class Job(NamedTuple):
-    """One process.
+    """One process, which makes one run, or several as members of one program.
 
     Attributes:
-      configs: of its runs, as --config takes them; several are members of one program.
-      workdirs: of its runs.
+      configs: the configuration of each run, written as for --config.
+      workdirs: the folder of each run.
     """
 
     configs: tuple[str, ...]
@@ -32,7 +32,7 @@ class Job(NamedTuple):
 
     @property
     def log(self) -> Path:
-        """Where the process writes what it prints; its folder is made."""
+        """The file that the process prints into; the call makes its folder."""
         self.workdirs[0].mkdir(parents=True, exist_ok=True)
         return self.workdirs[0] / "log.txt"
 
@@ -63,7 +63,8 @@ def jobs(tasks: Iterable[Task], store: Store, together: tuple[str, ...]) -> list
     """Returns the processes that make these runs.
 
     Args:
-      together: keys that runs of one process may differ in; with none each run has its own.
+      together: the keys that runs of one process may differ in; if empty, each run has a process
+        of its own.
     """
     groups: dict[str, list[Task]] = {}
     for task in tasks:
@@ -92,7 +93,7 @@ def record_failure(job: Job, returncode: int) -> None:
 
 
 def record(job: Job, reason: str) -> None:
-    """Records the failure of those runs of the process that had not come to their end before."""
+    """Records the failure of those runs of the process that had not ended before."""
     for workdir in job.workdirs:
         if not records.is_over(workdir):
             records.put(workdir, records.Record("failed", reason))

@@ -1,4 +1,4 @@
-"""What is known of a run when it is over, and where that is kept."""
+"""The outcomes of runs, and the files that keep them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from resnet_jax.reporting.metrics_file import read_lines
 from resnet_jax.sweeps.experiment import Task, defaults
 from resnet_jax.training.metrics import in_brief
 
-# Parts that a run's curve is averaged over.
+# A run's curve has so many points, each the mean over a part of the updates.
 PARTS = 40
 
 
@@ -19,14 +19,14 @@ class Record(NamedTuple):
 
     Attributes:
       status: 'done'; 'diverged', which a rerun would repeat; or 'failed', which it might not.
-      reason: in words, where the status is not 'done'.
-      test_error: of the last evaluation, percent; test_loss in nats.
-      train_error: mean over the last tenth of the updates, percent, as training saw the images;
-        train_loss likewise, in nats.
-      seconds: spent on training steps, without compiling and evaluating.
+      reason: a sentence, where the status is not 'done'.
+      test_error, test_loss: of the last evaluation, in percent and in nats.
+      train_error, train_loss: means over the last tenth of the updates, in percent and in nats, on
+        the images as training saw them.
+      seconds: how long the training steps took, without compiling and evaluating.
       curve: [step, train error, train loss] over each part of the run.
       test_curve: [step, test error] at each evaluation.
-      others: figures of the last evaluation that have no field here; see `others`.
+      others: figures of the last evaluation that have no field of their own; see `others`.
     """
 
     status: str
@@ -50,7 +50,7 @@ class Record(NamedTuple):
 
 
 def others() -> dict[str, str]:
-    """Metrics in brief, beside loss and top1, by the names that their figures have in records."""
+    """The names of figures in records -> the metrics in brief that have no field of a record."""
     return {f"test_{name}": name for name in in_brief() if name not in ("loss", "top1")}
 
 
@@ -104,7 +104,7 @@ def _percent_wrong(top1: float) -> float:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a file so that a reader sees the old one or the new one."""
+    """Writes a file in such a way that a reader sees the whole old one or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     draft.write_text(text)
@@ -112,11 +112,11 @@ def write(path: Path, text: str) -> None:
 
 
 class Store:
-    """The records of an experiment's runs: those in the runs' folders, then the kept ones.
+    """The records of an experiment's runs. The folder of a run is asked first, then the kept file.
 
     Args:
-      runs: folder of the runs, one folder an address.
-      kept: JSON file of a scale's records, small enough to be committed.
+      runs: folder that holds a folder for each run, named by its address.
+      kept: JSON file with the records of a scale, small enough to be committed.
     """
 
     def __init__(self, runs: Path, kept: Path):
@@ -130,10 +130,10 @@ class Store:
         return self._runs / task.address
 
     def find(self, task: Task) -> Record | None:
-        """Returns what became of the run; None where it has not come to an end.
+        """Returns the outcome of the run; None where it has not ended.
 
-        An address says which keys differ from their defaults, so a record counts only while the
-        other keys have the defaults that it was made with.
+        An address stands for the keys that differ from their defaults, so a record counts only
+        while all other keys have the defaults that it was made with.
         """
         content = read(self.workdir(task))
         if content is None and task.address in self._kept["runs"]:
@@ -144,7 +144,7 @@ class Store:
         return Record(**content["record"])
 
     def _still_holds(self, changes: dict[str, Any], then: dict[str, Any]) -> bool:
-        """Whether no key that the run leaves alone has another default now."""
+        """Whether every key that the run leaves at its default still has that default."""
         return all(
             key in changes or self._defaults.get(key, value) == value for key, value in then.items()
         )
@@ -160,7 +160,7 @@ class Store:
             if (record := self.find(task)) is not None:
                 runs[task.address] = {"changes": task.changes, "record": record._asdict()}
         self._kept = {"defaults": self._defaults, "runs": runs}
-        # A line a run, so that a new run is a new line to whoever compares two versions.
+        # A line for each run, so that a new run shows as a new line between two versions.
         lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(run)}" for key, run in runs.items())
         write(
             self._path, f'{{"defaults": {json.dumps(self._defaults)},\n"runs": {{\n{lines}\n}}}}\n'

@@ -1,4 +1,4 @@
-"""Everything that tells what an experiment found, written from its records."""
+"""Writes what an experiment found: its tables, its figures and its page, from the records."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from resnet_jax.sweeps.table import Line, as_csv, as_markdown, cells, lines
 
 
 def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folder: Path) -> Path:
-    """Writes tables, figures and page into the folder, each named after the scale.
+    """Writes tables, figures and page into the folder; the scale begins their names.
 
     Returns:
       The page.
@@ -40,7 +40,7 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
 
 
 def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) -> list[Line]:
-    """Returns the table of the runs that have come to an end."""
+    """Returns the table of the runs that have ended."""
     rows = experiment.rows(chosen, scale)
     found: dict[str, list[Record]] = {row.name: [] for row in rows}
     costs: dict[str, Cost | None] = {}

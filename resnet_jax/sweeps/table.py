@@ -1,4 +1,4 @@
-"""The table of an experiment: a line for each row, in figures, as CSV and as Markdown."""
+"""The table of an experiment, with a line for each row: as numbers, as CSV and as Markdown."""
 
 import csv
 import io
@@ -13,15 +13,15 @@ from resnet_jax.sweeps.statistics import Comparison, Summary, compare, summary
 
 
 class Line(NamedTuple):
-    """A row of the experiment with what its runs gave.
+    """A row of the experiment with the outcomes of its runs.
 
     Attributes:
-      records: of its runs that came to an end.
-      summaries: over the runs that are done, a figure each.
-      comparisons: with the row that it is compared with; none for that row itself.
-      published_effect: published error less that of the row that it is compared with.
-      from_published: mean test error less the published one, where the scale is the paper's.
-      cost: of its network; None where that can't be built.
+      records: the outcomes of those runs that have ended.
+      summaries: each figure over the runs that are done.
+      comparisons: each figure against the row that this one is compared with; None for that row.
+      published_effect: published error minus that of the row that this one is compared with.
+      from_published: mean test error minus the published one, where the scale is the paper's.
+      cost: what the network costs; None where it can't be built.
     """
 
     row: Row
@@ -66,7 +66,7 @@ def lines(
     Args:
       rows: in their order.
       records, costs: of each row, by its name.
-      published_scale: whether the runs are those that the published figures are of.
+      published_scale: whether the runs have the networks and schedule of the published figures.
     """
     by_name = {row.name: row for row in rows}
     found = []
@@ -104,7 +104,7 @@ def _from_published(row: Row, records: list[Record]) -> float | None:
 
 
 def as_csv(table: list[Line]) -> str:
-    """Every figure, one line a row; an empty field is a figure that there is none of."""
+    """Every figure, with a line for each row; a field is empty where there is no figure."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(_flat(table[0])), lineterminator="\n")
     writer.writeheader()
@@ -130,9 +130,8 @@ def _flat(line: Line) -> dict[str, Any]:
     return flat
 
 
-# Headings of the table for readers, with what stands in each column.
 def cells(line: Line) -> dict[str, str]:
-    """The columns that a reader sees, as text."""
+    """The text of each column that a reader sees, by the column's heading."""
     test, train = line.summaries["test_error"], line.summaries["train_error"]
     loss = line.summaries["train_loss"]
     return {
@@ -156,7 +155,7 @@ def cells(line: Line) -> dict[str, str]:
 
 
 def as_markdown(table: list[Line]) -> str:
-    """The columns that a reader sees, but for those that are empty throughout."""
+    """The columns that a reader sees; those that are empty throughout are left out."""
     grid = [cells(line) for line in table]
     columns = [name for name in grid[0] if any(line[name] for line in grid)]
     rows = [columns, ["---"] * len(columns), *([line[name] for name in columns] for line in grid)]

@@ -1,6 +1,6 @@
 """Where the processes of a sweep run: each file of this folder is a launcher, named as the file.
 
-It holds LAUNCHER; the keyword parameters of that one's function are the launcher's options.
+The file defines LAUNCHER; the keyword parameters of its function are the launcher's options.
 """
 
 import importlib
@@ -22,7 +22,7 @@ def launcher(name: str, options: Sequence[str]) -> Launcher:
     """Returns the launcher of this name with its options set.
 
     Args:
-      options: as ['timeout_min=600', 'slurm_partition=gpu'].
+      options: for example ['timeout_min=600', 'slurm_partition=gpu'].
 
     Raises:
       UserError: there is no such launcher, or it takes no such option.

@@ -1,4 +1,4 @@
-"""Runs of a sweep as processes of this machine, some at a time, each on its share of the cores."""
+"""Runs the jobs of a sweep as processes of this machine, each on its share of the cores."""
 
 import os
 import signal
@@ -43,14 +43,14 @@ def run(
 
 
 def _cores() -> list[int]:
-    """The cores that this process may use; none where the system does not say."""
+    """The cores that this process may use; empty where the system does not say."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def share_cores(cores: list[int], at_once: int) -> list[list[int]]:
     """Splits the cores evenly; where there are fewer cores than processes, each has one.
 
-    Each process then starts as many threads as it has cores, and none waits for another's.
+    Each process starts as many threads as it has cores, so that no process waits for another.
     """
     if at_once == 1 or not cores:
         return [cores] * at_once

@@ -1,4 +1,4 @@
-"""Runs of a sweep as an array of Slurm jobs, through submitit."""
+"""Submits the jobs of a sweep to Slurm as an array, through submitit."""
 
 import subprocess
 import time
@@ -12,10 +12,10 @@ from resnet_jax.tables import UserError
 
 
 class Execution:
-    """What a job does; submitit requeues it where it is preempted or its time is over.
+    """What Slurm executes for a job; submitit requeues it if it is preempted or its time is over.
 
     Args:
-      command: of the process.
+      command: the command line of the job's process.
     """
 
     def __init__(self, job: Job, command: list[str]):
@@ -31,7 +31,7 @@ class Execution:
             jobs.record_failure(self._job, self._process.wait())
 
     def checkpoint(self) -> Any:
-        """Called before the job is taken from its machine: the run saves, and is queued again."""
+        """Lets the run save and queues it again; submitit calls it when the job must leave."""
         from submitit.helpers import DelayedSubmission
 
         if self._process is not None:
@@ -52,8 +52,8 @@ def run(
     """Submits every job, and returns when all have ended; see Launcher.
 
     Args:
-      cluster: as submitit calls it.
-      parameters: of submitit's AutoExecutor, for example slurm_partition="gpu".
+      cluster: submitit's name of the kind of cluster.
+      parameters: what submitit's AutoExecutor takes, for example slurm_partition="gpu".
 
     Raises:
       UserError: submitit is not installed, there is no Slurm, or it knows no such parameter.
