@@ -42,7 +42,7 @@ def onnx(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
             f"writing ONNX needs {error.name}: pip install -r requirements-onnx.txt"
         ) from None
     if model.weight_epsilon is not None:
-        # The converter replaces our convolution by its own, which does not standardise kernels.
+        # The converter puts its own convolution in place of ours, which standardises.
         variables = _standardised(variables, model.weight_epsilon)
         model = model.clone(weight_epsilon=None)
     compute = _apply(model, variables)
