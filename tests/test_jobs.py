@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from command_line import ROOT, environment
 
-from resnet_jax.sweeps import jobs, records, slurm
+from resnet_jax.sweeps import jobs, records
 from resnet_jax.sweeps.jobs import Job
+from resnet_jax.sweeps.launchers import slurm
 
 LAUNCHER = ROOT / "experiments" / "jobs" / "tpu_vm.py"
 SLICE = ("--name=mine", "--zone=here", "--accelerator_type=v5litepod-16", "--bucket=pail")
@@ -200,7 +201,7 @@ def test_slurm_runs_the_jobs_of_a_sweep(cluster, tmp_path, monkeypatch):
     ]
     for job in waiting:
         job.workdirs[0].mkdir()
-    slurm.run(waiting, 2, lambda running: None, folder=tmp_path / "slurm",
-              parameters={"timeout_min": 5, "slurm_additional_parameters": {"mem": 0}})  # fmt: skip
+    slurm.run(waiting, 2, lambda running: None, tmp_path / "slurm", timeout_min=5,
+              slurm_additional_parameters={"mem": 0})  # fmt: skip
     assert (tmp_path / "fine" / "log.txt").read_text() == "fine\n"
     assert records.read(tmp_path / "fails")["record"]["reason"] == "no data"

@@ -1,4 +1,4 @@
-"""Where a network looked: Grad-CAM, and what covering a part of the picture costs."""
+"""Where a network looked: Grad-CAM, and how covering parts of the picture lowers a probability."""
 
 from collections.abc import Callable
 
@@ -26,7 +26,7 @@ def weighted_activations(
 def grad_cam(
     model: ResNet, variables: Tree, images: Array, classes: Array
 ) -> Float[Array, "batch rows columns"]:
-    """Grad-CAM of the last block for one class an image, each map's largest value being 1."""
+    """Grad-CAM of the last block, for one class of each image; a map's largest value is 1."""
     last = len(names(model)) - 1
 
     def logit(shift: Array | None) -> tuple[Array, Array]:
@@ -43,7 +43,7 @@ def grad_cam(
             found_logits = logits(model, variables, images)
         return jnp.take_along_axis(found_logits, classes[:, None], axis=1).sum(), found[0]
 
-    # The gradient by a zero that is added to the activations is the gradient by them.
+    # The gradient by a zero that is added to the activations equals the gradient by them.
     shape = jax.eval_shape(lambda: logit(None)[1])
     gradients, activations = jax.grad(logit, has_aux=True)(jnp.zeros(shape.shape, shape.dtype))
     maps = weighted_activations(activations, gradients)
@@ -53,13 +53,13 @@ def grad_cam(
 def occlusion(
     probability: Callable[[Array], Array], image: Float[Array, "h w c"], *, cells: int = 7
 ) -> Map:
-    """How much the probability falls where a square of the mean colour covers a part of the image.
+    """How much the probability falls when a square of the mean colour covers a part of the image.
 
     Zeiler & Fergus, arXiv 1311.2901, section 4.2. Squares are 2 / (cells + 1) of the side and
     overlap by half; a position's value is the mean over the squares that cover it.
 
     Args:
-      probability: (images) -> probability of the class in question, for normalised images.
+      probability: (normalised images) -> probability of the class in question.
       image: normalised, so that zero is the mean colour.
       cells: squares in a row.
     """

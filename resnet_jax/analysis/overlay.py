@@ -1,4 +1,4 @@
-"""A picture with a map laid over it, as PNG."""
+"""Lays a map over a picture, and writes pictures as PNG."""
 
 import io
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def png(picture: UInt8[np.ndarray, "height width channels"]) -> bytes:
-    """The picture, enlarged by whole factors where it is tiny."""
+    """The picture as PNG bytes; a tiny one is enlarged by a whole factor."""
     opened = Image.fromarray(picture.squeeze())
     factor = max(1, 128 // max(opened.size))
     opened = opened.resize((opened.width * factor, opened.height * factor),
@@ -24,7 +24,7 @@ def overlaid(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """The picture in grey under the map in colour; blue is the map's least value, red its largest.
 
-    A map of other size is resized by linear interpolation.
+    The map is resized to the picture by linear interpolation.
     """
     height, width = picture.shape[:2]
     low, high = float(values.min()), float(values.max())

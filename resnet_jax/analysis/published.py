@@ -1,4 +1,4 @@
-"""Published accuracies, to stand beside one's own, and AlexNet's errors under corruption."""
+"""Published accuracies of networks, and AlexNet's errors under corruption."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ class Published(NamedTuple):
     """A figure of a network on a test set.
 
     Attributes:
-      metric: top1, or mce, the mean corruption error.
+      metric: top1 or mce, the mean corruption error.
       value: a fraction.
     """
 
@@ -23,7 +23,7 @@ _STRIKES_BACK = "arXiv 2110.00476, Table 3"
 _TORCHVISION = "torchvision's documentation of its weights"
 _TIMM = "timm's results/*.csv at aa4b5850, 224 pixels"
 
-# Weights of ResNet-50 on other sets than that which they were trained on.
+# Accuracy of ResNet-50's weights on sets that they were not trained on.
 _SHIFTS = ("imagenet_real", "imagenet_v2", "imagenet_a", "imagenet_r", "imagenet_sketch")
 _SHIFTED = {
     "ResNet-50, IMAGENET1K_V1": (0.82969, 0.6319, None, 0.36157, 0.24064),
@@ -52,8 +52,8 @@ PUBLISHED = (
     Published("imagenet_c", "ResNet-50", "mce", 0.767, "arXiv 1903.12261, Table 1"),
 )
 
-# Mean over the five severities (Hendrycks & Dietterich, arXiv 1903.12261; the AlexNet row of its
-# code's results).
+# AlexNet's error, as the mean over the five severities (Hendrycks & Dietterich, arXiv 1903.12261;
+# the numbers are those of the paper's code).
 ALEXNET_ERRORS = {
     "gaussian_noise": 0.886428,
     "shot_noise": 0.894468,
@@ -74,12 +74,12 @@ ALEXNET_ERRORS = {
 
 
 def mean_corruption_error(errors: dict[str, list[float]]) -> float:
-    """Mean over the corruptions of the error at all severities divided by AlexNet's.
+    """The mean, over the corruptions, of the error at all severities divided by AlexNet's error.
 
     Hendrycks & Dietterich, arXiv 1903.12261, section 4.3.
 
     Args:
-      errors: of each corruption, one for each severity.
+      errors: for each corruption, the error at each severity.
     """
     relative = [
         sum(errors[name]) / len(errors[name]) / alexnet for name, alexnet in ALEXNET_ERRORS.items()

@@ -1,4 +1,4 @@
-"""What an evaluation found, set by set, beside what others published."""
+"""The figures of an evaluation on each test set, beside those that others published."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from resnet_jax.analysis.published import ALEXNET_ERRORS, PUBLISHED, mean_corruption_error
-from resnet_jax.training.details import class_accuracies, figures
+from resnet_jax.training.details import DETAILED, class_accuracies, figures
+from resnet_jax.training.metrics import best_first
 
 Figures = dict[str, Any]
 
@@ -15,19 +16,21 @@ class Scores(NamedTuple):
     """One set's results.
 
     Attributes:
-      figures: means and calibration error.
-      confusion: examples of each class (row) by prediction (column); None where several are right.
+      figures: of training.details.DETAILED, without those that need one right class where examples
+        have several.
+      confusion: number of examples of each class (row) by prediction (column); None where examples
+        have several right classes.
     """
 
     figures: Figures
     confusion: np.ndarray | None
 
     def details(self, classes: Sequence[str], kept: Iterable[int] | None) -> dict[str, Any]:
-        """For JSON: figures, accuracy by class, confusion as [class, prediction, examples].
+        """JSON of the figures, each class's accuracy and triples [class, prediction, examples].
 
         Args:
           classes: names of the network's classes.
-          kept: which of them the set has; None is all.
+          kept: numbers of the classes that the set has; None means all.
         """
         if self.confusion is None:
             return dict(self.figures)
@@ -49,7 +52,7 @@ def of_totals(totals: dict[str, np.ndarray]) -> Scores:
 
 
 def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
-    """Puts the parts `imagenet_c:CORRUPTION:SEVERITY` together: their mean corruption error."""
+    """Puts one set with the mean corruption error in place of `imagenet_c:CORRUPTION:SEVERITY`."""
     whole = {name: values for name, values in sets.items() if ":" not in name}
     parts = {tuple(name.split(":")): values for name, values in sets.items() if ":" in name}
     for name in dict.fromkeys(key[0] for key in parts):
@@ -71,22 +74,28 @@ def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
     return whole
 
 
-COLUMNS = ("examples", "top1", "top5", "loss", "calibration_error", "mce")
+def line(own: Figures) -> str:
+    """The figures of one set in words."""
+    words = [
+        f"{name.replace('_', ' ')} {own[name]:.4f}" for name in best_first(DETAILED) if name in own
+    ]
+    return f"{', '.join(words)} on {own['examples']} examples"
 
 
 def table(own: Figures, sets: dict[str, Figures], *, imagenet: bool) -> str:
-    """One line a set, and below it what was published of it.
+    """A line for each set, and below it the published figures of the set.
 
     Args:
       imagenet: whether the run's own set is ImageNet's.
     """
-    lines = [f"{'':<34}" + "".join(f"{column:>19}" for column in COLUMNS)]
+    columns = ("examples", *best_first(DETAILED), "mce")
+    lines = [f"{'':<34}" + "".join(f"{column:>19}" for column in columns)]
     rows = {("imagenet" if imagenet else "evaluation"): own, **sets}
     for name, values in rows.items():
-        lines.append(f"{name:<34}" + "".join(_cell(values.get(column)) for column in COLUMNS))
+        lines.append(f"{name:<34}" + "".join(_cell(values.get(column)) for column in columns))
         for row in PUBLISHED:
             if row.test_set == name:
-                cells = (row.value if column == row.metric else None for column in COLUMNS)
+                cells = (row.value if column == row.metric else None for column in columns)
                 lines.append(
                     f"  {row.network:<32}" + "".join(map(_cell, cells)) + f"  {row.source}"
                 )

@@ -9,7 +9,7 @@ from resnet_jax.reporting.metrics_file import MetricsFile
 from resnet_jax.reporting.reports import Reports, Sink
 from resnet_jax.reporting.tensorboard import TensorBoard
 from resnet_jax.reporting.wandb import WandB
-from resnet_jax.training import parallel
+from resnet_jax.training import metrics, parallel
 from resnet_jax.training.profile import Profile
 
 
@@ -18,7 +18,8 @@ def reports(config: ConfigDict, workdir: Path, steps: int) -> Reports:
     report = config.report
     if not parallel.is_first_process():
         return Reports([])
-    sinks: list[Sink] = [MetricsFile(workdir / "metrics.jsonl"), Console(steps)]
+    console = Console(steps, metrics.in_brief())
+    sinks: list[Sink] = [MetricsFile(workdir / "metrics.jsonl"), console]
     if report.tensorboard:
         sinks.append(TensorBoard(workdir / "tensorboard"))
     if report.wandb:

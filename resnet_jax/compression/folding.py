@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions before them."""
+"""Folds batch norms into the convolutions before them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,16 +15,16 @@ Tree = Any
 
 
 def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
-    """Returns the network without norms that computes the same in evaluation.
+    """Returns a network without norms that computes the same in evaluation.
 
-    A convolution W x followed by the norm s (x - m) / sqrt(v + e) + b is one of kernel
-    W s / sqrt(v + e) and bias b - m s / sqrt(v + e).
+    A convolution W x followed by the norm s (x - m) / sqrt(v + e) + b equals a convolution with the
+    kernel W s / sqrt(v + e) and the bias b - m s / sqrt(v + e).
 
     Args:
       variables: unrolled.
 
     Raises:
-      UserError: a norm does not follow a convolution, or is no batch norm.
+      UserError: a norm does not follow a convolution, or is not a batch norm.
     """
     layers, arrangement = model.layers, model.block.arrangement
     if not layers.norm.folds:

@@ -1,4 +1,4 @@
-"""Every way to a smaller network by its name; a row's keyword parameters are its options."""
+"""The methods of compression by their names; a row's keyword parameters are its options."""
 
 import time
 import zlib
@@ -34,8 +34,8 @@ class Smaller(NamedTuple):
 
     Attributes:
       apply: (variables, images) -> logits, in evaluation.
-      tensors: what a file of it holds.
-      flops: of one image, with what is known to be zero left out.
+      tensors: the arrays that a file of the network holds, by their names.
+      flops: arithmetic for one image, without the products that are known to be zero.
     """
 
     apply: Callable[[Tree, Array], Array]
@@ -64,7 +64,7 @@ def _flat(variables: Tree) -> dict[str, Array]:
 
 
 def folded(subject: Subject, data: Data) -> Smaller:
-    """Batch norms folded into convolutions; the function stays the same."""
+    """Folds batch norms into convolutions; the network computes the same function."""
     return _whole(*fold(subject.model, subject.variables), subject)
 
 
@@ -139,7 +139,7 @@ def distilled(
 
 
 def int8(subject: Subject, data: Data) -> Smaller:
-    """Post-training quantisation of the folded network."""
+    """Folds the network and quantises it after training."""
     return _quantised(*fold(subject.model, subject.variables), subject)
 
 
@@ -170,15 +170,15 @@ METHODS: dict[str, Callable[..., Smaller]] = {
 
 
 def original(subject: Subject) -> Smaller:
-    """The network as it is."""
+    """The network without compression."""
     return _whole(subject.model, subject.variables, subject)
 
 
 def figures(network: Smaller, subject: Subject, examples: int, repeats: int = 10) -> dict[str, Any]:
     """Accuracy on test images, size, arithmetic, and milliseconds for one image on this machine.
 
-    `bytes` is the size of a .safetensors file, `packed_bytes` that of the same through zlib, where
-    zeros cost little.
+    `bytes` is the size of a .safetensors file. `packed_bytes` is its size after zlib, which packs
+    zeros into almost nothing.
     """
     content = save({name: np.asarray(leaf) for name, leaf in network.tensors.items()})
     scores = Scores(network.apply, subject.examples("test", examples))(network.variables)
@@ -194,7 +194,7 @@ def figures(network: Smaller, subject: Subject, examples: int, repeats: int = 10
 
 
 def _seconds(network: Smaller, subject: Subject, repeats: int) -> float:
-    """Median time of a forward pass of one image."""
+    """The median time of a forward pass of one image."""
     run = jax.jit(network.apply)
     image = jax.numpy.zeros((1, *subject.image_shape))
     jax.block_until_ready(run(network.variables, image))
@@ -207,6 +207,6 @@ def _seconds(network: Smaller, subject: Subject, repeats: int) -> float:
 
 
 def write(network: Smaller, path: Path) -> None:
-    """Writes the tensors as .safetensors, named as here."""
+    """Writes the tensors as .safetensors under their own names."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(save({name: np.asarray(leaf) for name, leaf in network.tensors.items()}))

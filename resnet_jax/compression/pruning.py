@@ -1,4 +1,4 @@
-"""Fewer weights: single ones set to zero, or whole channels taken out."""
+"""Prunes weights: sets single ones to zero, or takes whole channels out."""
 
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ Tree = Any
 
 
 def magnitude_mask(params: Tree, kept: float) -> Tree:
-    """Where the kernels' values are among the share `kept` that is largest in size, over all.
+    """True for the kernels' values that stay: of all kernels, the share `kept` largest in size.
 
     Han et al., arXiv 1506.02626, section 3. Biases and the parameters of norms all stay.
     """
@@ -31,22 +31,23 @@ def magnitude_mask(params: Tree, kept: float) -> Tree:
 
 
 def masked(params: Tree, mask: Tree) -> Tree:
-    """The parameters, zero where the mask is False."""
+    """The parameters with zeros where the mask is False."""
     return jax.tree.map(lambda leaf, keep: jnp.where(keep, leaf, 0), params, mask)
 
 
 def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNet, Tree]:
     """The network with the share `kept` of the channels inside of every block.
 
-    Outputs of a block's convolutions but its last go, those with the smallest kernels by the sum of
-    absolute values (Li et al., arXiv 1608.08710, section 3.1), scaled as their batch norm will.
-    What blocks hand on keeps its width, since shortcuts add it up.
+    The outputs with the smallest kernels are taken out of all convolutions of a block except its
+    last. A kernel's size is the sum of its absolute values (Li et al., arXiv 1608.08710, section
+    3.1), scaled as its batch norm scales the output. The width of a block's own output stays, since
+    shortcuts add to it.
 
     Args:
       variables: unrolled.
 
     Raises:
-      UserError: blocks that hold blocks, or convolutions in groups.
+      UserError: blocks hold blocks, or convolutions have groups.
     """
     if model.stage_branches or model.block.branch.repeats > 1:
         raise UserError("channels can be taken out of basic, bottleneck and wide branches alone")
@@ -66,9 +67,9 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
 
 
 def _thin(nodes: dict[str, Tree], number: int, count: int, leads: bool) -> None:
-    """Keeps `count` outputs of a block's convolution, in place."""
+    """Takes all but `count` outputs out of a block's convolution, in place."""
     params, this, following = nodes["params"], f"conv{number}", f"conv{number + 1}"
-    # In a pre-activated branch, the norm of the next convolution is the one that sees the outputs.
+    # In a pre-activated branch, the norm before the next convolution normalises these outputs.
     norm = f"norm{number + 1}" if leads else f"norm{number}"
     sizes = jnp.abs(params[this]["kernel"]).sum(axis=(0, 1, 2))
     if norm in params:

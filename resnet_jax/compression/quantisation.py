@@ -1,8 +1,8 @@
-"""Eight-bit integers for weights and activations, through qwix.
+"""Quantises weights and activations to eight-bit integers, through qwix.
 
-Both are quantised symmetrically: kernels by the largest value of each output feature, activations
-by that of each image, when the network runs; so there is nothing to calibrate, and a result does
-not depend on what else is in the batch.
+Both are quantised symmetrically. The scale of a kernel is the largest value of each output feature;
+that of an activation is the largest value of each image, taken when the network runs. So nothing
+needs calibration, and a result does not depend on the other images of the batch.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def _qwix() -> Any:
 
 
 def quantised(params: Tree) -> Tree:
-    """The parameters, each kernel as qwix.QArray: int8 with one scale an output feature."""
+    """The parameters with each kernel as qwix.QArray: int8 and a scale for each output feature."""
     qwix = _qwix()
 
     def quantise(path: Any, leaf: Array) -> Any:
@@ -45,11 +45,11 @@ def quantised(params: Tree) -> Tree:
 
 
 def apply_quantised(model: ResNet, quantised_params: Tree, images: Array) -> Array:
-    """Logits of a network without norms; convolutions and head multiply int8 by int8.
+    """Logits of a network without norms, whose convolutions and head multiply int8 by int8.
 
     Args:
-      model: as `folding.fold` returns it.
-      quantised_params: of `quantised`.
+      model: a network without norms, see `folding.fold`.
+      quantised_params: parameters that `quantised` has returned.
     """
     qwix = _qwix()
 
@@ -75,12 +75,12 @@ def apply_quantised(model: ResNet, quantised_params: Tree, images: Array) -> Arr
 
 
 def apply_rounded(model: ResNet, variables: Tree, images: Array, **options: Any) -> Any:
-    """Of a network that learns to be quantised: kernels and activations are rounded to int8.
+    """Applies a network that learns to be quantised: it rounds kernels and activations to int8.
 
     Gradients pass the rounding as if it were not there (Jacob et al., arXiv 1712.05877, section 3).
 
     Args:
-      options: of `model.apply`: train, mutable.
+      options: train and mutable, of `model.apply`.
     """
 
     def call(conv_or_dense: Any, x: Array) -> Array:
@@ -105,7 +105,7 @@ def apply_rounded(model: ResNet, variables: Tree, images: Array, **options: Any)
 
 
 def rounded(x: Array, axis: int) -> Array:
-    """x through int8 and back, with the gradient of x."""
+    """Rounds x to int8 and back; the gradient is that of x."""
     qwix = _qwix()
     near = qwix.dequantize(qwix.quantize(x, jnp.int8, channelwise_axes=[axis]))
     return x + lax.stop_gradient(near.astype(x.dtype) - x)
@@ -128,7 +128,7 @@ def _at(tree: Tree, path: tuple[str, ...]) -> Tree:
 
 
 def _floats(quantised_params: Tree) -> Tree:
-    """Stand-ins for the kernels, of their shapes, which nothing reads."""
+    """The parameters with zeros for quantised kernels; Flax checks shapes and reads no value."""
     qwix = _qwix()
     return jax.tree.map(
         lambda leaf: jnp.zeros(leaf.shape) if isinstance(leaf, qwix.QArray) else leaf,
@@ -138,7 +138,7 @@ def _floats(quantised_params: Tree) -> Tree:
 
 
 def tensors(quantised_params: Tree) -> dict[str, Array]:
-    """What a file holds: int8 values and float32 scales of kernels, and the biases."""
+    """The arrays of a file: int8 values and float32 scales of the kernels, and the biases."""
     qwix = _qwix()
     found: dict[str, Array] = {}
     leaves = jax.tree_util.tree_leaves_with_path(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from resnet_jax.analysis.overlay import overlaid, png
 from resnet_jax.assembly.prediction import Picture
-from resnet_jax.reporting import markup as html
+from resnet_jax.reporting import markup
 
 STYLE = """
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); gap: 1.5rem; }
@@ -19,24 +19,23 @@ def sheet(pictures: list[Picture], origin: str) -> str:
     """The contact sheet as one HTML page."""
     cards = []
     for picture in pictures:
-        images = [html.image(png(picture.pixels), picture.name)]
+        images = [markup.image(png(picture.pixels), picture.name)]
         images += [
-            html.image(
+            markup.image(
                 png(overlaid(picture.pixels, values)), f"{kind} of {picture.guesses[0].name}"
             )
             for kind, values in picture.maps.items()
         ]
         rows = [(guess.name, f"{guess.probability:.1%}") for guess in picture.guesses]
-        heading = html.escape(Path(picture.name).name)
-        cards.append(
-            f"<section><h2>{heading}</h2><figure>{''.join(images)}</figure>"
-            f"{html.table(('class', 'probability'), rows)}</section>\n"
-        )
+        shown = f"<figure>{''.join(images)}</figure>"
+        shown += markup.table(("class", "probability"), rows)
+        cards.append(markup.section(Path(picture.name).name, shown))
     about = [f"{len(pictures)} pictures, by {origin}."]
     if any(picture.maps for picture in pictures):
         about.append(
-            "Beside each picture, for its first class: Grad-CAM (red: what speaks for it), and how"
-            " much the probability falls where the picture is covered (red: most)."
+            "Two explanations of the first class stand beside each picture. In Grad-CAM, red speaks"
+            " for the class; in occlusion, red is where covering the picture lowers the class's"
+            " probability most."
         )
-    body = html.paragraphs(about) + f'<div class="sheet">{"".join(cards)}</div>\n'
-    return html.document("Predictions", body, style=STYLE)
+    body = markup.paragraphs(about) + f'<div class="sheet">{"".join(cards)}</div>\n'
+    return markup.document("Predictions", body, style=STYLE)

@@ -1,9 +1,9 @@
-"""The report as one HTML page."""
+"""An experiment's results as one HTML page, with a table that a reader can sort."""
 
 import re
 from html import escape
 
-from resnet_jax.reporting import markup as html
+from resnet_jax.reporting import markup
 
 STYLE = """
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0;
@@ -12,7 +12,8 @@ th[aria-sort=ascending] button::after { content: " \\25b2"; }
 th[aria-sort=descending] button::after { content: " \\25bc"; }
 """
 
-# Sorts by the number in data-sort, else by the text; words follow numbers, and empty cells both.
+# Rows are sorted by the number in data-sort, or else by the text of the cell. Words stand after
+# numbers, and empty cells after both.
 SCRIPT = """
 for (const [column, button] of document.querySelectorAll('th button').entries()) {
   button.addEventListener('click', () => {
@@ -49,18 +50,18 @@ def page(
         f'<th scope="col"><button type="button">{escape(name)}</button></th>' for name in columns
     )
     body = "".join(f"<tr>{''.join(_cell(line[name]) for name in columns)}</tr>\n" for line in grid)
-    images = "".join(html.figure(svg, name) for name, svg in figures.items())
+    images = "".join(markup.figure(svg, name) for name, svg in figures.items())
     grid_table = (
         f'<div class="table"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
         "</table></div>\n"
     )
-    return html.document(
-        title, html.paragraphs(about) + grid_table + images, style=STYLE, script=SCRIPT
+    return markup.document(
+        title, markup.paragraphs(about) + grid_table + images, style=STYLE, script=SCRIPT
     )
 
 
 def _cell(text: str) -> str:
-    """A cell sorts by the number that it begins with, where it begins with one."""
+    """A cell that begins with a number is sorted by that number."""
     number = re.match(r"[+-]?\d+(\.\d+)?", text)
     sort = f' data-sort="{float(number[0])}"' if number else ""
     return f"<td{sort}>{escape(text)}</td>"

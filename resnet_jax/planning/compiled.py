@@ -1,7 +1,7 @@
 """What a compiler says of a compiled function: arithmetic, memory traffic, memory, collectives.
 
-A TPU's compiler runs without a TPU: with the `libtpu` package, `tpu_devices` gives the devices of a
-slice that need not exist, for which functions can be compiled ahead of time and inspected.
+A TPU's compiler runs without a TPU. With the `libtpu` package, `tpu_devices` returns the devices of
+a slice that need not exist; functions can be compiled for them and inspected.
 """
 
 import importlib.metadata
@@ -40,8 +40,8 @@ class Figures(NamedTuple):
     Attributes:
       flops: a multiply-add is two.
       bytes: read from and written to the device's memory.
-      temporaries: bytes of memory beside arguments and results.
-      arguments: bytes.
+      temporaries: bytes of memory that hold neither arguments nor results.
+      arguments: bytes of memory that hold the arguments.
     """
 
     flops: float
@@ -66,7 +66,7 @@ def figures(compiled: Any) -> Figures:
 def collectives(hlo: str) -> list[Collective]:
     """Returns the collectives of an HLO module, in the order of its text.
 
-    An asynchronous one counts once, where it starts.
+    An asynchronous collective is counted once, where it starts.
     """
     kinds = "|".join(COLLECTIVES)
     pattern = rf"^ .*? = (.*?) ({kinds})(-start)?\("
@@ -74,7 +74,7 @@ def collectives(hlo: str) -> list[Collective]:
     for result, kind, start in re.findall(pattern, hlo, re.MULTILINE):
         shapes = re.findall(r"\b([a-z]+\d*)\[([\d,]*)\]", result)
         if start and kind != "all-reduce":
-            # Its result also holds the operand.
+            # The result of the start holds the operand before the result proper.
             shapes = shapes[len(shapes) // 2 :]
         sizes = [
             ITEM_BYTES[item] * int(np.prod([int(n) for n in dims.split(",") if n]))
@@ -103,7 +103,7 @@ def tpu_devices(topology: str) -> list[Any]:
         raise UserError(
             "compiling for a TPU needs its compiler: pip install 'jax[tpu]', which brings libtpu"
         )
-    # libtpu looks for the slice that it runs on; this one is only described.
+    # Without these, libtpu looks for a slice that this machine belongs to.
     os.environ.setdefault("TPU_LIBRARY_PATH", str(Path(found.origin).with_name("libtpu.so")))
     os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
     os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-4")
@@ -119,5 +119,5 @@ def tpu_devices(topology: str) -> list[Any]:
 
 
 def compiler_version() -> str:
-    """Of libtpu."""
+    """Returns the version of libtpu."""
     return importlib.metadata.version("libtpu")

@@ -12,7 +12,7 @@ from resnet_jax.planning.slices import Slice
 
 # Seconds that a message takes over one link: about a microsecond.
 LINK_LATENCY = 1e-6
-# What a grid without links between its ends has of a torus's bandwidth.
+# The share of a torus's bandwidth that a grid has, whose ends are not linked.
 GRID_SHARE = 0.5
 
 
@@ -21,16 +21,17 @@ class Program:
     """A compiled training step on one chip.
 
     Attributes:
-      slice: that it was compiled for.
-      images: on one chip.
-      flops, bytes: of arithmetic, and moved between chip and memory, in one step.
-      temporaries: bytes of memory beside the state and the batch.
+      slice: the slice that it was compiled for.
+      images: how many one chip has in a step.
+      flops: arithmetic of one step.
+      bytes: bytes that one step moves between the chip and its memory.
+      temporaries: bytes of memory that hold neither the state nor the batch.
       state: bytes of the training state on one chip.
       batch: bytes of the batch on one chip.
-      reductions: sums over chips in one step.
-      reduced: their bytes.
-      others: collectives that are no sums.
-      others_bytes: of their results.
+      reductions: how many sums over chips one step makes.
+      reduced: bytes that these sums carry.
+      others: how many other collectives one step makes.
+      others_bytes: bytes of their results.
     """
 
     slice: str
@@ -51,8 +52,8 @@ class Prediction:
     """A training step on a slice; times in seconds, memory in bytes of one chip.
 
     Attributes:
-      compiled: whether the figures are a compiler's for just this slice and batch.
-      efficiency: time on one chip with as many images, without sums, divided by this time.
+      compiled: whether a compiler gave the figures for just this slice and batch.
+      efficiency: the time that one chip takes alone for its images, divided by this step's time.
     """
 
     slice: str
@@ -81,7 +82,7 @@ class Prediction:
 
 
 def predict(program: Program, on: Slice, batch: int) -> Prediction:
-    """The step on a slice, for so many images over all its chips."""
+    """Predicts the step on a slice whose chips share a batch of so many images."""
     images, chip = batch / on.chips, on.chip
     scale = images / program.images
     # Reading and writing the state costs the same for any batch, and so does holding gradients.
@@ -120,7 +121,7 @@ def predict(program: Program, on: Slice, batch: int) -> Prediction:
 
 
 def communication_time(program: Program, on: Slice) -> float:
-    """Of all collectives of a step, one after another and none beside arithmetic.
+    """Seconds that the collectives of a step take, one after another and none during arithmetic.
 
     A sum over n chips sends 2 (n - 1) / n of its bytes from each (Patarasu & Yuan, 'Bandwidth
     optimal all-reduce algorithms', 2009); others send their results once. Each collective waits for

@@ -1,4 +1,4 @@
-"""TPU chips as Google publishes them, and the slices that are built of them."""
+"""Published figures of TPU chips, and the slices that are built of them."""
 
 import re
 from math import prod
@@ -15,7 +15,7 @@ class Chip(NamedTuple):
       memory: bytes.
       bandwidth: bytes a second between chip and memory.
       interconnect: bytes a second that a chip sends over all its links to its neighbours.
-      torus: sizes of a slice's axis from which on its ends are linked too.
+      torus: an axis of a slice that has at least so many chips is a ring.
     """
 
     flops: float
@@ -27,7 +27,7 @@ class Chip(NamedTuple):
 
 # cloud.google.com/tpu/docs, pages v4, v5e, v5p and v6e. The interconnect is the all-reduce
 # bandwidth of a pod over its chips (v4: 1.1 PB/s over 4,096; v5e: 51.2 TB/s, v6e: 102.4 TB/s over
-# 256). The v5p page gives 1,200 GB/s in both directions together, of which it is half, as on v5e.
+# 256). The v5p page gives 1,200 GB/s for both directions together; half of it counts, as on v5e.
 CHIPS = {
     "v4": Chip(275e12, 32 * 2**30, 1_200e9, 1.1e15 / 4_096, torus=4),
     "v5e": Chip(197e12, 16e9, 819e9, 51.2e12 / 256, torus=16),
@@ -68,7 +68,7 @@ def parse(text: str) -> Slice:
     """Reads 'v5e:4x4'.
 
     Raises:
-      UserError: not of this form, or a generation that is not in CHIPS.
+      UserError: the text has another form, or its generation is not in CHIPS.
     """
     generation, _, shape = text.strip().partition(":")
     choose(CHIPS, generation, "TPU generation")

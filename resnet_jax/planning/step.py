@@ -7,16 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax import export
 
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly, keys
-from resnet_jax.data.resident import Batch
 from resnet_jax.planning import compiled, slices
+from resnet_jax.planning.memory import abstract_batch
 from resnet_jax.planning.scaling import Prediction, Program, predict
 from resnet_jax.planning.slices import Slice
 from resnet_jax.runtime import cache_folder
@@ -25,14 +24,14 @@ from resnet_jax.training import parallel
 
 
 class NoCompiler(Exception):
-    """libtpu is not installed; says how to get it."""
+    """Raised where libtpu is not installed; the message says how to get it."""
 
 
 def batch_sizes(texts: Sequence[str], config: Any) -> list[int]:
-    """The batches of --batch, or the configuration's own.
+    """The batch sizes of --batch, or the configuration's own.
 
     Raises:
-      UserError: one is no positive number.
+      UserError: one of them is no positive number.
     """
     for text in texts:
         if not text.isdigit() or not int(text):
@@ -53,19 +52,19 @@ class Step:
     def _assembly(self, batch: int, devices: Sequence[Any] | None, platform: str) -> Assembly:
         config = self._config.copy_and_resolve_references()
         config.train.batch_size = batch
-        # A compiler's figures count what stands in a loop once.
+        # A compiler counts the body of a loop once, however often it runs.
         config.model.scan_blocks = False
         return Assembly(config, platform, devices=devices, examples=self.examples)
 
     def hours(self, row: Prediction) -> float:
-        """Of all updates of the configuration, at this speed, with nothing in between."""
+        """Hours that all updates of the configuration take at this speed, and nothing else."""
         return self._assembly(row.batch, None, "tpu").steps * row.step_time / 3600
 
     def compiled(self, on: Slice, images: int) -> Program:
         """The step for so many images on each chip, from the cache or the compiler.
 
         Raises:
-          NoCompiler: it is in no cache, and libtpu is not installed.
+          NoCompiler: the cache has no such step, and libtpu is not installed.
         """
         batch = images * on.chips
         path = cache_folder("plan") / f"{self._key(on, batch)}.json"
@@ -100,7 +99,7 @@ class Step:
         return program
 
     def exactly(self, row: Prediction) -> Prediction:
-        """The row with a compiler's figures for just this slice and batch."""
+        """The row with figures that a compiler gives for just this slice and batch."""
         on = slices.parse(row.slice)
         if row.batch % on.chips:
             raise UserError(f"a batch of {row.batch} can't be shared by the chips of {on}")
@@ -108,7 +107,7 @@ class Step:
         return replace(predict(program, on, row.batch), compiled=True)
 
     def lowered(self, batch: int) -> dict[str, int]:
-        """Bytes of the step's StableHLO for each platform, where no compiler is at hand."""
+        """Lowers the step for each platform, without a compiler; returns the bytes of StableHLO."""
         found = {}
         for platform, ours in (("tpu", "tpu"), ("cuda", "gpu")):
             assembly = self._assembly(batch, jax.devices()[:1], ours)
@@ -129,7 +128,7 @@ class Step:
 
 
 def traced(assembly: Assembly) -> Any:
-    """The step as a run compiles it, but for the reading of examples."""
+    """The step as a run compiles it, without the code that gathers its examples."""
     unrolled = replace(assembly.train_step(assembly.numbers), unroll=True)
     step = assembly.placement.step(unrolled)
     out_shardings = (
@@ -147,52 +146,14 @@ def arguments(assembly: Assembly, batch: int) -> tuple[Any, Any, Any]:
     return assembly.abstract_state, abstract_batch(assembly, batch), key
 
 
-def abstract_batch(assembly: Assembly, batch: int) -> Batch:
-    """Shapes of a batch, and where it lies."""
-    sharding = parallel.batch_sharded(assembly.mesh)
-
-    def leaf(dtype: Any, *shape: int) -> Any:
-        return jax.ShapeDtypeStruct((batch, *shape), dtype, sharding=sharding)
-
-    images = leaf(jnp.float32, *assembly.source.image_shape)
-    return Batch(images, labels=leaf(jnp.int32), mask=leaf(jnp.bool_))
-
-
 def lower(assembly: Assembly, batch: int) -> Any:
     """The step, lowered for the devices of the assembly."""
     return traced(assembly).lower(*arguments(assembly, batch))
 
 
-class Memory(NamedTuple):
-    """Bytes on one device while it trains, estimated without a compiler."""
-
-    state: int
-    batch: int
-    gradients: int
-    activations: int
-
-
-def memory(assembly: Assembly) -> Memory:
-    """State and batch as they lie on a device, one gradient, and the layer outputs of its images.
-
-    A compiler fuses some layers and needs room beside others; see tests/test_memory.py.
-    """
-    shards = parallel.data_shards(assembly.mesh)
-    images = assembly.batch_size // shards // assembly.accumulate
-    layers = counts.layers(assembly.model, assembly.source.image_shape)
-    state = assembly.abstract_state
-    return Memory(
-        state=assembly.placement.bytes_on_a_device(state),
-        batch=counts.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
-        # Those of the part and those of the parts before.
-        gradients=counts.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
-        activations=images * counts.kept_bytes(layers, assembly.model.remat),
-    )
-
-
 @contextmanager
 def progress(what: str) -> Iterator[None]:
-    """Says every half minute that something still goes on."""
+    """Says when something begins and ends, and every half minute that it still goes on."""
     done, start = threading.Event(), time.perf_counter()
 
     def tell() -> None:

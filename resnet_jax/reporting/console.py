@@ -1,7 +1,8 @@
-"""What a person watches: a progress bar on a terminal, plain lines elsewhere."""
+"""What a person watches while a run trains: a progress bar on a terminal, lines elsewhere."""
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -12,10 +13,11 @@ class Console:
 
     Args:
       steps: of the whole run.
+      evaluated: metrics of an evaluation that it shows.
     """
 
-    def __init__(self, steps: int):
-        self._steps = steps
+    def __init__(self, steps: int, evaluated: Sequence[str]):
+        self._steps, self._evaluated = steps, evaluated
         self._bar: tqdm | None = None
         self._start = 0, 0.0
 
@@ -27,8 +29,8 @@ class Console:
             self._bar = tqdm(total=self._steps, initial=step, unit="step", dynamic_ncols=True)
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:
-        has_evaluation = "eval/top1" in metrics
-        line = f"step {step}/{self._steps}  {describe(metrics)}"
+        has_evaluation = "eval/loss" in metrics
+        line = f"step {step}/{self._steps}  {describe(metrics, self._evaluated)}"
         if self._bar is None:
             print(f"{line}  {self._time_left(step)} left", flush=True)
             return
@@ -49,14 +51,20 @@ class Console:
         return tqdm.format_interval(seconds)
 
 
-def describe(metrics: dict[str, Any]) -> str:
-    """One line of the figures that matter."""
+def describe(metrics: dict[str, Any], evaluated: Sequence[str]) -> str:
+    """One line of the figures that matter.
+
+    Args:
+      evaluated: metrics of an evaluation that it shows, where the line has one.
+    """
     words = [
         f"loss {metrics['train/loss']:.4f}",
         f"top1 {metrics['train/top1']:.4f}",
         f"lr {metrics['lr']:.4g}",
         f"{metrics['images_per_second']:,.0f} images/s",
     ]
-    if "eval/top1" in metrics:
-        words.append(f"| test loss {metrics['eval/loss']:.4f} top1 {metrics['eval/top1']:.4f}")
+    found = [name for name in evaluated if f"eval/{name}" in metrics]
+    if found:
+        tested = " ".join(f"{name} {metrics[f'eval/{name}']:.4f}" for name in found)
+        words.append(f"| test {tested}")
     return "  ".join(words)

@@ -24,7 +24,7 @@ def as_svg(figure: Figure) -> str:
 
 
 def as_png(figure: Figure) -> bytes:
-    """The figure as a PNG for pages that show no SVG."""
+    """The figure as PNG bytes, for places that can't show SVG."""
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
     return out.getvalue()

@@ -16,7 +16,7 @@ class Findings(NamedTuple):
     Attributes:
       numbers: JSON values.
       figures: by name.
-      summary: sentences with the numbers that matter most.
+      summary: a sentence with the numbers that matter most.
     """
 
     numbers: dict[str, Any]
@@ -37,8 +37,32 @@ def write_findings(found: Findings, name: str, folder: Path) -> Path:
     return path
 
 
+class WrittenFindings(NamedTuple):
+    """What `write_findings` has left of an analysis in a folder.
+
+    Attributes:
+      figures: SVG texts.
+    """
+
+    name: str
+    summary: str
+    figures: list[str]
+
+
+def read_findings(folder: Path) -> list[WrittenFindings]:
+    """Every analysis in the folder, by name."""
+    return [
+        WrittenFindings(
+            path.stem,
+            json.loads(path.read_text())["summary"],
+            [figure.read_text() for figure in sorted(folder.glob(f"{path.stem}-*.svg"))],
+        )
+        for path in sorted(folder.glob("*.json"))
+    ]
+
+
 def finite(value: Any) -> Any:
-    """The same JSON value, with null for what JSON has no number for."""
+    """The same value with None in place of NaN and infinities, which JSON can't write."""
     if isinstance(value, dict):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

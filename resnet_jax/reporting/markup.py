@@ -1,4 +1,4 @@
-"""HTML pages that need nothing else: no server, no other file, no network."""
+"""HTML pages that need no server, no other file and no network."""
 
 import base64
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.4rem; line-height: 1.25; }
 h2 { font-size: 1.1rem; margin-top: 2rem; }
+h3 { font-size: 1rem; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .6rem; border-bottom: 1px solid var(--line); text-align: right; }
@@ -24,7 +25,7 @@ def document(title: str, body: str, *, style: str = "", script: str = "") -> str
 
     Args:
       body: HTML below the heading.
-      style, script: CSS and JavaScript beside what all pages have.
+      style, script: CSS and JavaScript of this page, added to what all pages have.
     """
     scripts = f"<script>{script}</script>\n" if script else ""
     return (
@@ -36,8 +37,23 @@ def document(title: str, body: str, *, style: str = "", script: str = "") -> str
     )
 
 
+def section(title: str, content: str) -> str:
+    """HTML under a title of its own."""
+    return f"<section><h2>{escape(title)}</h2>\n{content}</section>\n"
+
+
+def heading(text: str) -> str:
+    """A heading inside of a section."""
+    return f"<h3>{escape(text)}</h3>\n"
+
+
+def folded(summary: str, content: str) -> str:
+    """HTML that stays hidden until the reader clicks the summary."""
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>\n"
+
+
 def paragraphs(texts: Iterable[str]) -> str:
-    """One element a text."""
+    """A paragraph for each text."""
     return "".join(f"<p>{escape(text)}</p>\n" for text in texts)
 
 

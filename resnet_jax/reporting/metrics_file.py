@@ -1,4 +1,4 @@
-"""metrics.jsonl: one JSON object a line, each step once, also after a resume."""
+"""metrics.jsonl: a JSON object on each line. A step stands there once, also after a resume."""
 
 import json
 import os
@@ -7,14 +7,14 @@ from typing import Any
 
 
 class MetricsFile:
-    """Appends lines; a process that is killed loses none that `write` has returned from."""
+    """Appends lines. Once `write` has returned, its line survives even a killed process."""
 
     def __init__(self, path: Path):
         self._path = path
         self._file = path.open("a")
 
     def rewind(self, step: int) -> None:
-        """Drops lines after `step`, and what a killed process left half written."""
+        """Drops the lines after `step`, and a line that a killed process left half written."""
         self._file.close()
         kept = [line for line in read_lines(self._path) if line["step"] <= step]
         draft = self._path.with_suffix(".tmp")

@@ -1,4 +1,4 @@
-"""All the places that a run's metrics go to, as one."""
+"""Hands a run's metrics to every place that they are written to."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
@@ -8,7 +8,7 @@ class Sink(Protocol):
     """One place that metrics go to."""
 
     def rewind(self, step: int) -> None:
-        """Called once before anything is written: the run goes on from this step."""
+        """Says, before anything is written, from which step the run goes on."""
 
     def write(self, step: int, metrics: dict[str, Any]) -> None: ...
     def close(self) -> None: ...

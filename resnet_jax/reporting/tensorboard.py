@@ -5,7 +5,7 @@ from typing import Any
 
 
 class TensorBoard:
-    """One scalar a metric; steps that a resumed run repeats replace the old ones."""
+    """Writes a scalar for each metric. A resumed run's steps replace those that it repeats."""
 
     def __init__(self, directory: Path):
         self._directory = directory

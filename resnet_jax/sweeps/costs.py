@@ -1,4 +1,4 @@
-"""What the network of a row costs, to set its error against."""
+"""What the network of a row costs. Tables and figures show its error beside it."""
 
 from typing import NamedTuple
 
@@ -32,7 +32,10 @@ def of_assembly(assembly: Assembly) -> Cost:
 
 
 def of_config(config: str) -> Cost | None:
-    """The same of --config=CONFIG; None where the network can't be built, as its runs say."""
+    """Counts the network of --config=CONFIG; returns None where it can't be built.
+
+    Its runs then fail and say why.
+    """
     try:
         return of_assembly(Assembly(configuration.read(config)))
     except UserError:

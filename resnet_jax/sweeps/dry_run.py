@@ -17,8 +17,8 @@ class Item(NamedTuple):
     """The missing runs of one row.
 
     Attributes:
-      flops: of training them all; a multiply-add counts as two.
-      seconds: that training them may take one after another; NaN where nothing tells.
+      flops: arithmetic of training them all; a multiply-add counts as two.
+      seconds: how long training them one after another may take; NaN where no run tells.
     """
 
     row: str
@@ -34,11 +34,11 @@ def training_flops(config: str) -> float:
     return PASSES * images * costs.of_assembly(assembly).flops
 
 
-def plan(tasks: list[Task], missing: list[Task], store: Store) -> list[Item]:
-    """Returns what is to be run, a row each.
+def missing_runs(tasks: list[Task], missing: list[Task], store: Store) -> list[Item]:
+    """Returns what is to be run, an item for each row.
 
-    The time follows from the arithmetic, at the rate of this experiment's finished runs: of the
-    row's own where there are some, else of all.
+    The time follows from the arithmetic and the rate of finished runs: the row's own runs where
+    some are finished, else all runs of this experiment.
     """
     flops = {task.row.name: training_flops(task.config) for task in tasks if task.seed == 0}
     done, seconds = defaultdict[str, float](float), defaultdict[str, float](float)
@@ -62,7 +62,7 @@ def plan(tasks: list[Task], missing: list[Task], store: Store) -> list[Item]:
 
 
 def describe(items: list[Item], at_once: int) -> str:
-    """The plan as a table with a last line for all."""
+    """A line for each item, and a last one for all."""
     total = Item(
         "all",
         sum(item.runs for item in items),
@@ -77,7 +77,7 @@ def describe(items: list[Item], at_once: int) -> str:
             f"{duration(item.seconds / at_once):>12}"
         )
     if math.isnan(total.seconds):
-        lines.append("No run of this experiment is finished that the time could be told from.")
+        lines.append("No run of this experiment is finished, so the time is unknown.")
     return "\n".join(lines)
 
 

@@ -3,8 +3,8 @@
 sweep.py holds
 
 - `TITLE`, the question, and `SOURCE`, where the published figures stand;
-- `BASES`, the configuration that each scale starts from, as --config takes it;
-- `SEEDS`, how many seeds each scale runs if the command does not say;
+- `BASES`, the configuration that each scale starts from, written as for --config;
+- `SEEDS`, how many seeds each scale runs where the command gives no number;
 - `rows(scale)`, which yields a `Row` for each line of the table, the baseline first.
 """
 
@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
     Attributes:
       name: in tables and figures.
-      changes: to the scale's configuration, as behind the colon of --config=FILE:depth=56.
+      changes: to the scale's configuration, written as behind the colon of --config=FILE:depth=56.
       published: test error in percent, or 'fail', as the paper gives it.
       against: name of the row to compare with; None is the experiment's first.
     """
@@ -50,8 +50,8 @@ class Task(NamedTuple):
     """One run: a row with one seed.
 
     Attributes:
-      config: as --config takes it.
-      changes: the keys that make it compute something else than the default configuration.
+      config: the run's configuration, written as for --config.
+      changes: the keys whose values make it compute something else than the default configuration.
       address: hash of the changes, and so of everything that the run computes.
     """
 
@@ -66,7 +66,7 @@ def load(folder: Path) -> Experiment:
     """Reads an experiment's sweep.py.
 
     Raises:
-      UserError: there is none, or it lacks something.
+      UserError: there is no such file, or one of its names is missing.
     """
     path = folder / "sweep.py"
     if not path.is_file():
@@ -83,7 +83,8 @@ def rows(experiment: Experiment, scale: str) -> list[Row]:
     """Returns the rows of a scale, each with the row that it is compared with.
 
     Raises:
-      UserError: no such scale, no rows, two of one name, or one that is compared with none of them.
+      UserError: there is no such scale, the scale has no rows, two rows have one name, or a row is
+        compared with one that does not exist.
     """
     choose(experiment.bases, scale, "scale")
     found = list(experiment.rows(scale))
@@ -100,7 +101,7 @@ def tasks(experiment: Experiment, scale: str, seeds: int) -> list[Task]:
     """Returns the runs of a scale, all rows with seed 0 first: a step compiles once for all seeds.
 
     Raises:
-      UserError: what `rows` raises, or a row that changes what can't be changed.
+      UserError: as `rows`, or the configuration does not take the changes of a row.
     """
     default = defaults()
     base = choose(experiment.bases, scale, "scale")
@@ -128,6 +129,6 @@ def extend(config: str, *changes: str) -> str:
 def address(changes: dict[str, Any]) -> str:
     """Names a run by what it computes: equal for equal changes to the default configuration.
 
-    A key that is added with a default which changes nothing leaves every address as it was.
+    So a new key whose default changes nothing leaves every address as it was.
     """
     return hashlib.sha256(json.dumps(changes, sort_keys=True).encode()).hexdigest()[:16]

@@ -18,7 +18,7 @@ from resnet_jax.sweeps.table import Line
 TRAINING, TESTING = "#9db7d5", "#2b5c8a"
 
 
-def errors(table: list[Line], title: str) -> Figure:
+def errors(table: list[Line], scale: str) -> Figure:
     """Test and training error of each row: the mean, its 95% interval and every seed."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 1.1 + 0.42 * len(table)), layout="constrained")
@@ -44,7 +44,7 @@ def errors(table: list[Line], title: str) -> Figure:
         axes.invert_yaxis()
         axes.set_xlabel("error, %")
         axes.set_xlim(*_limits(table))
-        axes.set_title(title, loc="left")
+        axes.set_title(f"Error by row, {scale} scale", loc="left")
         handles = [Patch(color=TESTING, label="test"),
                    Patch(color=TRAINING, label="training")]  # fmt: skip
         figure.legend(handles=handles, loc="outside lower right", ncols=2, frameon=False)
@@ -52,7 +52,7 @@ def errors(table: list[Line], title: str) -> Figure:
 
 
 def _limits(table: list[Line]) -> tuple[float, float]:
-    """From 0 to the largest mean or seed: a wide interval of few seeds may leave the figure."""
+    """From 0 to the largest error of a run; the interval of few seeds may reach further."""
     largest = [
         value
         for line in table
@@ -62,8 +62,8 @@ def _limits(table: list[Line]) -> tuple[float, float]:
     return 0.0, min(100.0, 1.15 * max(largest, default=100.0))
 
 
-def curves(table: list[Line], title: str) -> Figure:
-    """Training loss over the updates, the mean of each row's seeds and their range."""
+def curves(table: list[Line], scale: str) -> Figure:
+    """Training loss over the updates: the mean over the seeds of each row, and their range."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
@@ -78,13 +78,13 @@ def curves(table: list[Line], title: str) -> Figure:
                               alpha=0.18, linewidth=0)  # fmt: skip
         axes.set_xlabel("updates")
         axes.set_ylabel("training loss, nats")
-        axes.set_title(title, loc="left")
+        axes.set_title(f"Training loss, {scale} scale", loc="left")
         figure.legend(loc="outside lower center", ncols=2 if len(table) < 7 else 3, frameon=False,
                       fontsize=8)  # fmt: skip
     return figure
 
 
-def costs(table: list[Line], title: str) -> Figure:
+def costs(table: list[Line], scale: str) -> Figure:
     """Mean test error of each row over the size, arithmetic, memory and time of its network."""
     panels: dict[str, Callable[[Line, Cost], float]] = {
         "parameters": lambda line, cost: cost.parameters,
@@ -114,7 +114,7 @@ def costs(table: list[Line], title: str) -> Figure:
             else:
                 axes.xaxis.set_major_locator(MaxNLocator(3))
         figure.axes[0].set_ylabel("test error, %")
-        figure.axes[0].set_title(title, loc="left")
+        figure.axes[0].set_title(f"Test error against cost, {scale} scale", loc="left")
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False,
                       fontsize=8)  # fmt: skip
@@ -126,9 +126,17 @@ def _colour(number: int) -> tuple[float, ...]:
 
 
 def common(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Steps, and the training loss of each seed at them, as far as every seed came."""
+    """The steps that every seed has reached, and the training loss of each seed at these steps."""
     found = [np.asarray(record.curve) for record in records if len(record.curve)]
     if not found:
         return None
     length = min(map(len, found))
     return found[0][:length, 0], np.stack([curve[:length, 2] for curve in found])
+
+
+# Each figure of an experiment by the end of its file's name, in the order of the page.
+FIGURES: dict[str, Callable[[list[Line], str], Figure]] = {
+    "errors": errors,
+    "curves": curves,
+    "costs": costs,
+}

@@ -1,10 +1,9 @@
 """The processes of a sweep, and what becomes of those that fail."""
 
 import json
-import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from resnet_jax.sweeps import records
 from resnet_jax.sweeps.experiment import Task
 from resnet_jax.sweeps.records import Store
 
-# By what --vectorize says: the keys that runs of one program may differ in.
+# The keys that runs of one program may differ in, for each value of --vectorize.
 VECTORIZE: dict[str, tuple[str, ...]] = {
     "none": (),
     "seeds": ("seed",),
@@ -21,11 +20,11 @@ VECTORIZE: dict[str, tuple[str, ...]] = {
 
 
 class Job(NamedTuple):
-    """One process.
+    """One process, which makes one run, or several as members of one program.
 
     Attributes:
-      configs: of its runs, as --config takes them; several are members of one program.
-      workdirs: of its runs.
+      configs: the configuration of each run, written as for --config.
+      workdirs: the folder of each run.
     """
 
     configs: tuple[str, ...]
@@ -33,9 +32,23 @@ class Job(NamedTuple):
 
     @property
     def log(self) -> Path:
-        """Where the process writes what it prints; its folder is made."""
+        """The file that the process prints into; the call makes its folder."""
         self.workdirs[0].mkdir(parents=True, exist_ok=True)
         return self.workdirs[0] / "log.txt"
+
+
+class Launcher(NamedTuple):
+    """A way to run jobs.
+
+    Attributes:
+      run: (jobs, how many at a time, tick, folder, options as keywords): runs every job to its end
+        and records those that fail. It calls `tick` every second or two with the folders of the
+        runs under way, and may write into `folder`.
+      at_once: scale -> how many jobs run at a time where the user does not say.
+    """
+
+    run: Callable[..., None]
+    at_once: Callable[[str], int]
 
 
 def command(job: Job) -> list[str]:
@@ -46,19 +59,12 @@ def command(job: Job) -> list[str]:
     return found
 
 
-def at_once(launcher: str, scale: str) -> int:
-    """Returns how many processes run at a time where the user does not say."""
-    if launcher == "slurm":
-        return 100
-    # A smoke run mostly waits for one core to compile.
-    return (os.cpu_count() or 1) if scale == "smoke" else 1
-
-
 def jobs(tasks: Iterable[Task], store: Store, together: tuple[str, ...]) -> list[Job]:
     """Returns the processes that make these runs.
 
     Args:
-      together: keys that runs of one process may differ in; with none each run has its own.
+      together: the keys that runs of one process may differ in; if empty, each run has a process
+        of its own.
     """
     groups: dict[str, list[Task]] = {}
     for task in tasks:
@@ -87,7 +93,7 @@ def record_failure(job: Job, returncode: int) -> None:
 
 
 def record(job: Job, reason: str) -> None:
-    """Records the failure of those runs of the process that had not come to their end before."""
+    """Records the failure of those runs of the process that had not ended before."""
     for workdir in job.workdirs:
         if not records.is_over(workdir):
             records.put(workdir, records.Record("failed", reason))

@@ -1,15 +1,16 @@
-"""What is known of a run when it is over, and where that is kept."""
+"""The outcomes of runs, and the files that keep them."""
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from resnet_jax.reporting.metrics_file import read_lines
 from resnet_jax.sweeps.experiment import Task, defaults
+from resnet_jax.training.metrics import in_brief
 
-# Parts that a run's curve is averaged over.
+# A run's curve has so many points, each the mean over a part of the updates.
 PARTS = 40
 
 
@@ -18,13 +19,14 @@ class Record(NamedTuple):
 
     Attributes:
       status: 'done'; 'diverged', which a rerun would repeat; or 'failed', which it might not.
-      reason: in words, where the status is not 'done'.
-      test_error: of the last evaluation, percent; test_loss in nats.
-      train_error: mean over the last tenth of the updates, percent, as training saw the images;
-        train_loss likewise, in nats.
-      seconds: spent on training steps, without compiling and evaluating.
+      reason: a sentence, where the status is not 'done'.
+      test_error, test_loss: of the last evaluation, in percent and in nats.
+      train_error, train_loss: means over the last tenth of the updates, in percent and in nats, on
+        the images as training saw them.
+      seconds: how long the training steps took, without compiling and evaluating.
       curve: [step, train error, train loss] over each part of the run.
       test_curve: [step, test error] at each evaluation.
+      others: figures of the last evaluation that have no field of their own; see `others`.
     """
 
     status: str
@@ -36,10 +38,20 @@ class Record(NamedTuple):
     seconds: float = 0.0
     curve: Sequence[Sequence[float]] = ()
     test_curve: Sequence[Sequence[float]] = ()
+    others: Mapping[str, float] = {}
 
     @property
     def final(self) -> bool:
         return self.status != "failed"
+
+    def figure(self, name: str) -> float | None:
+        """One of the figures by its name; None where the run has none."""
+        return self.others[name] if name in self.others else getattr(self, name, None)
+
+
+def others() -> dict[str, str]:
+    """The names of figures in records -> the metrics in brief that have no field of a record."""
+    return {f"test_{name}": name for name in in_brief() if name not in ("loss", "top1")}
 
 
 def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> Record:
@@ -56,6 +68,11 @@ def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> R
         test_loss=lines[-1]["eval/loss"],
         train_error=_percent_wrong(_mean(late, "train/top1")),
         train_loss=_mean(late, "train/loss"),
+        others={
+            figure: lines[-1][f"eval/{name}"]
+            for figure, name in others().items()
+            if f"eval/{name}" in lines[-1]
+        },
     )
 
 
@@ -87,7 +104,7 @@ def _percent_wrong(top1: float) -> float:
 
 
 def write(path: Path, text: str) -> None:
-    """Writes a file so that a reader sees the old one or the new one."""
+    """Writes a file in such a way that a reader sees the whole old one or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     draft.write_text(text)
@@ -95,11 +112,11 @@ def write(path: Path, text: str) -> None:
 
 
 class Store:
-    """The records of an experiment's runs: those in the runs' folders, then the kept ones.
+    """The records of an experiment's runs. The folder of a run is asked first, then the kept file.
 
     Args:
-      runs: folder of the runs, one folder an address.
-      kept: JSON file of a scale's records, small enough to be committed.
+      runs: folder that holds a folder for each run, named by its address.
+      kept: JSON file with the records of a scale, small enough to be committed.
     """
 
     def __init__(self, runs: Path, kept: Path):
@@ -113,10 +130,10 @@ class Store:
         return self._runs / task.address
 
     def find(self, task: Task) -> Record | None:
-        """Returns what became of the run; None where it has not come to an end.
+        """Returns the outcome of the run; None where it has not ended.
 
-        An address says which keys differ from their defaults, so a record counts only while the
-        other keys have the defaults that it was made with.
+        An address stands for the keys that differ from their defaults, so a record counts only
+        while all other keys have the defaults that it was made with.
         """
         content = read(self.workdir(task))
         if content is None and task.address in self._kept["runs"]:
@@ -127,7 +144,7 @@ class Store:
         return Record(**content["record"])
 
     def _still_holds(self, changes: dict[str, Any], then: dict[str, Any]) -> bool:
-        """Whether no key that the run leaves alone has another default now."""
+        """Whether every key that the run leaves at its default still has that default."""
         return all(
             key in changes or self._defaults.get(key, value) == value for key, value in then.items()
         )
@@ -143,7 +160,7 @@ class Store:
             if (record := self.find(task)) is not None:
                 runs[task.address] = {"changes": task.changes, "record": record._asdict()}
         self._kept = {"defaults": self._defaults, "runs": runs}
-        # A line a run, so that a new run is a new line to whoever compares two versions.
+        # A line for each run, so that a new run shows as a new line between two versions.
         lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(run)}" for key, run in runs.items())
         write(
             self._path, f'{{"defaults": {json.dumps(self._defaults)},\n"runs": {{\n{lines}\n}}}}\n'

@@ -1,28 +1,25 @@
-"""Everything that tells what an experiment found, written from its records."""
+"""Writes what an experiment found: its tables, its figures and its page, from the records."""
 
 from pathlib import Path
 
 from resnet_jax.pages.sweep import page
 from resnet_jax.reporting.drawing import as_png, as_svg
-from resnet_jax.sweeps import experiment, figures
+from resnet_jax.sweeps import experiment
 from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Experiment, Task
+from resnet_jax.sweeps.figures import FIGURES
 from resnet_jax.sweeps.records import Record, Store
 from resnet_jax.sweeps.table import Line, as_csv, as_markdown, cells, lines
 
 
 def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folder: Path) -> Path:
-    """Writes tables, figures and page into the folder, each named after the scale.
+    """Writes tables, figures and page into the folder; the scale begins their names.
 
     Returns:
       The page.
     """
     table = tabulate(chosen, scale, tasks, store)
-    drawn = {
-        "errors": figures.errors(table, f"Error by row, {scale} scale"),
-        "curves": figures.curves(table, f"Training loss, {scale} scale"),
-        "costs": figures.costs(table, f"Test error against cost, {scale} scale"),
-    }
+    drawn = {name: draw(table, scale) for name, draw in FIGURES.items()}
     folder.mkdir(parents=True, exist_ok=True)
     svgs = {name: as_svg(figure) for name, figure in drawn.items()}
     for name, figure in drawn.items():
@@ -43,7 +40,7 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
 
 
 def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) -> list[Line]:
-    """Returns the table of the runs that have come to an end."""
+    """Returns the table of the runs that have ended."""
     rows = experiment.rows(chosen, scale)
     found: dict[str, list[Record]] = {row.name: [] for row in rows}
     costs: dict[str, Cost | None] = {}

@@ -25,11 +25,11 @@ class Summary(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """The mean of a row less that of the one that it is compared with.
+    """The mean of a row minus the mean of the row that it is compared with.
 
     Attributes:
       low, high: 95% interval of the difference by Welch's t; NaN where a row has one seed.
-      p: probability of a difference at least as large if there were none.
+      p: probability of a difference at least as large if the true means were equal.
     """
 
     difference: float
@@ -39,7 +39,7 @@ class Comparison(NamedTuple):
 
 
 def summary(values: Sequence[float]) -> Summary | None:
-    """Summarises the seeds of a row; None where none has a figure."""
+    """Summarises the seeds of a row; returns None where no seed has the figure."""
     if not values:
         return None
     array = np.asarray(values, np.float64)
@@ -52,7 +52,7 @@ def summary(values: Sequence[float]) -> Summary | None:
 
 
 def compare(values: Sequence[float], baseline: Sequence[float]) -> Comparison | None:
-    """Compares two rows by Welch's t-test; None where one has no figure.
+    """Compares two rows by Welch's t-test; returns None where a row has no figure.
 
     Runs of one seed share the order of the images but not the initial parameters, whose shapes
     differ, so they are not treated as pairs.

@@ -1,4 +1,4 @@
-"""The table of an experiment: a line for each row, in figures, as CSV and as Markdown."""
+"""The table of an experiment, with a line for each row: as numbers, as CSV and as Markdown."""
 
 import csv
 import io
@@ -8,23 +8,20 @@ from typing import Any, NamedTuple
 
 from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.experiment import Row
-from resnet_jax.sweeps.records import Record
+from resnet_jax.sweeps.records import Record, others
 from resnet_jax.sweeps.statistics import Comparison, Summary, compare, summary
-
-# What is measured of each run, and its unit.
-FIGURES = {"test_error": "%", "train_error": "%", "train_loss": "nats", "test_loss": "nats"}
 
 
 class Line(NamedTuple):
-    """A row of the experiment with what its runs gave.
+    """A row of the experiment with the outcomes of its runs.
 
     Attributes:
-      records: of its runs that came to an end.
-      summaries: over the runs that are done, a figure each.
-      comparisons: with the row that it is compared with; none for that row itself.
-      published_effect: published error less that of the row that it is compared with.
-      from_published: mean test error less the published one, where the scale is the paper's.
-      cost: of its network; None where that can't be built.
+      records: the outcomes of those runs that have ended.
+      summaries: each figure over the runs that are done.
+      comparisons: each figure against the row that this one is compared with; None for that row.
+      published_effect: published error minus that of the row that this one is compared with.
+      from_published: mean test error minus the published one, where the scale is the paper's.
+      cost: what the network costs; None where it can't be built.
     """
 
     row: Row
@@ -46,9 +43,15 @@ class Line(NamedTuple):
         return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
+def measured() -> tuple[str, ...]:
+    """The figures of a run that the table summarises: errors in percent, losses in nats."""
+    return "test_error", "train_error", "train_loss", "test_loss", *others()
+
+
 def values(records: list[Record], figure: str) -> list[float]:
-    """The figure of each record that has it."""
-    return [getattr(record, figure) for record in records if record.status == "done"]
+    """The figure of each run that is done and has it."""
+    found = [record.figure(figure) for record in records if record.status == "done"]
+    return [value for value in found if value is not None]
 
 
 def lines(
@@ -63,7 +66,7 @@ def lines(
     Args:
       rows: in their order.
       records, costs: of each row, by its name.
-      published_scale: whether the runs are those that the published figures are of.
+      published_scale: whether the runs have the networks and schedule of the published figures.
     """
     by_name = {row.name: row for row in rows}
     found = []
@@ -74,12 +77,12 @@ def lines(
             Line(
                 row=row,
                 records=ours,
-                summaries={name: summary(values(ours, name)) for name in FIGURES},
+                summaries={name: summary(values(ours, name)) for name in measured()},
                 comparisons={
                     name: None
                     if other is row
                     else compare(values(ours, name), values(records[other.name], name))
-                    for name in FIGURES
+                    for name in measured()
                 },
                 published_effect=None if other is row else _less(row.published, other.published),
                 from_published=_from_published(row, ours) if published_scale else None,
@@ -101,7 +104,7 @@ def _from_published(row: Row, records: list[Record]) -> float | None:
 
 
 def as_csv(table: list[Line]) -> str:
-    """Every figure, one line a row; an empty field is a figure that there is none of."""
+    """Every figure, with a line for each row; a field is empty where there is no figure."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(_flat(table[0])), lineterminator="\n")
     writer.writeheader()
@@ -111,7 +114,7 @@ def as_csv(table: list[Line]) -> str:
 
 def _flat(line: Line) -> dict[str, Any]:
     flat: dict[str, Any] = {"row": line.row.name, "failures": line.failures}
-    for figure in FIGURES:
+    for figure in measured():
         for kind, found, fields in (
             ("", line.summaries[figure], Summary._fields),
             ("_change", line.comparisons[figure], Comparison._fields),
@@ -127,9 +130,8 @@ def _flat(line: Line) -> dict[str, Any]:
     return flat
 
 
-# Headings of the table for readers, with what stands in each column.
 def cells(line: Line) -> dict[str, str]:
-    """The columns that a reader sees, as text."""
+    """The text of each column that a reader sees, by the column's heading."""
     test, train = line.summaries["test_error"], line.summaries["train_error"]
     loss = line.summaries["train_loss"]
     return {
@@ -140,6 +142,7 @@ def cells(line: Line) -> dict[str, str]:
         "95% interval": _interval(test, "{:.2f} to {:.2f}"),
         "training error %": _spread(train, 2),
         "training loss": _spread(loss, 3),
+        **{name.replace("_", " "): _spread(line.summaries[name], 4) for name in others()},
         "test error against": _change(line.comparisons["test_error"], "{:+.2f}"),
         "training loss against": _change(line.comparisons["train_loss"], "{:+.3f}"),
         "compared with": "" if line.row.against == line.row.name else str(line.row.against),
@@ -152,7 +155,7 @@ def cells(line: Line) -> dict[str, str]:
 
 
 def as_markdown(table: list[Line]) -> str:
-    """The columns that a reader sees, but for those that are empty throughout."""
+    """The columns that a reader sees; those that are empty throughout are left out."""
     grid = [cells(line) for line in table]
     columns = [name for name in grid[0] if any(line[name] for line in grid)]
     rows = [columns, ["---"] * len(columns), *([line[name] for name in columns] for line in grid)]

@@ -1,4 +1,4 @@
-"""The live table of a sweep: redrawn on a terminal, a line for each finished run elsewhere."""
+"""The live table of a sweep, redrawn on a terminal; elsewhere each finished run is a line."""
 
 import re
 import sys
@@ -10,10 +10,10 @@ from resnet_jax.sweeps.records import Record, Store
 
 
 class LiveTable:
-    """Shows what became of every run, and how far those under way are.
+    """Shows the outcome of every run that has ended, and how far the others are.
 
     Args:
-      tasks: all runs of the sweep, finished ones too.
+      tasks: all runs of the sweep, also the finished ones.
     """
 
     def __init__(self, tasks: list[Task], store: Store, out: TextIO = sys.stdout):
@@ -54,7 +54,7 @@ class LiveTable:
         self._drawn = len(lines)
 
     def lines(self, running: set[Path]) -> list[str]:
-        """One line a row, one column a seed."""
+        """A line for each row, with a column for each seed."""
         names = list(dict.fromkeys(task.row.name for task in self._tasks))
         width = max(map(len, names)) + 2
         found = []

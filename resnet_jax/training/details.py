@@ -9,7 +9,7 @@ from jax.nn import softmax
 from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.training import metrics
-from resnet_jax.training.metrics import Sums
+from resnet_jax.training.metrics import METRICS, Metric, Outputs, Sums
 
 BINS = 15
 
@@ -50,6 +50,18 @@ def calibration_error(totals: dict[str, Any]) -> float:
     return float(gaps.sum() / totals["bin_examples"].sum())
 
 
+# Evaluated by the verb `evaluate`, beside METRICS; a training run leaves them out.
+DETAILED: dict[str, Metric] = {
+    **METRICS,
+    "calibration_error": Metric(
+        lambda outputs: reliability(outputs.logits, outputs.hits, outputs.mask),
+        lambda totals, examples: calibration_error(totals),
+        higher_is_better=False,
+        needs_label=False,
+    ),
+}
+
+
 def class_accuracies(confusion: np.ndarray) -> list[float | None]:
     """The share of each class's examples that were taken for it; None where there are none."""
     examples = confusion.sum(axis=1)
@@ -61,7 +73,7 @@ def class_accuracies(confusion: np.ndarray) -> list[float | None]:
 
 @dataclass(frozen=True)
 class DetailedSums:
-    """Sums of metrics, calibration and confusion over a batch, for an Evaluator.
+    """Sums of DETAILED metrics and of the confusion over a batch, for an Evaluator.
 
     Attributes:
       classes: that a prediction may be, [kept]; labels are places among them. None: all.
@@ -79,21 +91,14 @@ class DetailedSums:
     ) -> Sums:
         if self.classes is not None:
             logits = logits[:, jnp.asarray(self.classes)]
-        predicted = logits.argmax(axis=1)
-        finite = ~jnp.isnan(logits).any(axis=1)
         if self.answers is not None:
-            hits = finite & jnp.asarray(self.answers)[labels, predicted]
-            sums = {"top1": (mask & hits).sum(), "examples": mask.sum()}
-            return {**sums, **reliability(logits, hits, mask)}
-        sums = metrics.sums(logits, labels, mask)
-        sums["confusion"] = confusion(logits, labels, mask)
-        return {**sums, **reliability(logits, finite & (predicted == labels), mask)}
+            finite = ~jnp.isnan(logits).any(axis=1)
+            hits = finite & jnp.asarray(self.answers)[labels, logits.argmax(axis=1)]
+            return metrics.sums_of(DETAILED, Outputs(logits, None, mask, hits, None))
+        sums = metrics.sums_of(DETAILED, metrics.ranked(logits, labels, mask))
+        return {**sums, "confusion": confusion(logits, labels, mask)}
 
 
-def figures(totals: dict[str, np.ndarray]) -> dict[str, float | int]:
-    """Means and calibration error from the totals of DetailedSums."""
-    examples = int(totals["examples"])
-    means: dict[str, float | int] = {
-        name: float(totals[name]) / examples for name in ("loss", "top1", "top5") if name in totals
-    }
-    return {"examples": examples, **means, "calibration_error": calibration_error(totals)}
+def figures(totals: Sums) -> dict[str, float | int]:
+    """Figures of DETAILED from the totals of DetailedSums."""
+    return metrics.figures(totals, DETAILED)

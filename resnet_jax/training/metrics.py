@@ -1,7 +1,13 @@
-"""Metrics as sums with a count, so that batches of any size add up to the whole set."""
+"""The metrics of an evaluation, each a row of METRICS.
 
-from collections.abc import Iterable
+They are sums with a count, so that batches of any size add up to the whole set.
+"""
 
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.nn import one_hot
@@ -9,15 +15,81 @@ from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.training.losses import cross_entropy
 
-Sums = dict[str, Array]
+# Arrays, or small trees of them, by the name of their metric; and "examples", their number.
+Sums = dict[str, Any]
 
 
-def sums(
+class Outputs(NamedTuple):
+    """What a network puts out for a batch of examples, and what would be right.
+
+    Attributes:
+      labels: the right class of each example, [batch]; None where several are right.
+      mask: the examples that count; the others only fill up the batch.
+      hits: whether the class with the largest logit is right, the first of equal ones.
+      rank: how many classes stand before the right one, [batch]; None where several are right.
+    """
+
+    logits: Float[Array, "batch classes"]
+    labels: Any
+    mask: Bool[Array, "batch"]
+    hits: Bool[Array, "batch"]
+    rank: Any
+
+
+def mean(total: Any, examples: int) -> float:
+    """The mean over the examples, of their sum."""
+    return float(total) / examples
+
+
+class Metric(NamedTuple):
+    """A figure of a network on a set of examples.
+
+    Attributes:
+      sums: of a batch, over the examples that its mask lets count.
+      figure: (the sums of all batches, the number of examples) -> the figure; by default the mean.
+      higher_is_better: whether 1 is the best value and not 0.
+      needs_label: whether it asks for the one right class, so that sets with several leave it out.
+      in_brief: whether it stands in the console's lines, the curves of a run's page and the tables
+        of sweeps, beside being in all files.
+    """
+
+    sums: Callable[[Outputs], Any]
+    figure: Callable[[Any, int], float] = mean
+    higher_is_better: bool = True
+    needs_label: bool = True
+    in_brief: bool = True
+
+
+def loss(outputs: Outputs) -> Float[Array, ""]:
+    """Cross-entropy in nats, whatever the loss that the network is trained with."""
+    targets = one_hot(outputs.labels, outputs.logits.shape[1])
+    return jnp.where(outputs.mask, cross_entropy(outputs.logits, targets), 0).sum()
+
+
+def hits(outputs: Outputs) -> Int32[Array, ""]:
+    """Examples whose first class is right."""
+    return (outputs.mask & outputs.hits).sum()
+
+
+def top(outputs: Outputs, *, classes: int) -> Int32[Array, ""]:
+    """Examples whose right class is among the first so many."""
+    return (outputs.mask & (outputs.rank < classes)).sum()
+
+
+# Evaluations and training steps compute all of them. top1 decides which checkpoint is the best.
+METRICS: dict[str, Metric] = {
+    "loss": Metric(loss, higher_is_better=False),
+    "top1": Metric(hits, needs_label=False),
+    "top5": Metric(partial(top, classes=5), in_brief=False),
+}
+
+
+def ranked(
     logits: Float[Array, "batch classes"],
     labels: Int32[Array, "batch"],
     mask: Bool[Array, "batch"],
-) -> Sums:
-    """Sums of loss, top-1 and top-5 hits over the examples that the mask lets count.
+) -> Outputs:
+    """What metrics see of a batch whose examples have one right class each.
 
     A label is among the top k if fewer than k logits are larger, counting equal ones that stand
     before it: the order that a stable sort would give.
@@ -27,26 +99,54 @@ def sums(
     rank = ((logits > label_logit) | ((logits == label_logit) & before)).sum(axis=1)
     # A NaN compares as not larger: without this it would count as a hit.
     rank = jnp.where(jnp.isnan(logits).any(axis=1), logits.shape[1], rank)
-    losses = cross_entropy(logits, one_hot(labels, logits.shape[1]))
-    return {
-        "loss": jnp.where(mask, losses, 0).sum(),
-        "top1": (mask & (rank < 1)).sum(),
-        "top5": (mask & (rank < 5)).sum(),
-        "examples": mask.sum(),
+    return Outputs(logits, labels, mask, rank < 1, rank)
+
+
+def sums(
+    logits: Float[Array, "batch classes"],
+    labels: Int32[Array, "batch"],
+    mask: Bool[Array, "batch"],
+) -> Sums:
+    """Sums of METRICS over the examples that the mask lets count."""
+    return sums_of(METRICS, ranked(logits, labels, mask))
+
+
+def sums_of(metrics: Mapping[str, Metric], outputs: Outputs) -> Sums:
+    """Sums of those metrics that the outputs are enough for."""
+    found = {
+        name: metric.sums(outputs)
+        for name, metric in metrics.items()
+        if not metric.needs_label or outputs.labels is not None
     }
+    return {**found, "examples": outputs.mask.sum()}
 
 
-def totals(batches: Iterable[Sums]) -> dict[str, np.ndarray]:
+def totals(batches: Iterable[Sums]) -> dict[str, Any]:
     """Adds batches up in float64 on the host."""
-    added: dict[str, np.ndarray] = {}
-    for batch in batches:
-        for name, value in batch.items():
-            added[name] = added.get(name, 0.0) + np.asarray(value, np.float64)
-    return added
+    return jax.tree.map(lambda *values: sum(np.asarray(v, np.float64) for v in values), *batches)
+
+
+def figures(totals: Sums, metrics: Mapping[str, Metric] = METRICS) -> dict[str, float | int]:
+    """The number of examples, and the figure of each metric that there are sums of."""
+    examples = int(totals["examples"])
+    found = {
+        name: metric.figure(totals[name], examples)
+        for name, metric in metrics.items()
+        if name in totals
+    }
+    return {"examples": examples, **found}
 
 
 def means(batches: Iterable[Sums]) -> dict[str, float | int]:
-    """The totals divided by the number of examples."""
-    added = {name: float(total) for name, total in totals(batches).items()}
-    examples = int(added.pop("examples"))
-    return {"examples": examples, **{name: total / examples for name, total in added.items()}}
+    """The figures of METRICS from the sums of batches."""
+    return figures(totals(batches))
+
+
+def in_brief() -> list[str]:
+    """Names of those METRICS that are shown where there is room for few."""
+    return [name for name, metric in METRICS.items() if metric.in_brief]
+
+
+def best_first(metrics: Mapping[str, Metric]) -> list[str]:
+    """Names in the order of an evaluation's table: accuracies stand before errors."""
+    return sorted(metrics, key=lambda name: not metrics[name].higher_is_better)

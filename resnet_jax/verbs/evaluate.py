@@ -47,11 +47,7 @@ def main() -> dict[str, Any]:
         for benchmark in benchmarks
     }
     result = own.figures
-    print(
-        f"{network.origin}: top1 {result['top1']:.4f}, top5 {result['top5']:.4f}, loss"
-        f" {result['loss']:.4f}, calibration error {result['calibration_error']:.4f} on"
-        f" {result['examples']} examples"
-    )
+    print(f"{network.origin}: {scorecard.line(result)}")
     if not others and _DETAILS.value is None:
         return result
     sets = scorecard.grouped({name: scores.figures for name, scores in others.items()})

@@ -47,31 +47,30 @@ _OUT = flags.DEFINE_string(
 
 def main() -> dict[str, Any]:
     """Prints the table, and returns its rows."""
-    from resnet_jax.planning import report as scaling_report
-    from resnet_jax.planning import slices
-    from resnet_jax.planning import step as planning
+    from resnet_jax.planning import results, slices
     from resnet_jax.planning.scaling import predict
+    from resnet_jax.planning.step import NoCompiler, Step, batch_sizes
 
     config = _CONFIG.read()
     on = [slices.parse(text) for text in _TOPOLOGY.value]
-    batches = planning.batch_sizes(_BATCH.value, config)
-    step = planning.Step(config, _EXAMPLES.value)
+    batches = batch_sizes(_BATCH.value, config)
+    step = Step(config, _EXAMPLES.value)
     try:
         program = step.compiled(slices.parse(_BASE.value), _BASE_IMAGES.value)
-    except planning.NoCompiler as missing:
+    except NoCompiler as missing:
         lowered = step.lowered(batches[0])
         print(f"{missing}\nwithout it the step was lowered alone, and nothing is predicted:")
         for platform, size in lowered.items():
             print(f"  {platform}: {size:,} bytes of StableHLO")
         return {"missing": "libtpu", "lowered": lowered, "rows": []}
     rows = [predict(program, slice_, batch) for slice_ in on for batch in batches]
-    table = scaling_report.table(rows, step.hours)
+    table = results.table(rows, step.hours)
     print(f"\n{table}\n", flush=True)
     if _EXACT.value:
         rows = [step.exactly(row) for row in rows]
-        table = scaling_report.table(rows, step.hours)
+        table = results.table(rows, step.hours)
         print(f"\n{table}\n", flush=True)
     result = {"program": program.__dict__, "rows": [row.as_dict() for row in rows]}
     if _OUT.value:
-        scaling_report.write(Path(_OUT.value), table, result, program, on)
+        results.write(Path(_OUT.value), table, result, program, on)
     return result

@@ -14,12 +14,12 @@ def main() -> dict[str, Any]:
     """Prints a line a layer, and returns the totals."""
     from resnet_jax.analysis import counts
     from resnet_jax.assembly import Assembly
-    from resnet_jax.planning import step as planning
+    from resnet_jax.planning.memory import estimate
 
     assembly = Assembly(_CONFIG.read())
     image_shape = assembly.source.image_shape
     layers = counts.layers(assembly.model, image_shape)
-    memory = planning.memory(assembly)
+    memory = estimate(assembly)
     result = {
         "parameters": sum(layer.parameters for layer in layers),
         "flops": sum(layer.flops for layer in layers),

@@ -21,13 +21,10 @@ _JOBS = flags.DEFINE_integer(
 _RUNS = flags.DEFINE_string(
     "runs", "runs/sweeps", "Folder of the runs, one folder each.", flag_values=FLAGS
 )
-_LAUNCHER = flags.DEFINE_enum(
-    "launcher", "local", ["local", "slurm"], "Where the runs run.", flag_values=FLAGS
-)
-_SLURM = flags.DEFINE_list(
-    "slurm",
-    [],
-    "Of --launcher=slurm: submitit's parameters, as timeout_min=600,gpus_per_node=1.",
+_LAUNCHER = flags.DEFINE_list(
+    "launcher",
+    ["local"],
+    "Where the runs run: local, or slurm with submitit's parameters, as slurm,timeout_min=600.",
     flag_values=FLAGS,
 )
 _VECTORIZE = flags.DEFINE_enum(
@@ -52,10 +49,9 @@ def main(experiment: str) -> dict[str, Any]:
     """Runs what is missing, and returns how many runs ended how."""
     from collections import Counter
 
-    from resnet_jax.sweeps import dry_run as plan
+    from resnet_jax.sweeps import dry_run, jobs, results
     from resnet_jax.sweeps import experiment as experiments
-    from resnet_jax.sweeps import jobs, local, slurm
-    from resnet_jax.sweeps import results as report
+    from resnet_jax.sweeps.launchers import launcher
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
     from resnet_jax.tables import UserError
@@ -63,35 +59,33 @@ def main(experiment: str) -> dict[str, Any]:
     if any(given is not None and given < 1 for given in (_JOBS.value, _SEEDS.value)):
         raise UserError("--jobs and --seeds must be at least 1")
     chosen, scale = experiments.load(Path(experiment)), _SCALE.value
-    at_once = _JOBS.value or jobs.at_once(_LAUNCHER.value, scale)
+    name, *options = _LAUNCHER.value
+    launch_on = launcher(name, options)
+    at_once = _JOBS.value or launch_on.at_once(scale)
     experiments.rows(chosen, scale)  # a scale that there is not
     tasks = experiments.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
     # Plans and reports count what the networks compute.
     for task in tasks:
         runtime.compute_in(task.changes.get("model.dtype", ""))
-    results = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
-    store = Store(Path(_RUNS.value), results / f"{scale}.json")
+    written_to = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
+    store = Store(Path(_RUNS.value), written_to / f"{scale}.json")
 
     # Rows may be the same run.
     missing = {task.address: task for task in tasks if not is_over(store.find(task))}
     print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
     if _DRY_RUN.value:
-        items = plan.plan(tasks, list(missing.values()), store)
-        print(plan.describe(items, at_once))
+        items = dry_run.missing_runs(tasks, list(missing.values()), store)
+        print(dry_run.describe(items, at_once))
         return {"experiment": experiment, "scale": scale, "missing": len(missing)}
     if not _REPORT.value:
         together = jobs.VECTORIZE[_VECTORIZE.value]
         waiting = jobs.jobs(missing.values(), store, together)
-        tick = LiveTable(tasks, store).tick
-        if _LAUNCHER.value == "local":
-            local.run(waiting, at_once, tick)
-        elif waiting:
-            parameters = slurm.parameters(_SLURM.value)
-            folder_of_jobs = Path(_RUNS.value) / "slurm"
-            slurm.run(waiting, at_once, tick, folder=folder_of_jobs, parameters=parameters)
+        if waiting:
+            tick = LiveTable(tasks, store).tick
+            launch_on.run(waiting, at_once, tick, Path(_RUNS.value) / name)
     store.keep(tasks)
-    page = report.write(chosen, scale, tasks, store, results)
-    print((results / f"{scale}.md").read_text())
+    page = results.write(chosen, scale, tasks, store, written_to)
+    print((written_to / f"{scale}.md").read_text())
     outcomes = Counter(record.status for task in tasks if (record := store.find(task)))
     return {"experiment": experiment, "scale": scale, "report": str(page), **outcomes}
 

@@ -1,4 +1,4 @@
-"""Other people's weights in, and ours out: PyTorch's state dicts <-> Flax variables."""
+"""Reads other people's weights and writes ours: PyTorch's state dicts <-> Flax variables."""
 
 from resnet_jax.weights.files import read_tensors, write_tensors
 from resnet_jax.weights.mapping import Fitted, to_tensors, to_variables

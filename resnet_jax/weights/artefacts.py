@@ -1,4 +1,4 @@
-"""A network with its weights as one self-contained program: StableHLO and ONNX."""
+"""Exports a network with its weights as one self-contained program: StableHLO or ONNX."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,14 +14,14 @@ from resnet_jax.models.standardisation import standardise
 from resnet_jax.tables import UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
-# Of the largest logit: what two orders of the same sums may differ by in float32.
+# Two orders of the same sums may differ by this share of the largest logit, in float32.
 TOLERANCE = 1e-5
 
 
 def stablehlo(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
-    """Returns what `jax.export.deserialize` takes: images [batch, H, W, C] -> logits.
+    """Returns what `jax.export.deserialize` makes a function of: images [batch, H, W, C] -> logits.
 
-    One artefact serves every platform and every batch size.
+    They serve every platform and every batch size.
     """
     (batch,) = export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, *image_shape), jnp.float32)
@@ -30,10 +30,10 @@ def stablehlo(model: ResNet, variables: Any, image_shape: Sequence[int]) -> byte
 
 
 def onnx(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
-    """Returns an ONNX model: 'images' [batch, H, W, C] -> 'logits', checked against this network.
+    """Returns an ONNX model from 'images' [batch, H, W, C] to 'logits', checked with this network.
 
     Raises:
-      UserError: the converter is not installed, or what it made gives other logits.
+      UserError: the converter is not installed, or the model gives other logits.
     """
     try:
         import onnxruntime
@@ -71,7 +71,7 @@ def _apply(model: ResNet, variables: Any) -> Any:
 
 
 def _standardised(variables: Any, epsilon: float) -> Any:
-    """The kernels of all convolutions as `standardised` would make them."""
+    """The variables with the kernels of all convolutions standardised."""
 
     def leaf(path: tuple, value: jax.Array) -> jax.Array:
         is_kernel = path[-1].key == "kernel" and value.ndim == 4

@@ -1,4 +1,4 @@
-"""Tensors by name, from and to files. Nothing that a file contains is ever executed."""
+"""Reads and writes files of named tensors. Nothing that a file contains is ever executed."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from resnet_jax.tables import UserError
 Tensors = dict[str, np.ndarray]
 
 PYTORCH_SUFFIXES = (".pth", ".th", ".pt")
-# Where training scripts put the state dict of the network that they save among other things.
+# Keys under which training scripts save the network's state dict among other things.
 NESTED_KEYS = ("state_dict", "model", "state_dict_ema")
 
 
@@ -22,11 +22,12 @@ def read_tensors(path: Path) -> Tensors:
     """Returns the tensors of a .safetensors file, or of a PyTorch one (.pth, .th, .pt).
 
     PyTorch files are opened by its `weights_only` loader alone. The prefix `module.`, which
-    DataParallel leaves in names, and counters of batches are dropped; what is left is finite, and
-    float32 or float64.
+    DataParallel leaves in names, and counters of batches are dropped. All returned tensors are
+    finite, and float32 or float64.
 
     Raises:
-      UserError: no such file, not readable as such, PyTorch not installed, a NaN or an infinity.
+      UserError: the file is missing or can't be read as what its suffix says, PyTorch is needed and
+        not installed, or a tensor holds a NaN or an infinity.
     """
     if not path.is_file():
         raise UserError(f"there is no file of weights {path}")
@@ -101,7 +102,7 @@ def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> 
     """Writes a .safetensors file, whole or not at all.
 
     Raises:
-      UserError: another suffix, or the file can't be written.
+      UserError: the file has another suffix or can't be written.
     """
     if path.suffix != ".safetensors":
         raise UserError(f"can't write {path}: weights go into files that end in .safetensors")

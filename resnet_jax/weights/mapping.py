@@ -1,4 +1,4 @@
-"""State dicts <-> Flax variables. Every tensor must be used and every parameter filled."""
+"""Turns state dicts into Flax variables and back; every tensor must fill a parameter."""
 
 from typing import Any, NamedTuple
 
@@ -22,8 +22,8 @@ class Fitted(NamedTuple):
 
     Attributes:
       variables: params and batch_stats, in the unrolled layout.
-      head_fits: whether the file's head has the model's number of classes; where it has not and
-        that was allowed, the head's parameters are missing in `variables`.
+      head_fits: whether the file's head has the model's number of classes; if not, and the caller
+        allows that, the head's parameters are missing in `variables`.
     """
 
     variables: Variables
@@ -42,7 +42,7 @@ class _Place(NamedTuple):
 def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, ...]:
     """HWIO -> OIHW; [in, out] -> [out, in], which in some codes is a 1x1 convolution.
 
-    The kernel over channels, [size], is one of a single channel in PyTorch.
+    A kernel over channels, [size], has a single channel in PyTorch: [1, 1, size].
     """
     reverse = tuple(reversed(shape))
     if path[-1] == "kernel" and len(shape) == 1:
@@ -69,7 +69,7 @@ def _places(model: ResNet, naming: str, channels: int) -> dict[str, _Place]:
     images = jnp.zeros((1, 64, 64, channels))
 
     def variables() -> Variables:
-        # A scan is traced in a time that does not grow with depth.
+        # The time to trace a scan does not grow with depth.
         key = jax.random.key(0)
         return unstack_blocks(model.clone(scan_blocks=True).init(key, images, train=False))
 
@@ -91,7 +91,7 @@ def classes_of(tensors: Tensors) -> int | None:
 def tensor_shapes(
     model: ResNet, naming: str = "torchvision", channels: int = 3
 ) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors that `model` has in a state dict of that naming."""
+    """Names and shapes of the tensors of `model` in a state dict of that naming."""
     places = _places(model, naming, channels)
     return {name: place.peer_shape for name, place in places.items()}
 
@@ -104,7 +104,7 @@ def to_tensors(model: ResNet, variables: Variables, naming: str = "torchvision")
       naming: a row of NAMINGS.
 
     Raises:
-      UserError: an unknown naming.
+      UserError: the naming is unknown.
     """
     choose(NAMINGS, naming, "naming")
     tensors = {}
@@ -127,8 +127,8 @@ def to_variables(
       replace_head: leave the head out where it has another number of classes.
 
     Raises:
-      UserError: a missing or surplus tensor, or one of the wrong shape; names it and the nearest
-        published network.
+      UserError: a tensor is missing, left over or of the wrong shape; the sentence names it and the
+        nearest published network.
     """
     naming = naming_of(tensors)
     places = _places(model, naming, channels)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from resnet_jax.analysis.published import ALEXNET_ERRORS, PUBLISHED, mean_corruption_error
-from resnet_jax.analysis.scorecard import Scores, grouped, table
-from resnet_jax.data.sources.benchmarks import CORRUPTIONS
+from resnet_jax.analysis.scorecard import Scores, grouped, line, table
+from resnet_jax.data.changes.corruptions import CORRUPTIONS
 
 FIGURES = {"examples": 4, "loss": 0.5, "top1": 0.75, "top5": 1.0, "calibration_error": 0.125}
 
@@ -60,3 +60,9 @@ def test_details_name_the_classes():
     assert found["class_accuracies"] == {"ant": 0.75, "cat": None}
     assert found["confusion"] == [["ant", "ant", 3], ["ant", "cat", 1]]
     assert Scores(FIGURES, None).details(("ant",), None) == FIGURES
+
+
+def test_the_line_of_one_set():
+    words = "top1 0.7500, top5 1.0000, loss 0.5000, calibration error 0.1250 on 4 examples"
+    assert line(FIGURES) == words
+    assert line({"examples": 4, "top1": 0.5}) == "top1 0.5000 on 4 examples"

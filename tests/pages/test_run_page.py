@@ -12,6 +12,9 @@ from configs import smoke
 from resnet_jax.analysis.subject import Subject
 from resnet_jax.assembly import Assembly
 from resnet_jax.pages import run as run_page
+from resnet_jax.pages.sections import SECTIONS, Outcome, curves
+from resnet_jax.reporting.findings import WrittenFindings
+from resnet_jax.training.metrics import METRICS
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 LINES = [
@@ -19,15 +22,21 @@ LINES = [
     {"step": 2, "train/loss": 1.5, "train/top1": 0.5, "eval/loss": 1.75, "eval/top1": 0.375},
     {"step": 3, "train/loss": 1.25},
 ]
-FINDINGS = [("lesion", "top1 < 0.5 & more", ["<svg xmlns='http://www.w3.org/2000/svg'/>"])]
+SVG = "<svg xmlns='http://www.w3.org/2000/svg'/>"
+FINDINGS = [WrittenFindings("lesion", "top1 < 0.5 & more", [SVG])]
 
 
 @pytest.fixture(scope="module")
-def html() -> str:
+def run() -> Outcome:
     model, names = tiny.network(), ("cat", "dog", "<bird>")
     network = Subject(model, tiny.variables_of(model), lambda split, count: tiny.examples(), names,
                       tiny.SHAPE, (0.5,) * 3, (0.25,) * 3)  # fmt: skip
-    return run_page.page("run & more", 3, network, LINES, {"model": {"depth": 20}}, FINDINGS)
+    return Outcome(3, network, LINES, {"model": {"depth": 20}}, FINDINGS)
+
+
+@pytest.fixture(scope="module")
+def html(run) -> str:
+    return run_page.page("run & more", run)
 
 
 def test_the_page_tells_what_the_run_did(html):
@@ -36,10 +45,27 @@ def test_the_page_tells_what_the_run_did(html):
     assert "<td>model.depth</td><td>20</td>" in html
     assert "top1 &lt; 0.5 &amp; more" in html
     assert "<td>stage2/block1</td>" in html
-    for title in ("Result", "Curves", "Mistakes", "Gradient flow", "lesion"):
-        assert f"<h2>{title}</h2>" in html
+    assert re.findall("<h2>(.*?)</h2>", html) == list(SECTIONS)
+    assert "<h3>lesion</h3>" in html
     # Curves, three of mistakes, gradient flow, one of an earlier analysis.
     assert html.count("<img ") == 6
+
+
+def test_a_section_is_a_row_and_one_without_text_is_left_out(run, monkeypatch):
+    monkeypatch.setattr(
+        run_page, "SECTIONS", {"Steps": lambda run: f"<p>{run.step}</p>", "None": lambda run: ""}
+    )
+    html = run_page.page("run", run)
+    assert "<section><h2>Steps</h2>\n<p>3</p></section>" in html and "None" not in html
+
+
+def test_curves_are_of_the_metrics_in_brief_that_there_are(monkeypatch):
+    monkeypatch.setitem(METRICS, "top2", METRICS["top1"])
+    monkeypatch.setitem(METRICS, "top3", METRICS["top1"])
+    lines = [*LINES, {"step": 4, "eval/top2": 0.5, "eval/top5": 0.75}]
+    html = curves(Outcome(4, None, lines, {}, []))
+    assert 'alt="loss, top1, top2 by update"' in html
+    assert curves(Outcome(0, None, [], {}, [])) == ""
 
 
 def test_the_page_stands_alone(html):

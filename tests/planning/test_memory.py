@@ -6,8 +6,7 @@ import pytest
 
 from configs import smoke
 from resnet_jax.assembly import Assembly
-from resnet_jax.planning import compiled
-from resnet_jax.planning import step as planning
+from resnet_jax.planning import compiled, memory
 
 BATCH = 32
 NETWORK = (
@@ -22,7 +21,7 @@ def assembly(changes: str) -> Assembly:
 
 def batch():
     draw = np.random.default_rng(0)
-    shapes = planning.abstract_batch(assembly(""), BATCH)
+    shapes = memory.abstract_batch(assembly(""), BATCH)
     images = draw.normal(size=shapes.images.shape).astype(np.float32)
     return shapes._replace(
         images=images, labels=np.arange(BATCH, dtype=np.int32) % 4, mask=np.ones(BATCH, bool)
@@ -99,5 +98,5 @@ def test_the_estimate_of_resnet50_is_near_what_a_tpus_compiler_needs():
         "name=resnet50,zero_init_branch=True,data.image_size=224,data.classes=1000,dtype=bfloat16,"
         "train.batch_size=128"
     )
-    found = planning.memory(Assembly(config, "tpu"))
+    found = memory.estimate(Assembly(config, "tpu"))
     assert 1 < (found.gradients + found.activations) / 3.028e9 < 2

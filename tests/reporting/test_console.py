@@ -11,6 +11,7 @@ METRICS = {
     "lr": 0.1,
     "images_per_second": 1234.5,
 }
+BRIEF = ["loss", "top1"]
 EVALUATION = {"eval/loss": 0.75, "eval/top1": 0.9123, "eval/top5": 1.0, "eval/examples": 360}
 
 
@@ -23,12 +24,13 @@ def clock(monkeypatch):
 
 
 def test_description():
-    assert describe(METRICS) == "loss 1.2346  top1 0.5000  lr 0.1  1,234 images/s"
-    assert describe(METRICS | EVALUATION).endswith("| test loss 0.7500 top1 0.9123")
+    assert describe(METRICS, BRIEF) == "loss 1.2346  top1 0.5000  lr 0.1  1,234 images/s"
+    assert describe(METRICS | EVALUATION, BRIEF).endswith("| test loss 0.7500 top1 0.9123")
+    assert describe(METRICS | EVALUATION, ["top5"]).endswith("images/s  | test top5 1.0000")
 
 
 def test_plain_lines_elsewhere_than_on_a_terminal(clock, capsys):
-    console = Console(steps=50)
+    console = Console(50, BRIEF)
     console.rewind(0)
     clock[0] += 30
     console.write(10, METRICS)
@@ -38,14 +40,14 @@ def test_plain_lines_elsewhere_than_on_a_terminal(clock, capsys):
     output, errors = capsys.readouterr()
     # 3 s a step for 40 steps; 120 s for 40 steps and so 30 s for 10.
     assert output.splitlines() == [
-        f"step 10/50  {describe(METRICS)}  02:00 left",
-        f"step 40/50  {describe(METRICS | EVALUATION)}  00:30 left",
+        f"step 10/50  {describe(METRICS, BRIEF)}  02:00 left",
+        f"step 40/50  {describe(METRICS | EVALUATION, BRIEF)}  00:30 left",
     ]
     assert errors == ""
 
 
 def test_resumed_run_measures_its_own_steps(clock, capsys):
-    console = Console(steps=50)
+    console = Console(50, BRIEF)
     console.rewind(30)
     clock[0] += 20
     console.write(40, METRICS)
@@ -56,7 +58,7 @@ def test_resumed_run_measures_its_own_steps(clock, capsys):
 
 def test_bar_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    console = Console(steps=50)
+    console = Console(50, BRIEF)
     console.rewind(10)
     console.write(20, METRICS)
     console.write(50, METRICS | EVALUATION)
@@ -66,5 +68,5 @@ def test_bar_on_a_terminal(monkeypatch, capsys):
     assert "loss 1.2346" in bar and "1,234 images/s" in bar
     # Only evaluations get a line above the bar.
     assert [line for line in output.splitlines() if line.startswith("step")] == [
-        f"step 50/50  {describe(METRICS | EVALUATION)}"
+        f"step 50/50  {describe(METRICS | EVALUATION, BRIEF)}"
     ]

@@ -6,16 +6,17 @@ import pytest
 from sweeps.folders import write_experiment
 
 from resnet_jax.sweeps import experiment, records
+from resnet_jax.training.metrics import METRICS
 
 
-def write_metrics(workdir, steps):
+def write_metrics(workdir, steps, **evaluated):
     """Training loss 1/step and half of the examples right; a test at the end."""
     workdir.mkdir(parents=True, exist_ok=True)
     lines = [
         {"step": step, "train/loss": 1 / step, "train/top1": 0.5, "images_per_second": 64.0}
         for step in range(1, steps + 1)
     ]
-    lines[-1] |= {"eval/top1": 0.75, "eval/loss": 0.7}
+    lines[-1] |= {"eval/top1": 0.75, "eval/loss": 0.7, **evaluated}
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (workdir / "metrics.jsonl").write_text(text + '{"step": 9')
 
@@ -31,6 +32,18 @@ def test_the_record_of_a_run(tmp_path):
     assert record.seconds == 10.0
     assert record.curve[0] == [1, 50.0, 1.0] and len(record.curve) == 20
     assert record.test_curve == [[20, 25.0]]
+    assert record.others == {}
+
+
+def test_a_metric_in_brief_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.setitem(METRICS, "top2", METRICS["top1"])
+    write_metrics(tmp_path, 20)
+    assert records.of_run(tmp_path, 32, "done").others == {}
+    write_metrics(tmp_path, 20, **{"eval/top2": 0.8, "eval/top5": 0.9})
+    record = records.of_run(tmp_path, 32, "done")
+    assert record.others == {"test_top2": 0.8}
+    assert (record.figure("test_top2"), record.figure("test_error")) == (0.8, 25.0)
+    assert record.figure("test_top3") is None
 
 
 def test_a_long_run_has_a_short_curve(tmp_path):

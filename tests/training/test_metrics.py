@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resnet_jax.training.metrics import means, sums
+from resnet_jax.training.metrics import METRICS, Metric, best_first, means, sums
 
 
 def of(logits, labels, mask=None):
@@ -71,7 +71,27 @@ def test_means_over_unequal_batches_are_those_of_the_whole(examples):
     whole, found = of(logits, labels), means(parts)
     assert found.pop("examples") == 40
     assert found == pytest.approx({name: whole[name] / 40 for name in found}, rel=1e-6)
-    assert set(found) == {"loss", "top1", "top5"}
+    assert set(found) == set(METRICS) >= {"loss", "top1", "top5"}
+
+
+def test_a_metric_is_a_row(examples, monkeypatch):
+    """It may sum arrays, and come to something else than their mean."""
+    logits, labels = examples
+    metric = Metric(
+        lambda o: {"of": o.logits.sum(0)}, lambda total, count: total["of"].max() / count
+    )
+    monkeypatch.setitem(METRICS, "spread", metric)
+    halves = slice(20), slice(20, 40)
+    found = means(
+        sums(jnp.array(logits[half]), jnp.array(labels[half]), jnp.ones(20, bool))
+        for half in halves
+    )
+    assert list(found) == ["examples", *METRICS]
+    assert found["spread"] == pytest.approx(logits.sum(0).max() / 40, rel=1e-5)
+
+
+def test_accuracies_stand_before_errors():
+    assert best_first(METRICS)[0] == "top1" and best_first(METRICS)[-1] == "loss"
 
 
 def test_sums_add_up_in_float64():

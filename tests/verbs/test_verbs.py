@@ -7,6 +7,7 @@ import pytest
 from absl.flags import FlagValues
 from command_line import error, run
 
+from resnet_jax.training.details import DETAILED
 from resnet_jax.verbs import shared_flags
 from resnet_jax.verbs.train import default_workdir
 
@@ -43,7 +44,7 @@ def test_main_ends_with_its_final_evaluation(trained):
 def test_evaluate_finds_what_main_found(trained):
     workdir, result = trained
     found = run("evaluate", f"--workdir={workdir}", "--batch_size=7")
-    assert set(found) == {"examples", "loss", "top1", "top5", "calibration_error"}
+    assert set(found) == {"examples", *DETAILED}
     assert (found["examples"], found["top1"]) == (256, result["top1"])
     assert found["loss"] == pytest.approx(result["loss"], rel=1e-6)
 

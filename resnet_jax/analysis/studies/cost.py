@@ -23,15 +23,15 @@ from resnet_jax.reporting.findings import Findings
 
 
 class BlockCost(NamedTuple):
-    """A block, or what stands before or after all of them.
+    """What a block costs, or the stem or the head.
 
     Attributes:
       parameters: number of trained values.
-      flops: for one image, a multiply-add counts as two; see counts.Layer.
-      activation_bytes: outputs of its layers for one image.
-      traffic_bytes: that the compiled forward pass reads and writes for one image, parameters
-        shared by the batch included; None where it was not compiled alone.
-      seconds: of the forward pass for one image, within a batch; None where it was not measured.
+      flops: arithmetic for one image; a multiply-add counts as two, see counts.Layer.
+      activation_bytes: bytes of its layers' outputs for one image.
+      traffic_bytes: bytes that the compiled forward pass reads and writes for one image, with that
+        image's share of reading the parameters; None where it was not compiled alone.
+      seconds: time of the forward pass for one image of a batch; None where it was not measured.
     """
 
     name: str
@@ -43,14 +43,14 @@ class BlockCost(NamedTuple):
 
 
 def counted(model: ResNet, image_shape: tuple[int, int, int]) -> list[BlockCost]:
-    """Stem, blocks and head with what can be counted without computing."""
+    """Stem, blocks and head, with the costs that can be counted without computing anything."""
     own = {str(name) for name in names(model)}
     rows: dict[str, BlockCost] = {}
     for layer in counts.layers(model, image_shape):
         parts = layer.name.split("/")
         block = "/".join(parts[:2])
         if block not in own:
-            # A stage's first norm, which its first block shares with its shortcut, is that block's.
+            # A stage's first norm serves branch and shortcut of its first block and counts there.
             block = f"{parts[0]}/block1" if parts[0].startswith("stage") else parts[0]
             block = "stem" if block.startswith("stem") else block
             block = "head" if block.startswith("head") else block
@@ -70,9 +70,10 @@ def measured(
     batch_size: int,
     repeats: int = 5,
 ) -> list[BlockCost]:
-    """The same, with memory traffic and time of every block on its own, on this machine.
+    """Stem, blocks and head, with memory traffic and time of every block on this machine.
 
-    A block is compiled once for all that equal it, and timed `repeats` times; the median counts.
+    Each block runs alone. Equal blocks are compiled and timed once: `repeats` times, of which the
+    median counts.
     """
     modules = _modules(model, variables, image_shape)
     compiled: dict[Any, tuple[float, float]] = {}
@@ -93,7 +94,7 @@ def measured(
 def _modules(
     model: ResNet, variables: Tree, image_shape: tuple[int, int, int]
 ) -> dict[str, tuple[ResidualBlock, tuple[int, ...]]]:
-    """Each block apart from its network, and the shape of its input for one image."""
+    """Each block as a network of its own, and the shape of its input for one image."""
     found: list[ResidualBlock] = []
 
     def note(method: Any, args: Any, kwargs: Any, context: Any) -> Any:
@@ -169,7 +170,7 @@ def study(subject: Subject, *, examples: int = 128) -> Findings:
 
 
 def draw(rows: list[BlockCost]) -> Figure:
-    """One panel a column of the table."""
+    """A panel for each column of the table."""
     panels = {
         "parameters": ("parameters, thousands", 1e-3),
         "flops": ("MFLOPs", 1e-6),

@@ -1,4 +1,7 @@
-"""How a network does on images it was not trained on: gap, calibration, mistakes, corruptions."""
+"""How well a network does on images that it was not trained on.
+
+It measures the gap to training images, calibration, mistakes and corruptions.
+"""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,7 +24,7 @@ from resnet_jax.training.details import calibration_error, confusion, reliabilit
 
 
 class Predictions(NamedTuple):
-    """What a network says of examples."""
+    """A network's logits for examples, and the right classes."""
 
     logits: Float[np.ndarray, "examples classes"]
     labels: Int[np.ndarray, "examples"]
@@ -46,7 +49,7 @@ class Predictions(NamedTuple):
 
     @property
     def reliability(self) -> dict[str, np.ndarray]:
-        """Totals of each interval of the confidence; see training.details."""
+        """Totals for each interval of the confidence; see training.details.reliability."""
         hits, everyone = self.predicted == self.labels, np.ones(len(self.labels), bool)
         totals = reliability(*map(jnp.asarray, (self.logits, hits, everyone)))
         return {name: np.asarray(values) for name, values in totals.items()}
@@ -61,13 +64,13 @@ def predict(subject: Subject, examples: Examples, batch_size: int = 500) -> Pred
 
 
 def pixels(subject: Subject, examples: Examples) -> UInt8[np.ndarray, "examples h w c"]:
-    """The images as they were before they were normalised."""
+    """The images on the scale of 0 to 255, as they were before normalisation."""
     mean, std = (np.array(moments, np.float32) for moments in (subject.mean, subject.std))
     return np.clip((examples.images * std + mean) * 255, 0, 255).round().astype(np.uint8)
 
 
 def confused_pairs(counts: np.ndarray, names: tuple[str, ...], most: int = 10) -> list[dict]:
-    """The pairs of classes that are taken for each other most often, both ways added."""
+    """The pairs of classes that are most often taken for each other, in either direction."""
     both = np.triu(counts + counts.T, k=1)
     order = np.argsort(-both, axis=None, kind="stable")[:most]
     pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, both.shape), strict=True)]
@@ -79,7 +82,7 @@ def confused_pairs(counts: np.ndarray, names: tuple[str, ...], most: int = 10) -
 def corruption_errors(
     subject: Subject, examples: Examples, severities: tuple[int, ...] = (1, 2, 3, 4, 5)
 ) -> dict[str, list[float]]:
-    """Error of each corruption at each severity."""
+    """The network's error under each corruption, at each severity."""
     original = pixels(subject, examples)
     apply = partial(subject.model.apply, train=False)
     batch = min(500, len(original))
@@ -151,7 +154,7 @@ def study(subject: Subject, *, examples: int = 2_000, corrupted: Count = 500) ->
 
 
 def draw_confusion(counts: np.ndarray, names: tuple[str, ...]) -> Figure:
-    """Shares of each class; the numbers where they can be read."""
+    """The confusion as shares of each class, with the numbers where there is room for them."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 5), layout="constrained")
@@ -185,7 +188,7 @@ def draw_reliability(bins: dict[str, np.ndarray]) -> Figure:
 
 
 def draw_worst(subject: Subject, examples: Examples, found: Predictions, worst: Any) -> Figure:
-    """The images with the highest loss: class, what it was taken for, and how surely."""
+    """The images with the highest loss, each with its class, the prediction and its probability."""
     images = pixels(subject, examples)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 4.6), layout="constrained")

@@ -36,11 +36,11 @@ from resnet_jax.reporting.findings import Findings
 
 
 class Flow(NamedTuple):
-    """Sizes at every block, from the stem to the head.
+    """Sizes of gradients and signals at every block, from the stem to the head.
 
     Attributes:
-      input_gradient: norm of the mean loss' gradient by the block's input, over the whole batch.
-      parameter_gradient: the same by the block's parameters.
+      input_gradient: norm of the gradient of the mean loss by the block's input, over the batch.
+      parameter_gradient: norm of the gradient of the mean loss by the block's parameters.
       mean, variance: of the values of the block's output.
     """
 
@@ -51,7 +51,7 @@ class Flow(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """Gradient at the first block's input as a share of that at the last one's."""
+        """The gradient at the first block's input divided by that at the last block's."""
         return float(self.input_gradient[0] / self.input_gradient[-1])
 
 
@@ -88,7 +88,7 @@ def _flow(model: ResNet, variables: Tree, images: Array, labels: Array, seed: in
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return losses.mean(), (inputs, signals)
 
-    # A zero that is added to each input: the gradient by it is the gradient by the input.
+    # The gradient by a zero that is added to an input equals the gradient by the input.
     inputs = jax.eval_shape(lambda params: loss(params, None)[1][0], variables["params"])
     shifts = [jnp.zeros(x.shape, x.dtype) for x in inputs]
     gradients, (_, signals) = jax.grad(loss, argnums=(0, 1), has_aux=True)(
@@ -106,7 +106,7 @@ def _flow(model: ResNet, variables: Tree, images: Array, labels: Array, seed: in
 
 
 def norm(tree: Tree) -> Array:
-    """Euclidean norm; squares of tiny values do not vanish, nor do those of large ones overflow."""
+    """The Euclidean norm, computed so that no square vanishes or overflows."""
     leaves = [leaf.astype(jnp.float32) for leaf in jax.tree.leaves(tree)]
     largest = jnp.stack([jnp.abs(leaf).max() for leaf in leaves]).max()
     scale = jnp.where(largest > 0, largest, 1)
@@ -114,12 +114,12 @@ def norm(tree: Tree) -> Array:
 
 
 def twins(model: ResNet) -> dict[str, ResNet]:
-    """Plain, residual and pre-activated networks of this one's depth and widths.
+    """Plain, residual and pre-activated networks with the depth and widths of this one.
 
-    Each with this network's own norm and initial kernels, and without a norm from two kinds of
-    initial kernels: He's, which keep the size of gradients through convolution and ReLU, and
-    PyTorch's default, with a sixth of that variance. Residual twins have option A where the network
-    itself is plain, so that all have the same parameters.
+    Each comes in three forms: with this network's own norm and initial kernels; without a norm and
+    with He's initial kernels, which keep the size of gradients through convolution and ReLU; and
+    without a norm and with PyTorch's default kernels, which have a sixth of He's variance. Where
+    the network itself is plain, residual twins have option A, so that all have the same parameters.
     """
     shortcut = SHORTCUTS["A"] if is_plain(model) else model.block.shortcut
     kinds: dict[str, dict[str, Any]] = {
@@ -180,7 +180,7 @@ def _numbers(flow: Flow) -> dict[str, Any]:
 
 
 def draw(flows: dict[str, Flow], title: str) -> Figure:
-    """The four sizes over the blocks, a line for each network."""
+    """The four sizes over the blocks, with a line for each network."""
     panels = {
         "input_gradient": "gradient by the block's input",
         "parameter_gradient": "gradient by its parameters",

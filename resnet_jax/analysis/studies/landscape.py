@@ -1,8 +1,8 @@
-"""The loss around trained parameters along random directions, and between two sets of them.
+"""The loss around trained parameters along random directions, and between two trained networks.
 
 Li et al., 'Visualizing the Loss Landscape of Neural Nets', arXiv 1712.09913, section 4: each filter
-of a random direction gets the norm of the network's own filter, so that pictures of networks whose
-weights differ in scale compare. Biases and the parameters of norms do not move.
+of a random direction gets the norm of the network's own filter, so that networks whose weights
+differ in scale can be compared. Biases and the parameters of norms do not move.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,7 @@ def moved(params: Tree, directions: Sequence[Tree], distances: Sequence[float]) 
 def surface(
     scores: Scores, variables: Tree, directions: tuple[Tree, Tree], coordinates: np.ndarray
 ) -> Float[np.ndarray, "rows columns"]:
-    """Loss at every pair of coordinates along two directions; the first belongs to the rows."""
+    """The loss at every pair of coordinates along two directions; rows go along the first."""
     move = jax.jit(moved)
     return np.array(
         [
@@ -77,10 +77,12 @@ def line(
 def between(
     scores: Scores, start: Tree, end: Tree, coordinates: np.ndarray
 ) -> list[dict[str, float | int]]:
-    """Scores at (1 - t) start + t end, statistics of norms included (Goodfellow et al., 1412.6544).
+    """Scores of the variables (1 - t) start + t end (Goodfellow et al., arXiv 1412.6544).
+
+    The running statistics of norms are interpolated as the parameters are.
 
     Raises:
-      UserError: the two do not have the same parameters.
+      UserError: the two networks do not have the same parameters.
     """
     if jax.tree.map(jnp.shape, start) != jax.tree.map(jnp.shape, end):
         raise UserError(
@@ -146,7 +148,7 @@ def _edge(plane: np.ndarray) -> float:
 
 
 def _levels(plane: np.ndarray) -> np.ndarray:
-    """Contours at equal ratios, as the loss spans orders of magnitude."""
+    """Levels of contours at equal ratios, since the loss spans orders of magnitude."""
     finite = plane[np.isfinite(plane)]
     low = max(float(finite.min()), 1e-3)
     return np.geomspace(low, max(float(finite.max()), 1.01 * low), 25)

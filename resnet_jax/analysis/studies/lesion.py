@@ -1,4 +1,4 @@
-"""What a trained network loses with its blocks deleted or shuffled, and the paths through them.
+"""How a trained network does with blocks deleted or shuffled, and which paths its gradient takes.
 
 Veit et al., 'Residual Networks Behave Like Ensembles of Relatively Shallow Networks', arXiv
 1605.06431: sections 4.1 (one block, Figure 3), 4.2 (several), 4.3 (shuffled, Figure 5) and 5 (path
@@ -33,8 +33,8 @@ def apply_lesioned(
 ) -> Array:
     """Logits of the network without some blocks.
 
-    A deleted block is its shortcut alone; in a plain network it is the identity, where its output
-    has its input's shape, and can't be deleted where it has not.
+    A deleted residual block computes its shortcut alone. A deleted plain block hands its input on;
+    it can be deleted only where its output has the shape of its input.
     """
 
     def branch(number: int, compute: Callable[[Array], Array], x: Array) -> Array:
@@ -56,7 +56,7 @@ def deletable(model: ResNet, variables: Tree, image_shape: tuple[int, int, int])
 
 
 def shuffled(variables: Tree, model: ResNet, order: list[int]) -> Tree:
-    """Variables with block `order[i]` in place i; only equal blocks, of one stage, can change."""
+    """Variables with block `order[i]` in place i; only equal blocks of one stage change places."""
     blocks = names(model)
     result = {kind: {**tree} for kind, tree in variables.items()}
     for place, source in enumerate(order):
@@ -71,7 +71,7 @@ def shuffled(variables: Tree, model: ResNet, order: list[int]) -> Tree:
 
 
 def swapped(model: ResNet, swaps: int, draw: np.random.Generator) -> list[int]:
-    """An order with so many random pairs of equal blocks exchanged, one pair after another."""
+    """An order in which so many random pairs of equal blocks were exchanged, one after another."""
     blocks = names(model)
     order = list(range(len(blocks)))
     stages = [stage for stage, depth in enumerate(model.stage_depths, 1) if depth > 2]
@@ -84,18 +84,18 @@ def swapped(model: ResNet, swaps: int, draw: np.random.Generator) -> list[int]:
 
 
 def path_lengths(blocks: int) -> Float[np.ndarray, "lengths"]:
-    """Share of the 2^blocks paths that go through 0, 1, ... branches: binomial (section 5)."""
+    """The shares of all 2^blocks paths that go through 0, 1, ... branches (section 5)."""
     return np.array([comb(blocks, length) / 2**blocks for length in range(blocks + 1)])
 
 
 def path_gradient(
     model: ResNet, variables: Tree, images: Array, labels: Array, through: Bool[Array, "blocks"]
 ) -> Array:
-    """Gradient of the mean loss by the first block's input along one path (section 5).
+    """The gradient of the mean loss by the first block's input along one path (section 5).
 
-    The forward pass is whole; backwards, only the branch passes a gradient in the blocks that
-    `through` names, and only the shortcut in the others. So the gradients of all paths add up to
-    the gradient.
+    The forward pass is that of the whole network. In the backward pass, the blocks that `through`
+    names pass the gradient through their branch alone, and the others through their shortcut
+    alone. So the gradients of all paths add up to the gradient of the network.
     """
 
     def shortcut(number: int, compute: Callable[[Array], Any], x: Array) -> Any:
@@ -127,7 +127,7 @@ def path_gradient(
 def gradient_by_length(
     model: ResNet, variables: Tree, examples: Examples, paths: int, seed: int
 ) -> Float[np.ndarray, "lengths"]:
-    """Mean norm of the gradient along random paths of each length."""
+    """The mean norm of the gradient along random paths, for each length of a path."""
     blocks = len(names(model))
     measured = jax.jit(lambda *arguments: norm(path_gradient(model, *arguments)))
     draw = np.random.default_rng(seed)
@@ -211,7 +211,7 @@ def study(subject: Subject, *, examples: int = 1_000, draws: int = 5, paths: int
 
 
 def draw_single(intact: float, singles: dict[str, float], classes: int) -> Figure:
-    """Veit et al., Figure 3."""
+    """The error without each single block, as in Veit et al., Figure 3."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.6), layout="constrained")
         axes = figure.subplots()
@@ -229,7 +229,7 @@ def draw_single(intact: float, singles: dict[str, float], classes: int) -> Figur
 
 
 def draw_several(intact: float, several: dict[int, list[float]], shuffles: list[dict]) -> Figure:
-    """Veit et al., Figure 5."""
+    """The error with several blocks deleted or shuffled, as in Veit et al., Figure 5."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
@@ -253,7 +253,7 @@ def draw_several(intact: float, several: dict[int, list[float]], shuffles: list[
 
 
 def draw_paths(shares: np.ndarray, sizes: np.ndarray) -> Figure:
-    """Veit et al., Figure 6."""
+    """Paths by their length and the gradient along them, as in Veit et al., Figure 6."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 3), layout="constrained")
         products = shares * sizes

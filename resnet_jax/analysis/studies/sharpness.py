@@ -1,4 +1,4 @@
-"""How sharply the loss curves where training ended: the largest eigenvalues of its Hessian."""
+"""How sharply the loss curves at the trained parameters: the largest eigenvalues of its Hessian."""
 
 from collections.abc import Callable
 
@@ -20,7 +20,10 @@ Loss = Callable[[Tree], Array]
 
 
 def hessian_vector_product(loss: Loss, params: Tree) -> Callable[[Array], Array]:
-    """v -> H v, both flat, by differentiating the gradient along v (Pearlmutter 1994)."""
+    """The function v -> H v of flat vectors, which differentiates the gradient along v.
+
+    Pearlmutter, 'Fast exact multiplication by the Hessian', 1994.
+    """
     flat, unflatten = ravel_pytree(params)
 
     @jax.jit
@@ -34,7 +37,7 @@ def hessian_vector_product(loss: Loss, params: Tree) -> Callable[[Array], Array]
 def top_eigenvalues(
     loss: Loss, params: Tree, count: int, *, tolerance: float = 1e-2, seed: int = 0
 ) -> Float[np.ndarray, "count"]:
-    """The algebraically largest eigenvalues of the Hessian by ARPACK's Lanczos, largest first.
+    """The algebraically largest eigenvalues of the Hessian, the largest first, by ARPACK's Lanczos.
 
     Args:
       tolerance: relative accuracy of an eigenvalue.
@@ -54,7 +57,7 @@ def top_eigenvalues(
 
 
 def loss_on(subject: Subject, examples: Examples) -> Loss:
-    """The mean loss of the network as evaluated, as a function of its parameters."""
+    """The mean loss of the network in evaluation, as a function of its parameters."""
     rest = {key: value for key, value in subject.variables.items() if key != "params"}
     images, labels = jnp.asarray(examples.images), jnp.asarray(examples.labels)
 

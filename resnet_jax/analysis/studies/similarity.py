@@ -1,4 +1,4 @@
-"""Which blocks compute alike: linear centred kernel alignment between all pairs of them."""
+"""Which blocks compute similar outputs: linear centred kernel alignment between all pairs."""
 
 from functools import partial
 
@@ -19,7 +19,7 @@ Grams = Float[np.ndarray, "blocks examples examples"]
 
 
 def grams(model: ResNet, variables: Tree, examples: Examples) -> Grams:
-    """Of each block: inner products of the images' outputs, all means subtracted."""
+    """For each block, the inner products of its outputs for all images, after centring."""
 
     def compute(variables: Tree, images: Array) -> Array:
         return jnp.stack([gram(output) for output in outputs(model, variables, images)[0]])
@@ -28,7 +28,7 @@ def grams(model: ResNet, variables: Tree, examples: Examples) -> Grams:
 
 
 def gram(features: Float[Array, "examples *rest"]) -> Float[Array, "examples examples"]:
-    """HKH with K = X X^T and the centring matrix H."""
+    """Computes H K H, where K = X X^T and H is the centring matrix."""
     flat = features.reshape(len(features), -1).astype(jnp.float32)
     flat = flat - flat.mean(axis=0, keepdims=True)
     return flat @ flat.T
@@ -63,7 +63,7 @@ def study(subject: Subject, *, other: Subject | None = None, examples: int = 256
 
 
 def draw(table: np.ndarray, rows: list[str], columns: list[str]) -> Figure:
-    """The table as a picture."""
+    """The table of all pairs as a picture."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.6, 5), layout="constrained")
         axes = figure.subplots()

@@ -1,7 +1,7 @@
 """Random changes to a batch of images, computed inside the compiled step.
 
-Images are normalised first, so the zeros that a crop or a cutout fills in are the data set's mean
-colour, as where 'Deep Residual Learning' subtracts the mean before it pads.
+Images are normalised first, so the zeros that crops and cutouts fill in are the mean colour of the
+data set. 'Deep Residual Learning' also subtracts the mean before it pads.
 """
 
 import math
@@ -74,12 +74,12 @@ def random_erasing(
 ) -> Images:
     """Fills a random rectangle of some images with zeros (Zhong et al., arXiv 1708.04896).
 
-    The rectangle is drawn as torchvision's RandomErasing does, up to ten times; an image that none
-    of the ten fits into stays whole.
+    The rectangle is drawn as in torchvision's RandomErasing, up to ten times. The image stays whole
+    if none of the ten fits into it.
 
     Args:
-      area: least and most share of the image.
-      aspect: least and most height / width, drawn evenly on a logarithmic scale.
+      area: least and largest share of the image.
+      aspect: least and largest height / width; it is drawn evenly on a logarithmic scale.
     """
     batch, height, width, _ = images.shape
     area_key, aspect_key, place_key, choice_key = jax.random.split(key, 4)

@@ -1,11 +1,11 @@
-"""The fifteen corruptions of CIFAR-10-C at five severities, made here from any small images.
+"""The fifteen corruptions of CIFAR-10-C at five severities, for any small images.
 
 Hendrycks & Dietterich, 'Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations', arXiv 1903.12261; constants as published with the CIFAR-10 set
-(hendrycks/robustness, make_cifar_c.py). The published images were made by OpenCV, scikit-image and
-ImageMagick; these here by NumPy, SciPy and Pillow, with other random numbers. One differs in kind:
-the published frost is laid over from six photographs, and here it is drawn from noise, so that
-errors under frost compare between networks here alone.
+Perturbations', arXiv 1903.12261, with the constants published for CIFAR-10 (hendrycks/robustness,
+make_cifar_c.py). The published images were made with OpenCV, scikit-image and ImageMagick; this
+module uses NumPy, SciPy and Pillow, and other random numbers. One corruption differs in kind: the
+published frost is taken from six photographs, and this one is drawn from noise. So errors under
+frost can be compared only with other errors from this module.
 """
 
 import io
@@ -34,23 +34,23 @@ Draw = np.random.Generator
 
 
 def gaussian_noise(x: Images, draw: Draw, scale: float) -> Images:
-    """x + N(0, scale^2)."""
+    """Adds noise from N(0, scale^2)."""
     return x + draw.normal(0, scale, x.shape)
 
 
 def shot_noise(x: Images, draw: Draw, photons: float) -> Images:
-    """Poisson noise of so many photons at full brightness."""
+    """Draws the photons of each pixel from a Poisson distribution; white has so many on average."""
     return draw.poisson(x * photons) / photons
 
 
 def impulse_noise(x: Images, draw: Draw, share: float) -> Images:
-    """That share of the values becomes 0 or 1."""
+    """Sets this share of the values to 0 or 1."""
     hit = draw.random(x.shape) < share
     return np.where(hit, draw.random(x.shape) < 0.5, x)
 
 
 def defocus_blur(x: Images, draw: Draw, radius: float, smoothing: float) -> Images:
-    """Convolution with a disk whose edge is blurred by a 3x3 Gaussian."""
+    """Convolves with a disk whose edge is blurred by a 3x3 Gaussian."""
     places = np.arange(-8, 9)
     disk = (places[:, None] ** 2 + places**2 <= radius**2).astype(float)
     line = np.exp(-(np.arange(-1, 2) ** 2) / (2 * smoothing**2))
@@ -60,7 +60,7 @@ def defocus_blur(x: Images, draw: Draw, radius: float, smoothing: float) -> Imag
 
 
 def glass_blur(x: Images, draw: Draw, sigma: float, reach: int, rounds: int) -> Images:
-    """Pixels change places with near ones, between two blurs."""
+    """Blurs, lets pixels change places with near ones, and blurs again."""
     x = np.floor(blurred(x, sigma) * 255) / 255
     batch, height, width, _ = x.shape
     everyone = np.arange(batch)
@@ -75,12 +75,12 @@ def glass_blur(x: Images, draw: Draw, sigma: float, reach: int, rounds: int) -> 
 
 
 def motion_blur(x: Images, draw: Draw, radius: int, sigma: float) -> Images:
-    """A mean along a line of random direction that starts at the pixel, half a Gaussian wide."""
+    """Averages along a line that starts at each pixel in a random direction, as half a Gaussian."""
     return smeared(x, draw.uniform(-45, 45, len(x)), radius, sigma)
 
 
 def zoom_blur(x: Images, draw: Draw, furthest: float) -> Images:
-    """The mean of the image and its enlargements up to that factor, in steps of 0.01."""
+    """Averages the image and its enlargements up to this factor, in steps of 0.01."""
     factors = 1 + 0.01 * np.arange(round((furthest - 1) * 100))
     return (x + sum(zoomed(x, factor) for factor in factors)) / (len(factors) + 1)
 
@@ -96,7 +96,7 @@ def snow(
     sigma: float,
     kept: float,
 ) -> Images:
-    """Streaks of flakes over a paler image."""
+    """Lays streaks of flakes over a paler image."""
     flakes = zoomed(draw.normal(mean, scale, (*x.shape[:3], 1)), zoom)
     flakes = np.clip(np.where(flakes < threshold, 0, flakes), 0, 1)
     flakes = smeared(flakes, draw.uniform(-135, -45, len(x)), radius, sigma)
@@ -105,27 +105,27 @@ def snow(
 
 
 def frost(x: Images, draw: Draw, kept: float, share: float) -> Images:
-    """A sheet of crystals: ridges of fractal noise in place of the published photographs."""
+    """Lays ridges of fractal noise over the image, where published frost is of photographs."""
     ridges = 1 - np.abs(2 * plasma(draw, len(x), x.shape[1:3], 1.6) - 1)
     return kept * x + share * ridges[..., None]
 
 
 def fog(x: Images, draw: Draw, amount: float, decay: float) -> Images:
-    """A plasma fractal is added, and the whole scaled back to the image's own brightest value."""
+    """Adds a plasma fractal, and scales the sum back to the image's own brightest value."""
     brightest = x.max(axis=(1, 2, 3), keepdims=True)
     haze = plasma(draw, len(x), x.shape[1:3], decay)[..., None]
     return (x + amount * haze) * brightest / (brightest + amount)
 
 
 def brightness(x: Images, draw: Draw, added: float) -> Images:
-    """The value of HSV grows, hue and saturation stay."""
+    """Adds to the value of HSV; hue and saturation stay."""
     value = x.max(axis=-1, keepdims=True)
     brighter = np.minimum(value + added, 1)
     return np.where(value > 0, x * brighter / np.maximum(value, 1e-12), brighter)
 
 
 def contrast(x: Images, draw: Draw, kept: float) -> Images:
-    """Differences from each channel's mean shrink."""
+    """Shrinks the differences from each channel's mean."""
     mean = x.mean(axis=(1, 2), keepdims=True)
     return (x - mean) * kept + mean
 
@@ -133,7 +133,10 @@ def contrast(x: Images, draw: Draw, kept: float) -> Images:
 def elastic_transform(
     x: Images, draw: Draw, amplitude: float, sigma: float, shear: float
 ) -> Images:
-    """A random affine map, then smooth random displacements; lengths are shares of the height."""
+    """Applies a random affine map, then smooth random displacements.
+
+    Lengths are shares of the height.
+    """
     height = x.shape[1]
     return np.stack(
         [
@@ -145,7 +148,7 @@ def elastic_transform(
 
 
 def pixelate(x: Images, draw: Draw, share: float) -> Images:
-    """Shrunk to that share of its size and back, by means of boxes."""
+    """Shrinks the image to this share of its size and back, averaging over boxes."""
     height, width = x.shape[1:3]
     small = (int(width * share), int(height * share))
 
@@ -157,7 +160,7 @@ def pixelate(x: Images, draw: Draw, share: float) -> Images:
 
 
 def jpeg_compression(x: Images, draw: Draw, quality: int) -> Images:
-    """Through JPEG of that quality."""
+    """Encodes the image as JPEG of this quality, and decodes it."""
 
     def change(image: Image.Image) -> Image.Image:
         file = io.BytesIO()
@@ -165,6 +168,9 @@ def jpeg_compression(x: Images, draw: Draw, quality: int) -> Images:
         return Image.open(file)
 
     return by_pillow(x, change)
+
+
+SEVERITIES = range(1, 6)
 
 
 class Corruption(NamedTuple):
@@ -220,10 +226,10 @@ def corrupt(
     """Returns the images under a corruption; a pure function of its arguments.
 
     Raises:
-      UserError: no such corruption, or a severity other than 1 to 5.
+      UserError: there is no such corruption, or the severity is none of 1 to 5.
     """
     row = choose(CORRUPTIONS, name, "corruption")
-    if severity not in range(1, 6):
+    if severity not in SEVERITIES:
         raise UserError(f"severity {severity} of '{name}' must be 1, 2, 3, 4 or 5")
     draw = np.random.default_rng([seed, *name.encode(), severity])
     changed = row.function(images / 255, draw, *row.constants[severity - 1])

@@ -1,4 +1,4 @@
-"""What the corruptions of images are made of: blurs, smears, zooms, clouds and bends."""
+"""Blurs, smears, zooms, clouds and bends, of which the corruptions of images are made."""
 
 from collections.abc import Callable
 
@@ -12,18 +12,18 @@ Draw = np.random.Generator
 
 
 def blurred(x: Images, sigma: float) -> Images:
-    """A Gaussian blur of that standard deviation, in pixels."""
+    """Blurs by a Gaussian of this standard deviation in pixels."""
     return ndimage.gaussian_filter(x, (0, sigma, sigma, 0), mode="nearest")
 
 
 def grey(x: Images) -> Images:
-    """Luma of ITU-R BT.601, as of a colour television; grey images stay."""
+    """The luma of each pixel, by ITU-R BT.601; grey images stay as they are."""
     weights = [0.299, 0.587, 0.114] if x.shape[-1] == 3 else [1.0]
     return (x * np.array(weights)).sum(axis=-1, keepdims=True)
 
 
 def smeared(x: Images, degrees: np.ndarray, radius: int, sigma: float) -> Images:
-    """Weighted mean of the pixels 0, 1, ... 2 radius away in each image's direction."""
+    """The weighted mean of the pixels 0, 1, ... 2 radius away, in each image's own direction."""
     weights = np.exp(-(np.arange(2 * radius + 1) ** 2) / (2 * sigma**2))
     weights /= weights.sum()
     batch, height, width, _ = x.shape
@@ -40,13 +40,13 @@ def smeared(x: Images, degrees: np.ndarray, radius: int, sigma: float) -> Images
 
 
 def zoomed(x: Images, factor: float) -> Images:
-    """The centre, enlarged by linear interpolation to the old size."""
+    """The centre of each image, enlarged to the old size by linear interpolation."""
     height, width = x.shape[1:3]
     crop = [int(np.ceil(side / factor)) for side in (height, width)]
     top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
     centre = x[:, top : top + crop[0], left : left + crop[1]]
     large = ndimage.zoom(centre, (1, factor, factor, 1), order=1)
-    # Rounding may leave a pixel too few.
+    # Rounding may leave the result a pixel short.
     missing = [max(0, side - got) for side, got in zip((height, width), large.shape[1:3],
                                                       strict=True)]  # fmt: skip
     large = np.pad(large, ((0, 0), (0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
@@ -73,7 +73,7 @@ def plasma(
 
         below, right = np.roll(heights, -1, 1), np.roll(heights, -1, 2)
         squares = (heights + below + right + np.roll(below, -1, 2)) / 4 + offsets()
-        # Between neighbours of a row or column lie the squares' centres on either side.
+        # Each point between two neighbours has the centres of two squares beside it.
         across = (heights + right + squares + np.roll(squares, 1, 1)) / 4 + offsets()
         down = (heights + below + squares + np.roll(squares, 1, 2)) / 4 + offsets()
         finer = np.empty((batch, 2 * count, 2 * count))
@@ -85,13 +85,13 @@ def plasma(
 
 
 def sheared(image: np.ndarray, draw: Draw, reach: float) -> np.ndarray:
-    """The affine map that moves three points around the centre by up to `reach` pixels."""
+    """Applies an affine map that moves three points around the centre by up to `reach` pixels."""
     height, width = image.shape[:2]
     centre = np.array([height, width]) // 2
     arm = min(height, width) // 3
     old = centre + arm * np.array([[1, 1], [1, -1], [-1, -1]])
     new = old + draw.uniform(-reach, reach, old.shape)
-    # Where each position of the result comes from: p -> p @ matrix + offset.
+    # Position p of the result is read from position p @ matrix + offset of the image.
     solved = np.linalg.lstsq(np.c_[new, np.ones(3)], old, rcond=None)[0]
     return np.stack(
         [
@@ -103,7 +103,7 @@ def sheared(image: np.ndarray, draw: Draw, reach: float) -> np.ndarray:
 
 
 def displaced(image: np.ndarray, draw: Draw, amplitude: float, sigma: float) -> np.ndarray:
-    """Every pixel moves by uniform noise that is blurred by sigma, then scaled; in pixels."""
+    """Moves every pixel by uniform noise that is blurred by sigma and then scaled, in pixels."""
     shape = image.shape[:2]
     down, right = (
         amplitude
@@ -122,7 +122,7 @@ def displaced(image: np.ndarray, draw: Draw, amplitude: float, sigma: float) -> 
 
 
 def by_pillow(x: Images, change: Callable[[Image.Image], Image.Image]) -> Images:
-    """What a function of Pillow's images makes of each."""
+    """Applies a function of Pillow's images to each image."""
 
     def changed(image: np.ndarray) -> np.ndarray:
         squeezed = image[..., 0] if image.shape[-1] == 1 else image

@@ -1,8 +1,8 @@
 """Random changes of colour and shape, one image at a time on the host.
 
-The operations and their strengths are those of torchvision's transforms on Pillow images (nearest
-neighbours, black outside), which published recipes were trained with. Worker processes import this
-module, so it does without JAX.
+The operations and their strengths are those of torchvision's transforms on Pillow images, with
+nearest neighbours and black outside, as in published recipes. Worker processes import this module,
+so it does without JAX.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ OPERATIONS: dict[str, Callable[[Picture, float], Picture]] = {
     "Equalize": lambda image, _: ImageOps.equalize(image),
     "Invert": lambda image, _: ImageOps.invert(image),
 }
-# Their strength counts in either direction.
+# The sign of their strength is drawn at random.
 SIGNED = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate",
           "Brightness", "Color", "Contrast", "Sharpness")  # fmt: skip
 UNMEASURED = ("Identity", "AutoContrast", "Equalize", "Invert")
@@ -54,14 +54,14 @@ UNMEASURED = ("Identity", "AutoContrast", "Equalize", "Invert")
 
 @dataclass(frozen=True)
 class Strengths:
-    """The strength of each operation at the last of so many levels; the first is next to none.
+    """The strength of each operation at its highest level; at level 0 it changes next to nothing.
 
     Attributes:
-      levels: 0, 1, ... levels - 1.
+      levels: how many there are: 0, 1, ... levels - 1.
       shear: share of a side.
-      translate: pixels, or None for 150/331 of the side as in AutoAugment.
+      translate: pixels; None means 150/331 of the side, as in AutoAugment.
       rotate: degrees.
-      enhance: what is added to a factor of 1.
+      enhance: is added to a factor of 1.
       posterize: bits that are taken off.
     """
 
@@ -98,7 +98,7 @@ def _changed(
     return OPERATIONS[operation](image, strength)
 
 
-# Pairs of (operation, probability, level of 10); the level of an unmeasured one is 0.
+# Pairs of (operation, probability, level of 10); an operation without strength has level 0.
 IMAGENET_POLICIES = (
     (("Posterize", 0.4, 8), ("Rotate", 0.6, 9)),
     (("Solarize", 0.6, 5), ("AutoContrast", 0.6, 0)),
@@ -129,13 +129,13 @@ IMAGENET_POLICIES = (
 AUTO = Strengths(10, shear=0.3, translate=None, rotate=30, enhance=0.9, posterize=4)
 RAND = Strengths(31, shear=0.3, translate=None, rotate=30, enhance=0.9, posterize=4)
 WIDE = Strengths(31, shear=0.99, translate=32, rotate=135, enhance=0.99, posterize=6)
-# What RandAugment and TrivialAugment choose from.
+# RandAugment and TrivialAugment choose from these operations.
 CHOICE = tuple(name for name in OPERATIONS if name != "Invert")
 
 
 @dataclass(frozen=True)
 class AutoAugment:
-    """One of the 25 pairs found for ImageNet (Cubuk et al., arXiv 1805.09501, Table 9)."""
+    """Applies one of the 25 pairs found for ImageNet (Cubuk et al., arXiv 1805.09501, Table 9)."""
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
         for operation, probability, level in IMAGENET_POLICIES[draw.integers(25)]:
@@ -146,11 +146,11 @@ class AutoAugment:
 
 @dataclass(frozen=True)
 class RandAugment:
-    """Some operations drawn evenly, all at one level (Cubuk et al., arXiv 1909.13719).
+    """Applies evenly drawn operations, all at one level (Cubuk et al., arXiv 1909.13719).
 
     Attributes:
-      operations: in a row.
-      magnitude: level, 0 to 30.
+      operations: how many are applied, one after another.
+      magnitude: their level, 0 to 30.
     """
 
     operations: int = 2
@@ -165,7 +165,10 @@ class RandAugment:
 
 @dataclass(frozen=True)
 class TrivialAugment:
-    """One operation at a level, both drawn evenly: 'Wide' of Müller & Hutter, arXiv 2103.10158."""
+    """Applies one operation at a level, both drawn evenly.
+
+    It is 'Wide' of Müller & Hutter, arXiv 2103.10158.
+    """
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
         operation = CHOICE[draw.integers(len(CHOICE))]
@@ -174,7 +177,10 @@ class TrivialAugment:
 
 @dataclass(frozen=True)
 class ThreeAugment:
-    """Grey, solarised or blurred, each as often (Touvron et al., arXiv 2204.07118, section 3.1)."""
+    """Makes the image grey, solarises it or blurs it, each as often as the others.
+
+    Touvron et al., arXiv 2204.07118, section 3.1.
+    """
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
         choice = draw.integers(3)
@@ -187,11 +193,11 @@ class ThreeAugment:
 
 @dataclass(frozen=True)
 class Jitter:
-    """Brightness, contrast, saturation and hue changed in random order.
+    """Changes brightness, contrast, saturation and hue in random order.
 
     Attributes:
       brightness, contrast, saturation: the factor is drawn from 1 - x to 1 + x.
-      hue: the shift is drawn from -x to x, in turns of the colour wheel; at most 0.5.
+      hue: the shift is drawn from -x to x, in turns of the colour wheel; x is at most 0.5.
     """
 
     brightness: float

@@ -1,4 +1,4 @@
-"""Which part of an image a network sees, and at what size. Worker processes import this module."""
+"""Crops: the part of an image that a network sees, and its size. Workers import this module."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Box(NamedTuple):
 class RandomCrop:
     """A crop of random area and aspect, stretched to a square (Szegedy et al., arXiv 1409.4842).
 
-    The box is drawn as torchvision's RandomResizedCrop does: ten attempts, then the centre.
+    The box is drawn as in torchvision's RandomResizedCrop: after ten failures it is the centre.
 
     Attributes:
-      area: least and most share of the image that the crop covers.
-      aspect: least and most width / height, drawn evenly on a logarithmic scale.
+      area: least and largest share of the image that the crop covers.
+      aspect: least and largest width / height; it is drawn evenly on a logarithmic scale.
     """
 
     area: tuple[float, float] = (0.08, 1.0)
@@ -45,7 +45,7 @@ class RandomCrop:
         """Decodes as little as the crop needs and resizes it.
 
         Raises:
-          UnreadableImage: of decoding.
+          UnreadableImage: the image can't be decoded.
         """
         height, width = size_of(encoded)
         box = self.box(draw, height, width)
@@ -54,7 +54,7 @@ class RandomCrop:
         piece = cut(encoded, height, width, box)
         needed = piece.height * size / box.height, piece.width * size / box.width
         image = decode(piece.encoded, needed)
-        # It was decoded to half its size or less.
+        # The image was decoded to half its size or less.
         down, across = image.shape[0] / piece.height, image.shape[1] / piece.width
         top, left = box.top - piece.top, box.left - piece.left
         rows = slice(round(top * down), round((top + box.height) * down))
@@ -81,10 +81,10 @@ class RandomCrop:
 class ScaledCrop:
     """A square crop at a random place of an image whose short side is drawn first.
 
-    The scale augmentation of 'Deep Residual Learning', arXiv 1512.03385, section 3.4.
+    It is the scale augmentation of 'Deep Residual Learning', arXiv 1512.03385, section 3.4.
 
     Attributes:
-      short_side: least and most of the resized image, pixels.
+      short_side: least and largest short side of the resized image, in pixels.
     """
 
     short_side: tuple[int, int]
@@ -95,7 +95,7 @@ class ScaledCrop:
         """Decodes, resizes and crops.
 
         Raises:
-          UnreadableImage: of decoding.
+          UnreadableImage: the image can't be decoded.
         """
         least, most = self.short_side
         shape = resized(size_of(encoded), int(draw.integers(least, most + 1)))
@@ -105,10 +105,10 @@ class ScaledCrop:
 
 
 def scaled_crop(short_side: tuple[int, int], size: int) -> ScaledCrop:
-    """Returns the crop of so many pixels a side.
+    """Returns the scaled crop whose sides have `size` pixels.
 
     Raises:
-      UserError: an image may come out smaller than that.
+      UserError: a resized image may be smaller than the crop.
     """
     if len(short_side) != 2 or not size <= short_side[0] <= short_side[1]:
         raise UserError(
@@ -119,10 +119,10 @@ def scaled_crop(short_side: tuple[int, int], size: int) -> ScaledCrop:
 
 
 def stretched(image: np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """Resizes to a square: averages where a side shrinks by more than half, else interpolates."""
+    """Resizes to a square; averages if a side shrinks by more than half, else interpolates."""
     import cv2
 
-    # Of twice as many pixels, interpolation leaves none out.
+    # Up to a factor of two, interpolation reads every pixel.
     kind = cv2.INTER_AREA if max(image.shape[:2]) > 2 * size else cv2.INTER_LINEAR
     return cv2.resize(image, (size, size), interpolation=kind)
 
@@ -131,14 +131,14 @@ FILTERS = {"bilinear": "BILINEAR", "bicubic": "BICUBIC"}
 
 
 def resized(shape: tuple[int, ...], short: int) -> tuple[int, int]:
-    """Height and width when the short side has `short` pixels, the long one rounded down."""
+    """Height and width of the image when its short side has `short` pixels; rounds down."""
     height, width = shape
     least = min(height, width)
     return int(short * height / least), int(short * width / least)
 
 
 def centred(length: int, size: int) -> int:
-    """Where a centred crop begins, rounded as torchvision does."""
+    """The top or left of a centred crop, rounded as torchvision does."""
     return round((length - size) / 2)
 
 
@@ -148,7 +148,7 @@ def crop_of_resized(
     box: Box,
     interpolation: str,
 ) -> UInt8[np.ndarray, "box_height box_width 3"]:
-    """Part of an image that is resized to `shape`; only that part is computed."""
+    """A part of the image resized to `shape`; computes only that part."""
     from PIL import Image
 
     kind = Image.Resampling[choose(FILTERS, interpolation, "data.interpolation")]

@@ -1,8 +1,7 @@
-"""Sets whose images stay as files have them until a batch asks for them, and their decoding.
+"""Sets of images that stay encoded until a batch needs them, and how an image is decoded.
 
-What is decoded is the image as it is stored: a rotation that EXIF asks for is not applied, as
-torchvision and the codes behind published accuracies don't. Worker processes import this module, so
-it does without JAX.
+An image is decoded as it is stored. A rotation in EXIF is ignored, as it is by torchvision and the
+codes behind published accuracies. Worker processes import this module, so it does without JAX.
 """
 
 from __future__ import annotations
@@ -18,26 +17,26 @@ from resnet_jax.data.images.jpeg_region import decode_region
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
-# Starts of a JPEG's colour spaces that Pillow converts to RGB as everyone else does.
+# Colour spaces of a JPEG that are left to Pillow, which converts them to RGB as others do.
 INKS = ("CMYK", "YCCK")
-TAIL = 1_024  # bytes, among which the end of a JPEG is marked
+TAIL = 1_024  # the marker at the end of a JPEG is among its last so many bytes
 
 
 class UnreadableImage(Exception):
-    """An image can't be read or decoded; the text says why."""
+    """Raised where an image can't be read or decoded; the message says why."""
 
 
 class EncodedSet(Protocol):
-    """Images that are read one at a time, undecoded, and the class of each."""
+    """Encoded images that are read one at a time, and the class of each."""
 
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> tuple[bytes, int]:
-        """The content of an image file and its class; raises OSError where it can't be had."""
+        """The content of an image file and its class; raises OSError if it can't be read."""
         ...
 
     def name(self, index: int) -> str:
-        """What to call an image where one speaks of it: its path."""
+        """The name of an image in messages: its path, or another name where it has none."""
         ...
 
 
@@ -47,8 +46,9 @@ def decode(
     """RGB pixels of an image file of any kind that Pillow knows.
 
     Args:
-      least: height and width in pixels; a JPEG may be decoded to half its size or less that has as
-        many, which libjpeg-turbo does in the frequency domain. None is the whole size.
+      least: height and width in pixels. A JPEG may be decoded to half its size or less if the
+        result is no smaller than this; libjpeg-turbo does so in the frequency domain. None asks for
+        the whole size.
 
     Raises:
       UnreadableImage: the content is damaged, cut off or no image.
@@ -64,11 +64,11 @@ def decode(
                     "RGB",
                     min_height=int(np.ceil(height)),
                     min_width=int(np.ceil(width)),
-                    # Sizes between the whole and the half take longer than the whole.
+                    # Sizes between the half and the whole take longer than the whole.
                     min_factor=2.0,
                 )
         except ValueError:
-            # It refuses whatever libjpeg warns of. Pillow passes over what leaves pixels intact.
+            # libjpeg warns of faults that leave the pixels intact; Pillow, below, accepts those.
             pass
     return _decode_with_pillow(encoded)
 
@@ -76,19 +76,19 @@ def decode(
 def decode_part(
     encoded: bytes, height: int, width: int, box: tuple[int, int, int, int]
 ) -> UInt8[np.ndarray, "box_height box_width 3"]:
-    """Some of the pixels that `decode` gives; of a JPEG, few others are computed.
+    """A part of the pixels that `decode` returns; for a JPEG, few others are computed.
 
-    They may lie in memory that the next call uses again.
+    The next call may overwrite them.
 
     Args:
       height, width: of the image.
       box: top, left, height and width of the part.
 
     Raises:
-      UnreadableImage: as `decode`, but damage outside of the part may go unnoticed.
+      UnreadableImage: as `decode`; damage outside of the part may go unnoticed.
     """
     piece = cut(encoded, height, width, box)
-    # Of a file that is cut off, a part may be there: that is not to depend on what is installed.
+    # A truncated file may hold the whole part; what it gives must not depend on what is installed.
     if piece.encoded is encoded and encoded[:2] == START and END in encoded[-TAIL:]:
         part = decode_region(encoded, *box)
         if part is not None:
@@ -98,7 +98,7 @@ def decode_part(
 
 
 def size_of(encoded: bytes) -> tuple[int, int]:
-    """Height and width, from the header alone.
+    """Height and width of an image, from its header alone.
 
     Raises:
       UnreadableImage: the content has no header of an image.
@@ -118,7 +118,7 @@ def _decode_with_pillow(encoded: bytes) -> np.ndarray:
     image = _open(encoded)
     try:
         return np.asarray(image.convert("RGB"))
-    # Pillow raises these, by the kind of file and of damage.
+    # Which of these Pillow raises depends on the kind of file and of damage.
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UnreadableImage(str(error)) from None
 

@@ -1,9 +1,9 @@
-"""A rectangle of a JPEG as a JPEG of its own, without decoding any.
+"""Cuts a rectangle out of a JPEG, as a JPEG of its own, without decoding anything.
 
-Entropy-coded data can be read from their beginning or from a restart marker only (ITU-T T.81, annex
-B.2). In what `prepare` writes, one stands behind each block of 16x16 pixels, and an application
-segment, which other readers pass over, says how many bytes each block has: a crop is decoded from
-its own blocks alone. Worker processes import this module.
+Entropy-coded data can be read only from their beginning or from a restart marker (ITU-T T.81, annex
+B.2). The files that `prepare` writes have a marker after each block of 16x16 pixels, and an index
+with the number of bytes of each block in an application segment, which other readers skip. So a
+crop is decoded from its own blocks alone. Worker processes import this module.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import NamedTuple
 import numpy as np
 
 SIDE = 16  # pixels of a block, with colours of half the height and width
-# Those colours are interpolated from the pixels beside them.
+# Colours are interpolated from neighbours, so a cut takes so many more pixels on each side.
 NEIGHBOURS = 2
 START, FRAME, SCAN, RESTART, END = b"\xff\xd8", 0xC0, 0xDA, 0xD0, b"\xff\xd9"
-# Of the index: its marker and length, its name, where the file has height and width, and where the
-# entropy-coded data begin, if the index were not there. Two bytes for each block follow.
+# The index: its marker and length, its name, and the places of height and width and of the
+# entropy-coded data in the file without the index. Two bytes for each block follow.
 _INDEX = struct.Struct("<2s2s8sII")
 _MARKER, _NAME, _LENGTH = b"\xff\xef", b"blocks\0\0", np.dtype("<u2")
-# As many as an index can have blocks.
+# An index has room for so many blocks.
 _MARKERS = (RESTART + np.arange(1 << 15) % 8).astype(np.uint8)
 
 
@@ -30,7 +30,7 @@ class Cut(NamedTuple):
 
     Attributes:
       encoded: content of the file.
-      top, left, height, width: the part, in pixels of the image.
+      top, left, height, width: the part, in pixels of the whole image.
     """
 
     encoded: bytes
@@ -41,9 +41,10 @@ class Cut(NamedTuple):
 
 
 def cut(encoded: bytes, height: int, width: int, box: tuple[int, int, int, int]) -> Cut:
-    """A JPEG that has a part of an image, with the same pixels as in the whole one.
+    """A JPEG that contains a part of an image, with the same pixels as the whole JPEG.
 
-    It has some more; the whole one is returned where it has no index, or not that of this content.
+    It contains some more pixels. The whole JPEG is returned if it has no index, or one that does
+    not belong to its content.
 
     Args:
       height, width: of the image.
@@ -72,7 +73,7 @@ def cut(encoded: bytes, height: int, width: int, box: tuple[int, int, int, int])
     head = sum(map(len, pieces))
     spans = zip(starts.tolist(), stops[:, right - 1].tolist(), strict=True)
     content = bytearray().join([*pieces, *(encoded[begin:end] for begin, end in spans)])
-    # The marker behind each block is numbered anew, from 0 to 7 again and again.
+    # The markers after the blocks are numbered from 0 to 7, again and again.
     places = np.cumsum(lengths) + (head - 1)
     np.frombuffer(content, np.uint8)[places] = _MARKERS[: len(places)]
     content[-2:] = END
@@ -84,17 +85,16 @@ def _blocks(length: int) -> int:
 
 
 def _covering(start: int, length: int, side: int) -> tuple[int, int]:
-    """The first of the blocks that a part of a side needs, and the one after its last."""
+    """The first block that a part of a side needs, and the block after the last."""
     end = min(start + length + NEIGHBOURS, side)
     return max(0, start - NEIGHBOURS) // SIDE, _blocks(end)
 
 
 def with_index(encoded: bytes) -> bytes:
-    """Adds the index; returns a file that is too large for one as it is.
+    """Adds the index; returns a file with too many blocks for an index unchanged.
 
     Args:
-      encoded: a baseline JPEG in 4:2:0 with a restart marker behind each block, as Pillow writes
-        them.
+      encoded: a baseline JPEG in 4:2:0 with a restart marker after each block, as Pillow writes it.
     """
     size_at, at = 0, len(START)
     while encoded[at + 1] != SCAN:
@@ -103,7 +103,7 @@ def with_index(encoded: bytes) -> bytes:
         at += 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
     data = at + 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
     content = np.frombuffer(encoded, np.uint8)
-    # A byte FF of the data has 00 behind it, and a marker what is none.
+    # In the data, a byte FF is followed by 00; in a marker, it is not.
     markers = data + np.flatnonzero((content[data:-1] == 0xFF) & (content[data + 1 :] != 0))
     lengths = np.diff([data, *(markers + 2)])
     height, width = struct.unpack_from(">2H", encoded, size_at)

@@ -1,7 +1,7 @@
-"""A part of a JPEG's pixels, decoded without the others, where nvImageCodec is installed.
+"""Decodes a part of a JPEG's pixels without the others, where nvImageCodec is installed.
 
-Of its codecs, libjpeg-turbo's alone is used, which needs no GPU: it computes the columns of the
-part, leaves out the transforms of the rows above it and stops below it. Worker processes import
+Only its codec of libjpeg-turbo is used, which needs no GPU. It computes the columns of the part
+alone, leaves the transforms of the rows above out and stops below the part. Worker processes import
 this module.
 """
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 def decode_region(
     encoded: bytes, top: int, left: int, height: int, width: int
 ) -> UInt8[np.ndarray, "height width 3"] | None:
-    """RGB pixels, the same as of the whole image.
+    """The same RGB pixels as a decoder of the whole image computes.
 
     Returns:
-      Pixels in memory that the next call uses again; None where nvImageCodec is missing or can't
-      decode this, and where colours are those of inks, which it rounds in another way than Pillow.
+      The pixels, which the next call may overwrite. None if nvImageCodec is missing or can't decode
+      this file, or if its colours are inks, which nvImageCodec does not round as Pillow does.
     """
     decoder = _decoder()
     return None if decoder is None else decoder(encoded, top, left, height, width)
@@ -56,7 +56,7 @@ def _decoder() -> Callable[..., np.ndarray | None] | None:
             pixels = decoder.decode(part, image=memory, params=as_stored)
         except RuntimeError:
             return None
-        # New memory for each is slower by a fortieth.
+        # New memory for each image would be slower by a fortieth.
         memory = pixels
         return None if pixels is None else np.asarray(pixels.cpu())
 

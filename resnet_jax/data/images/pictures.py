@@ -1,4 +1,4 @@
-"""Single pictures as a network takes them: read, turned upright, resized and cropped."""
+"""Reads single pictures for a network: turns them upright, resizes and crops them."""
 
 import io
 from pathlib import Path
@@ -24,22 +24,22 @@ def read_picture(
 ) -> UInt8[np.ndarray, "height width channels"]:
     """Returns the centre of a picture, cut out as evaluation does (see views.Views).
 
-    A picture of just the network's size stays as it is.
+    A picture that has the network's size already stays as it is.
 
     Args:
       shape: height, width and channels (1 or 3) of the network's images.
-      crop_ratio: of the longer side of the crop to the short side of the resized picture; None is
-        0.875 (224 of 256, as is usual on ImageNet), or 1 for images of up to 64 pixels.
-      interpolation: a key of crops.FILTERS; None is bilinear.
+      crop_ratio: the longer side of the crop divided by the short side of the resized picture; None
+        means 0.875 (224 of 256, as is usual on ImageNet), or 1 for images of up to 64 pixels.
+      interpolation: a key of crops.FILTERS; None means bilinear.
       name: of the file, for errors; by default its path.
 
     Raises:
-      UserError: it can't be read as a picture.
+      UserError: the file can't be read as a picture.
     """
     height, width, channels = shape
     try:
         opened: Image.Image = Image.open(file)
-        # Colours behind an alpha channel would show: a page is white.
+        # Transparent pixels have colours that must not show: the picture lies on white.
         if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
             over = opened.convert("RGBA")
             opened = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
@@ -60,14 +60,14 @@ def read_picture(
 
 
 def picture_files(arguments: list[str], stdin: BinaryIO) -> list[tuple[str, Path | BinaryIO]]:
-    """Names and files of all pictures that the arguments mean, in order.
+    """Names and files of all pictures that the arguments stand for, in order.
 
-    An argument is a file; a folder, whose pictures in it and below it are taken; a pattern as
-    'photos/*.jpg'; or '-', standard input, which holds either one picture or the paths of
-    pictures, one a line.
+    An argument is a file; a folder, which stands for all pictures in it and below it; a pattern
+    like 'photos/*.jpg'; or '-' for standard input, which holds either one picture or the path of a
+    picture on each line.
 
     Raises:
-      UserError: an argument means no picture.
+      UserError: an argument stands for no picture.
     """
     found: list[tuple[str, Path | BinaryIO]] = []
     for argument in arguments:

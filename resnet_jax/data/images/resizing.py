@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 from resnet_jax.tables import UserError
 
-# Between two sizes; each size is a compilation of its own.
+# Pixels between two sizes. The step is compiled anew for each size.
 PIXELS = 32
 
 
 @dataclass(frozen=True)
 class Resizing:
-    """Pixels of a side of the training images in each step.
+    """The side of the training images in each step, in pixels.
 
-    They grow in a straight line and in jumps of PIXELS, to the nearest, as in FFCV's ImageNet code
-    (Howard, fast.ai, 2018, trained ImageNet with growing images first). So there are at most
-    1 + ceil((last - first) / PIXELS) sizes.
+    The side grows linearly and is rounded to a multiple of PIXELS, as in FFCV's ImageNet code
+    (Howard, fast.ai, 2018, was the first to train ImageNet with growing images). So there are at
+    most 1 + ceil((last - first) / PIXELS) sizes.
 
     Attributes:
       first, last: pixels.
@@ -36,7 +36,7 @@ class Resizing:
         return min(self.first + PIXELS * math.floor(grown / PIXELS + 0.5), self.last)
 
     def changes(self) -> list[int]:
-        """The steps that are the first of another size."""
+        """The first step of each size but the first."""
         steps = range(max(self.start, 1), self.end + 1)
         return [step for step in steps if self(step) != self(step - 1)]
 
@@ -45,12 +45,12 @@ def resizing(first: int | None, last: int, growth: tuple[float, float], steps: i
     """The sizes of a run.
 
     Args:
-      first: None is `last`: images that do not grow.
-      growth: fractions of the run between which they do.
+      first: None means `last`: images that do not grow.
+      growth: fractions of the run between which the images grow.
       steps: of the run.
 
     Raises:
-      UserError: images that shrink, or no two rising fractions.
+      UserError: the images would shrink, or `growth` is not two rising fractions.
     """
     if first is not None and first > last:
         raise UserError(

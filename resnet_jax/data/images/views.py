@@ -1,4 +1,4 @@
-"""Which views of an image evaluation averages. Worker processes import this module."""
+"""The views of an image that evaluation averages. Worker processes import this module."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 class Kind(NamedTuple):
-    """Crops of one scale.
+    """The crops that are taken of an image at each scale: the centre, and others.
 
     Attributes:
-      corners: whether the four corners belong to them, beside the centre.
-      mirrored: whether the mirror image of each does.
+      corners: whether the four corners are taken.
+      mirrored: whether the mirror image of each crop is taken.
     """
 
     corners: bool
@@ -40,12 +40,12 @@ KINDS = {
 class Views(NamedTuple):
     """A stack of crops of one size, of an image resized to each of the scales.
 
-    The same pixels as torchvision's Resize with CenterCrop or TenCrop give of a PIL image: Pillow's
-    antialiased filters, the long side rounded down, nothing padded.
+    The pixels equal those of torchvision's Resize with CenterCrop or TenCrop of a PIL image: the
+    filters are Pillow's antialiased ones, the long side is rounded down, and nothing is padded.
 
     Attributes:
-      size: side of a crop, pixels.
-      scales: short sides of the resized image, pixels.
+      size: side of a crop, in pixels.
+      scales: short sides of the resized images, in pixels.
       kind: a key of KINDS.
       interpolation: a key of crops.FILTERS.
     """
@@ -92,11 +92,11 @@ def views(
     """The views of an evaluation.
 
     Args:
-      crop_ratio: of `size` to the short side of the resized image; 0.875 is 224 of 256.
-      scales: short sides, in place of the one of `crop_ratio`.
+      crop_ratio: `size` divided by the short side of the resized image; 0.875 is 224 of 256.
+      scales: short sides, in place of the one that follows from `crop_ratio`.
 
     Raises:
-      UserError: no such kind, or crops that reach over the edge of the resized image.
+      UserError: there is no such kind, or crops would reach over the edge of the resized image.
     """
     choose(KINDS, kind, "data.eval_views")
     scales = (round(size / crop_ratio),) if scales is None else scales

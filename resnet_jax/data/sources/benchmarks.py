@@ -1,4 +1,4 @@
-"""Other test sets for networks trained on ImageNet, from folders or prepared TFDS sets."""
+"""Further test sets for networks trained on ImageNet, from folders or prepared TFDS sets."""
 
 import json
 import re
@@ -13,22 +13,15 @@ from resnet_jax.data.sources.catalogue import tfds
 from resnet_jax.data.sources.folder import open_folder, place
 from resnet_jax.tables import UserError, choose
 
-CORRUPTIONS = (
-    "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur",
-    "zoom_blur", "snow", "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate",
-    "jpeg_compression",
-)  # fmt: skip
-SEVERITIES = range(1, 6)
-
 
 class Benchmark(NamedTuple):
     """A test set, or a part of one.
 
     Attributes:
-      name: of the set, and behind a colon of its part.
-      examples: undecoded; labels are numbers among `classes`, or rows of `answers`.
-      classes: that a prediction may be, as numbers among the network's; None is all of them.
-      answers: the classes that are right, a row for each label; None where one is.
+      name: of the set; the name of a part follows after a colon.
+      examples: undecoded; a label is a place in `classes`, or a row of `answers`.
+      classes: the classes of the network that a prediction may be, by number; None means all.
+      answers: the right classes, with a row for each label; None if each example has one.
     """
 
     name: str
@@ -38,12 +31,12 @@ class Benchmark(NamedTuple):
 
 
 class Trained(NamedTuple):
-    """What a benchmark must know of the network's own data.
+    """The data that a network was trained on, as far as a benchmark needs to know.
 
     Attributes:
       classes: names of the network's classes.
       validation: the run's evaluation split.
-      tfds_dir: folder of prepared sets; '' is TFDS_DATA_DIR.
+      tfds_dir: folder of prepared sets; '' means TFDS_DATA_DIR.
     """
 
     classes: tuple[str, ...]
@@ -52,11 +45,11 @@ class Trained(NamedTuple):
 
 
 class Relabelled:
-    """Some examples of a set, with other labels: see encoded.EncodedSet.
+    """Some examples of a set with new labels; see encoded.EncodedSet.
 
     Args:
-      indices: of the examples, in their order.
-      labels: a new one for each.
+      indices: of these examples in the set, in their new order.
+      labels: the new label of each.
     """
 
     def __init__(self, examples: EncodedSet, indices: Sequence[int], labels: Sequence[int]):
@@ -75,12 +68,12 @@ class Relabelled:
 
 
 def whole(name: str, where: str, trained: Trained) -> list[Benchmark]:
-    """All classes: ImageNet-V2 (arXiv 1902.10811) and ImageNet-Sketch (arXiv 1905.13549)."""
+    """A set of all classes: ImageNet-V2 (arXiv 1902.10811), ImageNet-Sketch (arXiv 1905.13549)."""
     return [Benchmark(name, _open(where, name, "test", trained))]
 
 
 def subset(name: str, where: str, trained: Trained) -> list[Benchmark]:
-    """200 classes, to which predictions are restricted, as the papers do.
+    """A set of 200 classes, to which predictions are restricted, as in the papers.
 
     ImageNet-A: Hendrycks et al., arXiv 1907.07174; ImageNet-R: arXiv 2006.16241.
     """
@@ -92,7 +85,9 @@ def subset(name: str, where: str, trained: Trained) -> list[Benchmark]:
 
 
 def corrupted(name: str, where: str, trained: Trained) -> list[Benchmark]:
-    """15 corruptions at five severities (Hendrycks & Dietterich, arXiv 1903.12261)."""
+    """The 15 corruptions at five severities (Hendrycks & Dietterich, arXiv 1903.12261)."""
+    # Here, since SciPy takes a second to import and no other set needs it.
+    from resnet_jax.data.changes.corruptions import CORRUPTIONS, SEVERITIES
 
     def part(corruption: str, severity: int) -> EncodedSet:
         if where:
@@ -110,8 +105,8 @@ def corrupted(name: str, where: str, trained: Trained) -> list[Benchmark]:
 def reassessed(name: str, where: str, trained: Trained) -> list[Benchmark]:
     """The validation set with ReaL labels (Beyer et al., arXiv 2006.07159).
 
-    A prediction is right where it is among an image's labels; images without one don't count. The
-    file has a list of labels for each image ILSVRC2012_val_00000001.JPEG, ... in their order.
+    A prediction is right if it is one of the image's labels; images without labels don't count. The
+    file lists the labels of each image ILSVRC2012_val_00000001.JPEG, ..., in this order.
     """
     try:
         with open(where) as file:
@@ -160,10 +155,10 @@ def open_benchmarks(where: Mapping[str, str], trained: Trained) -> list[Benchmar
     """Opens test sets.
 
     Args:
-      where: by the set's name its folder, or of ReaL its file; '' is a prepared TFDS set.
+      where: the folder of each set by its name, or the file of ReaL; '' means a prepared TFDS set.
 
     Raises:
-      UserError: an unknown set, or one that is not there.
+      UserError: a set is unknown, or is not there.
     """
     return [
         benchmark
@@ -173,10 +168,10 @@ def open_benchmarks(where: Mapping[str, str], trained: Trained) -> list[Benchmar
 
 
 def _open(where: str, name: str, split: str, trained: Trained) -> EncodedSet:
-    """A folder of class folders, or a prepared set, with the network's labels."""
+    """Opens a folder of class folders, or a prepared set, with the network's labels."""
     if where:
         folder = place(where)
-        # As ImageNet-V2 comes: folders 0, 1, ... 999.
+        # ImageNet-V2 comes in folders 0, 1, ... 999.
         numbered = folder.is_dir() and (folder / "0").is_dir()
         classes = tuple(map(str, range(len(trained.classes)))) if numbered else trained.classes
         return open_folder(folder.parent, folder.name, classes)

@@ -1,7 +1,7 @@
-"""Where examples come from: each source knows its images' shape and reads or opens a split.
+"""Where examples come from: a source knows the shape of its images, and reads or opens a split.
 
-Sets whose images have one shape are read into memory as pixels. Those of photographs of any size,
-image folders and such sets of TensorFlow Datasets, are opened, and decoded as batches ask for them.
+Sets whose images have one shape are read into memory as pixels. Photographs of any size, in image
+folders or TensorFlow Datasets, stay encoded, and are decoded when a batch needs them.
 """
 
 import os
@@ -24,10 +24,10 @@ class Source(NamedTuple):
     """A labelled image set.
 
     Attributes:
-      image_shape: height, width, channels of what a network trains on; known without reading an
-        image.
+      image_shape: height, width and channels of the images that a network trains on; known without
+        reading an image.
       class_names: of labels 0, 1, ...
-      load: reads or opens a split by its name; raises UserError where that can't be had.
+      load: reads or opens a split by its name; raises UserError if it is not there.
     """
 
     image_shape: tuple[int, int, int]
@@ -36,10 +36,10 @@ class Source(NamedTuple):
 
 
 def digits() -> Source:
-    """The 1,797 handwritten 8x8 digits that scikit-learn carries, one channel of 0-255.
+    """The 1,797 handwritten digits of scikit-learn: 8x8 pixels, one channel from 0 to 255.
 
-    UCI ML hand-written digits (Alpaydin & Kaynak 1998), its test part. A fixed stratified draw of
-    20% of each class is the split 'test', the rest is 'train'.
+    They are the test part of the UCI ML hand-written digits (Alpaydin & Kaynak 1998). The split
+    'test' is a fixed random fifth of each class, and 'train' is the rest.
     """
     return Source((8, 8, 1), tuple("0123456789"), _load_digits)
 
@@ -62,7 +62,7 @@ def _load_digits(split: str) -> ImageSet:
 
 
 def synthetic(image_size: int = 32, classes: int = 10, examples: int = 1_024) -> Source:
-    """Made-up RGB images that can be learnt: each class is a pattern of 4x4 patches under noise."""
+    """Made-up RGB images that a network can learn: a pattern of 4x4 patches a class, and noise."""
 
     def load(split: str) -> ImageSet:
         patches = np.random.default_rng(0).uniform(0, 255, (classes, 4, 4, 3))
@@ -83,13 +83,13 @@ def folder(
     image_size: int = 224,
     splits: tuple[str, ...] = ("train", "validation"),
 ) -> Source:
-    """Image files in a folder a class, or flat with a file of labels: see data.folder.
+    """Image files in a folder for each class, or with a file of labels; see data.sources.folder.
 
     Args:
-      name: of the folder of the splits, where that lies in `dir`.
+      name: of the folder of the splits, if that lies in `dir`.
       dir: folder of the splits, or of their folder; any path that etils.epath opens.
       image_size: pixels of a side in training.
-      splits: the first of these that is there says what the classes are.
+      splits: the first of these that is there decides what the classes are.
 
     Raises:
       UserError: none of the splits is there.
@@ -102,10 +102,10 @@ def folder(
 
 
 def prepared(name: str = "", dir: str = "", image_size: int = 224) -> Source:
-    """The smaller copy that `python -m resnet_jax prepare` wrote: see data.prepared.
+    """The smaller copy that `python -m resnet_jax prepare` wrote; see data.sources.prepared.
 
     Args:
-      name, dir: of the copy's folder, as of `folder`.
+      name, dir: where the copy lies, as for `folder`.
       image_size: pixels of a side in training.
 
     Raises:
@@ -126,13 +126,13 @@ def tfds(name: str = "cifar10", dir: str = "", image_size: int | None = None) ->
 
     Args:
       name: of the data set, for example 'cifar10' or 'cifar10:3.0.2'.
-      dir: folder that holds prepared sets; '' is TFDS_DATA_DIR, else ~/tensorflow_datasets.
-      image_size: pixels of a side in training, of sets whose images have shapes of their own; None
-        is 224 there.
+      dir: folder of prepared sets; '' means TFDS_DATA_DIR, or else ~/tensorflow_datasets.
+      image_size: pixels of a side in training, for sets whose images differ in size; None means 224
+        for these.
 
     Raises:
-      UserError: no such set, or its images have one size and another is asked for. `load` raises it
-        where the set is not prepared as ArrayRecord.
+      UserError: there is no such set, or all its images have another size than the one asked for.
+        `load` raises it if the set is not prepared as ArrayRecord.
     """
     import tensorflow_datasets
 
@@ -170,7 +170,7 @@ def tfds(name: str = "cifar10", dir: str = "", image_size: int | None = None) ->
 
 
 class TFDSRecords:
-    """A split whose images stay undecoded: see encoded.EncodedSet."""
+    """A split whose images stay encoded; see encoded.EncodedSet."""
 
     def __init__(self, records: Any, name: str):
         self._records, self._name = records, name
@@ -210,7 +210,7 @@ def _load_tfds(builder: Any, split: str) -> ImageSet:
 
 
 def _tfds_records(builder: Any, split: str, **options: Any) -> Any:
-    """The examples of a split, by number.
+    """The examples of a split, by their number.
 
     Raises:
       UserError: the set is not prepared as ArrayRecord, or has no such split.

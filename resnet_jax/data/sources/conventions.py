@@ -1,4 +1,4 @@
-"""What images of a published network go through, and what its classes are called."""
+"""How images are prepared for published networks, and what the classes are called."""
 
 from typing import NamedTuple
 
@@ -21,9 +21,9 @@ class Convention(NamedTuple):
 
 
 def convention(family: str) -> Convention:
-    """Of the family 'imagenet', torchvision's at 224 pixels; of 'cifar', akamaster's for CIFAR-10.
+    """The convention of a family: torchvision's for 'imagenet', akamaster's CIFAR-10 for 'cifar'.
 
-    Some of timm's networks were trained on other means and sizes (Big Transfer: 0.5): theirs need
+    Some of timm's networks were trained with other means and sizes (Big Transfer: 0.5); these need
     a configuration.
     """
     mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -1,4 +1,4 @@
-"""Images that were decoded once are kept: decoding a data set takes longer than reading it."""
+"""Keeps the images of a data set decoded, since decoding them takes longer than reading pixels."""
 
 import hashlib
 import os
@@ -21,11 +21,11 @@ class ImageSet(NamedTuple):
 
 
 def keep_decoded(name: str, files: Iterable[Path], decode: Callable[[], ImageSet]) -> ImageSet:
-    """Returns what `decode` does, from the cache if it has been called before.
+    """Returns the result of `decode`, from the cache if there is one.
 
     Args:
-      name: of what is decoded.
-      files: that it is decoded from; when one has changed, they are decoded again.
+      name: of the images, in the cache.
+      files: the files that are decoded; if one has changed, they are decoded again.
     """
     facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(files)]
     digest = hashlib.sha256(repr((name, facts)).encode()).hexdigest()
@@ -42,7 +42,7 @@ def keep_decoded(name: str, files: Iterable[Path], decode: Callable[[], ImageSet
 
 def _save(path: Path, image_set: ImageSet) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Another process may be doing the same.
+    # Another process may be writing the same file.
     temporary = path.with_suffix(f".{os.getpid()}.npz")
     try:
         np.savez(temporary, images=image_set.images, labels=image_set.labels)

@@ -1,12 +1,12 @@
-"""Image files in a folder a class, as ImageNet and torchvision's ImageFolder have them.
+"""Image files in a folder for each class, as in ImageNet and torchvision's ImageFolder.
 
     DIR/train/n01440764/n01440764_10026.JPEG
     DIR/val/n01440764/ILSVRC2012_val_00000293.JPEG
 
-The split 'validation' may be called 'val'. A split may lie flat, with the labels in a file beside
-it: DIR/val.txt or DIR/val.csv has a line for each image, its name first and then its class, as a
-name or as its number among the sorted names; what follows is not read. Caffe's val.txt and Kaggle's
-LOC_val_solution.csv are such files.
+The folder of the split 'validation' may be called 'val'. A split may also have all its images in
+one folder and the labels in a file beside it: DIR/val.txt or DIR/val.csv has a line for each image,
+with its name and then its class, which is a name or a number among the sorted names. The rest of
+the line is ignored. Caffe's val.txt and Kaggle's LOC_val_solution.csv are such files.
 """
 
 import os
@@ -21,7 +21,7 @@ from resnet_jax.tables import UserError, nearest
 ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 
 HOW_TO_GET_IMAGENET = (
-    "ImageNet is had by an account at image-net.org: download ILSVRC2012_img_train.tar and"
+    "to get ImageNet, register at image-net.org, download ILSVRC2012_img_train.tar and"
     " ILSVRC2012_img_val.tar, unpack each class into DIR/train/CLASS/ and DIR/val/CLASS/, and give"
     " --config.data.dir=DIR; without it, --config=configs/imagenet.py:synthetic runs the same step"
     " on made-up images"
@@ -29,18 +29,18 @@ HOW_TO_GET_IMAGENET = (
 
 
 class Folder:
-    """A split as files: see encoded.EncodedSet.
+    """A split whose images are files; see encoded.EncodedSet.
 
     Args:
-      root: folder that the files lie in.
-      files: their paths in it.
-      labels: class of each.
+      root: the folder of the files.
+      files: their paths in that folder.
+      labels: the class of each.
     """
 
     def __init__(self, root: Any, files: Sequence[str], labels: Sequence[int]):
         self._root = root
         self._local = "://" not in str(root)
-        # A million strings of Python's would take ten times the memory, in each worker.
+        # Python's strings for a million files would take ten times the memory in each worker.
         self._files = np.array([os.fsencode(file) for file in files])
         self._labels = np.array(labels, np.int32)
 
@@ -50,7 +50,7 @@ class Folder:
     def read(self, index: int) -> tuple[bytes, int]:
         path = os.fsdecode(self._files[index])
         if self._local:
-            # As root / path, but in half the time.
+            # This equals root / path and takes half the time.
             with open(f"{self._root}/{path}", "rb", buffering=0) as file:
                 return file.read(), int(self._labels[index])
         return (self._root / path).read_bytes(), int(self._labels[index])
@@ -63,7 +63,7 @@ class Folder:
 
 
 def place(where: str) -> Any:
-    """A path here, or elsewhere, as gs://BUCKET/FOLDER, of etils.epath.
+    """A path on this machine, or elsewhere, such as gs://BUCKET/FOLDER; see etils.epath.
 
     Raises:
       UserError: the package that opens such paths is missing.
@@ -74,16 +74,16 @@ def place(where: str) -> Any:
     try:
         path.exists()
     except ImportError as error:
-        # It names the package, in as many words.
+        # The error names the missing package.
         raise UserError(f"{where} can't be opened: {error}") from None
     return path
 
 
 def class_names(root: Any, splits: Sequence[str]) -> tuple[str, ...]:
-    """The class folders of the first of these splits that is there, sorted.
+    """The sorted class folders of the first of these splits that is there.
 
     Raises:
-      UserError: none of them is there, or has folders.
+      UserError: none of them is there, or the first has no folders.
     """
     for split in splits:
         folder = _folder_of(root, split)
@@ -105,8 +105,8 @@ def open_folder(root: Any, split: str, classes: Sequence[str]) -> Folder:
       classes: names of labels 0, 1, ...; the split may have some of them only.
 
     Raises:
-      UserError: the split is not there or may not be read, is empty, has a class that is none of
-        these, or holds a file without a label.
+      UserError: the split is missing, unreadable or empty, has a class that is not among these, or
+        holds an image without a label.
     """
     folder = _folder_of(root, split)
     if folder is None:
@@ -140,7 +140,7 @@ def _by_class(folder: Any, names: Sequence[str], classes: Sequence[str]) -> Fold
                 f"{folder / name} is a class that the training set does not have"
                 f"{nearest(name, classes)}: rename or remove the folder"
             )
-    # Folders elsewhere than on this machine take their time to answer.
+    # Folders on other machines take their time to answer.
     with ThreadPoolExecutor(32) as pool:
         found = list(pool.map(lambda name: sorted(_entries(folder / name)[1]), names))
     empty = [name for name, images in zip(names, found, strict=True) if not images]
@@ -199,7 +199,7 @@ def _labels_beside(folder: Any, classes: Sequence[str]) -> tuple[dict[str, int],
 
 
 def _entries(folder: Any) -> tuple[list[str], list[str]]:
-    """Names of the folders and of the images in a folder; hidden ones don't count."""
+    """The names of the folders and of the images in a folder, without hidden ones."""
     folders, images = [], []
     try:
         for entry in folder.iterdir():

@@ -1,8 +1,9 @@
-"""A smaller copy of an image folder, in ArrayRecord files: written once, read many times.
+"""Reads a smaller copy of an image folder, which lies in ArrayRecord files.
 
-The images of a split lie in DIR/SPLIT-00000-of-00016.array_record and so on; each record is the
-class, four bytes with the lowest first, and then a JPEG. DIR/prepared.json has the names of the
-classes, the examples in each split, and what the images were made with. `preparing` writes them.
+The images of a split lie in DIR/SPLIT-00000-of-00016.array_record and so on. Each record is the
+class, in four bytes with the lowest first, and then a JPEG. DIR/prepared.json has the names of the
+classes, the number of examples in each split, and the options that the images were made with.
+`preparing` writes these files.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ EXAMPLES_A_FILE = 20_000
 
 
 class Prepared:
-    """A split of a prepared copy: see encoded.EncodedSet."""
+    """A split of a prepared copy; see encoded.EncodedSet."""
 
     def __init__(self, folder: Any, split: str, examples: int):
         self._folder, self._split, self._examples = folder, split, examples
@@ -43,10 +44,10 @@ class Prepared:
 
 
 def facts(folder: Any) -> dict[str, Any]:
-    """What prepared.json says.
+    """The content of prepared.json.
 
     Raises:
-      UserError: the folder holds no prepared copy, or one that was not finished.
+      UserError: the folder holds no prepared copy, or an unfinished one.
     """
     path = folder / FACTS
     if not path.exists():
@@ -58,7 +59,7 @@ def facts(folder: Any) -> dict[str, Any]:
 
 
 def open_prepared(folder: Any, split: str) -> Prepared:
-    """Raises UserError where the copy has no such split."""
+    """Opens a split of a prepared copy; raises UserError if the copy has no such split."""
     examples = facts(folder)["examples"]
     if split == "validation" and split not in examples:
         split = "val"

@@ -34,7 +34,7 @@ def copy(
       progress: called after each image.
 
     Raises:
-      UserError: an image can't be read, the folder holds a copy, or the set needs none.
+      UserError: an image can't be read, the folder holds a copy already, or the set needs no copy.
     """
     if (folder / FACTS).exists():
         raise UserError(f"{folder} holds a prepared copy already: remove it, or give another one")
@@ -44,7 +44,7 @@ def copy(
               for split, examples in opened.items()}  # fmt: skip
     facts = {"class_names": source.class_names, "examples": counts, "max_side": max_side,
              "quality": quality}  # fmt: skip
-    # Written last, so that a copy that was not finished is none.
+    # This file is written last, since an unfinished copy must not count as a copy.
     (folder / FACTS).write_text(json.dumps(facts, indent=1) + "\n")
     return counts
 
@@ -98,19 +98,19 @@ def write(
 def _ahead(
     pool: ThreadPoolExecutor, function: Callable[[int], bytes], indices: range
 ) -> Iterator[bytes]:
-    """Results in order; a few hundred are under way at a time."""
+    """Computes results ahead and yields them in order; a few hundred are under way at a time."""
     for start in range(0, len(indices), 256):
         yield from pool.map(function, indices[start : start + 256])
 
 
 class Shrink:
-    """Makes an image no larger than need be, as a JPEG that decodes fast.
+    """Shrinks an image and encodes it as a JPEG that decodes fast.
 
-    An image that is a JPEG within the bounds already stays as it is, byte for byte, where the new
-    one would not be smaller.
+    A JPEG that is small enough already stays as it is, byte for byte, if the new one would not be
+    smaller.
 
     Args:
-      max_side: most pixels of the long side.
+      max_side: the most pixels that the long side may have.
       quality: of the JPEG, 1 to 100.
     """
 
@@ -128,7 +128,7 @@ class Shrink:
             size = max(1, round(width * scale)), max(1, round(height * scale))
             image = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=3)
         file = io.BytesIO()
-        # Half the colours across and down decode the fastest.
+        # Colours at half the height and width decode the fastest.
         fast = {"subsampling": "4:2:0", "restart_marker_blocks": 1}
         image.save(file, "jpeg", quality=self._quality, **fast)
         smaller = with_index(file.getvalue())

@@ -7,7 +7,8 @@ import numpy as np
 import photographs
 import pytest
 
-from resnet_jax.data.sources.benchmarks import CORRUPTIONS, SEVERITIES, Trained, open_benchmarks
+from resnet_jax.data.changes.corruptions import CORRUPTIONS, SEVERITIES
+from resnet_jax.data.sources.benchmarks import Trained, open_benchmarks
 from resnet_jax.data.sources.folder import open_folder
 from resnet_jax.tables import UserError
 

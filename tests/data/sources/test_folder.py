@@ -98,7 +98,7 @@ class TestFlat:
 
 class TestMistakes:
     def test_no_directory_is_told(self):
-        with pytest.raises(UserError, match=r"needs data.dir; ImageNet is had by"):
+        with pytest.raises(UserError, match=r"needs data.dir; to get ImageNet, register"):
             folder()
 
     def test_missing_directory_says_how_to_get_imagenet(self, tmp_path):

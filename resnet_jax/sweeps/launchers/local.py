@@ -1,4 +1,4 @@
-"""Runs of a sweep as processes of this machine, some at a time, each on its share of the cores."""
+"""Runs the jobs of a sweep as processes of this machine, each on its share of the cores."""
 
 import os
 import signal
@@ -7,14 +7,13 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from resnet_jax.sweeps.jobs import Job, command, record_failure
+from resnet_jax.sweeps.jobs import Job, Launcher, command, record_failure
 
 
-def run(waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None]) -> None:
-    """Runs every job, `at_once` at a time, and records those that fail.
-
-    Args:
-      tick: called twice a second with the folders of the runs under way.
+def run(
+    waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None], folder: Path
+) -> None:
+    """Runs every job and records those that fail; see Launcher.
 
     Raises:
       KeyboardInterrupt: Ctrl-C or SIGTERM, after every process has saved and stopped.
@@ -44,14 +43,14 @@ def run(waiting: Sequence[Job], at_once: int, tick: Callable[[set[Path]], None])
 
 
 def _cores() -> list[int]:
-    """The cores that this process may use; none where the system does not say."""
+    """The cores that this process may use; empty where the system does not say."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def share_cores(cores: list[int], at_once: int) -> list[list[int]]:
     """Splits the cores evenly; where there are fewer cores than processes, each has one.
 
-    Each process then starts as many threads as it has cores, and none waits for another's.
+    Each process starts as many threads as it has cores, so that no process waits for another.
     """
     if at_once == 1 or not cores:
         return [cores] * at_once
@@ -69,3 +68,11 @@ def _start(job: Job, cores: list[int]) -> subprocess.Popen:
 
 def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def at_once(scale: str) -> int:
+    """One process, which uses every core; smoke runs, which mostly compile, take a core each."""
+    return (os.cpu_count() or 1) if scale == "smoke" else 1
+
+
+LAUNCHER = Launcher(run, at_once)

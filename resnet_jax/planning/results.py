@@ -54,7 +54,7 @@ def write(
     figure(folder, program, sorted({slice_.generation for slice_ in on}))
 
 
-# Slices that Google rents, from few chips to a pod or its better part.
+# Slices that Google rents, by the dimensions of their grid, from one chip to a large part of a pod.
 SIZES = {
     2: ["1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16"],
     3: ["1x1x1", "2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8"],

@@ -1,4 +1,4 @@
-"""Runs of a sweep as an array of Slurm jobs, through submitit."""
+"""Submits the jobs of a sweep to Slurm as an array, through submitit."""
 
 import subprocess
 import time
@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from resnet_jax.sweeps import jobs
-from resnet_jax.sweeps.jobs import Job
+from resnet_jax.sweeps.jobs import Job, Launcher
 from resnet_jax.tables import UserError
 
 
 class Execution:
-    """What a job does; submitit requeues it where it is preempted or its time is over.
+    """What Slurm executes for a job; submitit requeues it if it is preempted or its time is over.
 
     Args:
-      command: of the process.
+      command: the command line of the job's process.
     """
 
     def __init__(self, job: Job, command: list[str]):
@@ -31,7 +31,7 @@ class Execution:
             jobs.record_failure(self._job, self._process.wait())
 
     def checkpoint(self) -> Any:
-        """Called before the job is taken from its machine: the run saves, and is queued again."""
+        """Lets the run save and queues it again; submitit calls it when the job must leave."""
         from submitit.helpers import DelayedSubmission
 
         if self._process is not None:
@@ -40,33 +40,20 @@ class Execution:
         return DelayedSubmission(Execution(self._job, self._command))
 
 
-def parameters(items: Sequence[str]) -> dict[str, Any]:
-    """['timeout_min=600', 'slurm_partition=gpu'] -> {"timeout_min": 600, ...}."""
-    found = {}
-    for item in items:
-        key, equals, value = item.partition("=")
-        if not equals:
-            raise UserError(f"'{item}' of --slurm is not KEY=VALUE: write timeout_min=600")
-        found[key] = int(value) if value.isdigit() else value
-    return found
-
-
 def run(
     waiting: Sequence[Job],
     at_once: int,
     tick: Callable[[set[Path]], None],
-    *,
     folder: Path,
-    parameters: dict[str, Any],
+    *,
     cluster: str = "slurm",
+    **parameters: Any,
 ) -> None:
-    """Submits every job, `at_once` at a time, and returns when all have ended.
+    """Submits every job, and returns when all have ended; see Launcher.
 
     Args:
-      tick: called every few seconds with the folders of the runs under way.
-      folder: of submitit's own files.
-      parameters: of submitit's AutoExecutor, for example {"slurm_partition": "gpu"}.
-      cluster: as submitit calls it.
+      cluster: submitit's name of the kind of cluster.
+      parameters: what submitit's AutoExecutor takes, for example slurm_partition="gpu".
 
     Raises:
       UserError: submitit is not installed, there is no Slurm, or it knows no such parameter.
@@ -98,3 +85,6 @@ def run(
             handle.cancel()
         raise
     tick(set())
+
+
+LAUNCHER = Launcher(run, at_once=lambda scale: 100)

@@ -5,11 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
-from sweeps.folders import write_experiment
 
-from resnet_jax.sweeps import experiment, jobs, local, records
+from resnet_jax.sweeps import records
 from resnet_jax.sweeps.jobs import Job
-from resnet_jax.sweeps.local import share_cores
+from resnet_jax.sweeps.launchers import local
+from resnet_jax.sweeps.launchers.local import share_cores
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def run(tmp_path, monkeypatch, programs: list[str], at_once: int) -> list[set[Pa
     monkeypatch.setattr(local.time, "sleep", lambda _, sleep=local.time.sleep: sleep(0.05))
     ticks: list[set[Path]] = []
     jobs = [Job((program,), (tmp_path / str(number),)) for number, program in enumerate(programs)]
-    local.run(jobs, at_once, ticks.append)
+    local.run(jobs, at_once, ticks.append, tmp_path)
     return ticks
 
 
@@ -65,24 +65,7 @@ def test_an_interrupted_sweep_stops_its_processes(tmp_path, monkeypatch):
     program = "import time; time.sleep(60)"
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        local.run([Job((program,), (tmp_path / "a",))], 1, tick)
+        local.run([Job((program,), (tmp_path / "a",))], 1, tick, tmp_path)
     assert time.monotonic() - start < 30
     # It was asked to stop, which is no failure.
     assert records.read(tmp_path / "a") is None
-
-
-def test_runs_of_one_program_are_grouped_by_what_they_differ_in(tmp_path):
-    rows = "Row('a', ''), Row('b', 'optim.rate=0.5'), Row('c', 'depth=14')"
-    folder = write_experiment(tmp_path / "experiment", rows)
-    tasks = experiment.tasks(experiment.load(folder), "smoke", 2)
-    store = records.Store(tmp_path / "runs", tmp_path / "smoke.json")
-
-    def sizes(vectorize):
-        return [len(job.configs) for job in jobs.jobs(tasks, store, jobs.VECTORIZE[vectorize])]
-
-    assert sizes("none") == [1] * 6
-    assert sizes("seeds") == [2, 2, 2]
-    assert sizes("members") == [4, 2]
-    job = jobs.jobs(tasks, store, ("seed",))[0]
-    assert [config.rpartition(",")[2] for config in job.configs] == ["seed=0", "seed=1"]
-    assert job.workdirs == (store.workdir(tasks[0]), store.workdir(tasks[3]))

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from resnet_jax.sweeps import jobs, records, slurm
+from resnet_jax.sweeps import jobs, records
 from resnet_jax.sweeps.jobs import Job
+from resnet_jax.sweeps.launchers import slurm
 from resnet_jax.tables import UserError
 
 submitit = pytest.importorskip("submitit")
@@ -21,8 +22,7 @@ def test_jobs_run_and_failures_are_recorded(tmp_path, monkeypatch):
         Job(("import sys; sys.exit('error: no data')",), (tmp_path / "fails",)),
     ]
     ticks = []
-    slurm.run(waiting, 2, ticks.append, folder=tmp_path / "slurm",
-              parameters={"timeout_min": 5}, cluster="local")  # fmt: skip
+    slurm.run(waiting, 2, ticks.append, tmp_path / "slurm", timeout_min=5, cluster="local")
     assert (tmp_path / "fine" / "log.txt").read_text() == "fine\n"
     assert records.read(tmp_path / "fine") is None
     assert records.read(tmp_path / "fails")["record"]["reason"] == "no data"
@@ -51,16 +51,7 @@ def test_a_preempted_run_saves_and_is_queued_again(tmp_path):
     assert isinstance(again.function, slurm.Execution) and again.function is not execution
 
 
-def test_parameters_of_the_command_line():
-    assert slurm.parameters(["timeout_min=600", "slurm_partition=gpu"]) == {
-        "timeout_min": 600,
-        "slurm_partition": "gpu",
-    }
-    with pytest.raises(UserError, match="not KEY=VALUE"):
-        slurm.parameters(["gpu"])
-
-
 def test_without_slurm_one_sentence_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="submitit can't submit"):
-        slurm.run([Job(("x",), (tmp_path,))], 1, lambda _: None, folder=tmp_path, parameters={})
+        slurm.run([Job(("x",), (tmp_path,))], 1, lambda _: None, tmp_path)

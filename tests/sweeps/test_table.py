@@ -1,22 +1,18 @@
-"""Tables, figures and the page."""
+"""The table of an experiment, and its figures."""
 
 import csv
 import io
-import json
-import re
-import shutil
-import subprocess
 from xml.etree import ElementTree
 
 import pytest
 
-from resnet_jax.pages.sweep import page
 from resnet_jax.reporting.drawing import as_png, as_svg
 from resnet_jax.sweeps import figures
 from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Row
 from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.table import as_csv, as_markdown, cells, lines
+from resnet_jax.training.metrics import METRICS
 
 ROWS = [
     Row("base", "", 6.61, "base"),
@@ -24,7 +20,6 @@ ROWS = [
     Row("9", "", "fail", "base"),
     Row("half", "", None, "base"),
 ]
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 def record(error: float, loss: float = 1.0) -> Record:
@@ -84,16 +79,16 @@ def test_markdown_has_a_row_a_row(table):
 
 
 def test_figures_are_drawn_the_same_each_time(table):
-    for draw in (figures.errors, figures.curves, figures.costs):
-        first, again = (as_svg(draw(table, "title")) for _ in range(2))
+    for draw in figures.FIGURES.values():
+        first, again = (as_svg(draw(table, "small")) for _ in range(2))
         assert first == again
         ElementTree.fromstring(first)
-        assert as_png(draw(table, "title")).startswith(b"\x89PNG")
+        assert as_png(draw(table, "small")).startswith(b"\x89PNG")
 
 
 def test_costs_stand_in_the_table_and_on_the_axes(table):
     assert cells(table[1])["parameters"] == "2,000" and cells(table[1])["MFLOP an image"] == "2.0"
-    panels = figures.costs(table, "title").axes
+    panels = figures.costs(table, "small").axes
     # The row without an error is in none.
     for axes, expected in zip(
         panels, ([1e3, 2e3, 4e3], [1, 2, 4], [4e-6] * 3, [1] * 3), strict=True
@@ -117,58 +112,15 @@ def test_curves_go_as_far_as_every_seed_came():
     assert figures.common([Record("failed", "x")]) is None
 
 
-@pytest.fixture(scope="module")
-def html(table) -> str:
-    svgs = {"errors": as_svg(figures.errors(table, "title"))}
-    return page(
-        [cells(line) for line in table],
-        title="Which <i>is</i> best?",
-        about=["a & b"],
-        figures=svgs,
-    )
-
-
-def test_the_page_stands_alone(html):
-    assert not re.search(r"(src|href)=\"(?!data:)", html)
-    assert "http" not in html and "@import" not in html and "url(" not in html
-    assert "<i>" not in html and "10 &amp; &lt;b&gt;" in html
-    assert 'name="viewport"' in html
-
-
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
-def test_a_browser_shows_and_sorts_the_page(html, tmp_path):
-    """Clicks the first three headings and writes into the page what a reader would see."""
-    probe = """<script>
-    const order = () => [...document.querySelectorAll('tbody tr')].map(r => r.cells[0].textContent);
-    const seen = {orders: []};
-    for (const column of [0, 2, 2]) {
-      document.querySelectorAll('th button')[column].click();
-      seen.orders.push(order());
-    }
-    addEventListener('load', () => {
-      seen.image = document.querySelector('img').naturalWidth > 100;
-      seen.requests = performance.getEntriesByType('resource').map(entry => entry.name)
-        .filter(name => !name.startsWith('data:'));
-      seen.overflow = document.documentElement.scrollWidth > innerWidth;
-      document.title = 'seen' + JSON.stringify(seen) + 'end';
-    });
-    </script></body>"""
-    path = tmp_path / "page.html"
-    path.write_text(html.replace("</body>", probe))
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,900", "--dump-dom",
-         path.as_uri()],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    found = re.search(r"<title>seen(.*?)end</title>", done.stdout)
-    assert found, done.stderr
-    seen = json.loads(found[1].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
-    # By name, numbers first; by error up and down, what has none staying behind.
-    assert seen["orders"] == [
-        ["9", "10 & <b>", "base", "half"],
-        ["base", "half", "10 & <b>", "9"],
-        ["10 & <b>", "half", "base", "9"],
+def test_a_metric_in_brief_is_a_column(monkeypatch):
+    monkeypatch.setitem(METRICS, "top2", METRICS["top1"])
+    runs = [
+        record(7.0)._replace(others={"test_top2": 0.75}),
+        record(8.0)._replace(others={"test_top2": 0.25}),
+        record(9.0),  # from before there was the metric
     ]
-    assert seen["image"] and not seen["overflow"] and seen["requests"] == []
+    (line,) = lines(ROWS[:1], {"base": runs}, COSTS, published_scale=True)
+    assert cells(line)["test top2"].startswith("0.5000 ± 0.35")
+    assert cells(line)["n"] == "3"
+    (read,) = csv.DictReader(io.StringIO(as_csv([line])))
+    assert read["test_top2_mean"] == "0.5" and read["test_error_mean"] == "8"

@@ -1,0 +1,48 @@
+"""Where the processes of a sweep run: each file of this folder is a launcher, named as the file.
+
+The file defines LAUNCHER; the keyword parameters of its function are the launcher's options.
+"""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Sequence
+from functools import partial
+
+from resnet_jax.sweeps.jobs import Launcher
+from resnet_jax.tables import UserError, choose, nearest
+
+LAUNCHERS: dict[str, Launcher] = {
+    found.name: importlib.import_module(f"{__name__}.{found.name}").LAUNCHER
+    for found in pkgutil.iter_modules(__path__)
+}
+
+
+def launcher(name: str, options: Sequence[str]) -> Launcher:
+    """Returns the launcher of this name with its options set.
+
+    Args:
+      options: for example ['timeout_min=600', 'slurm_partition=gpu'].
+
+    Raises:
+      UserError: there is no such launcher, or it takes no such option.
+    """
+    chosen = choose(LAUNCHERS, name, "launcher")
+    parameters = inspect.signature(chosen.run).parameters.values()
+    takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    given: dict[str, int | str] = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise UserError(
+                f"'{option}' of launcher '{name}' is not KEY=VALUE: write for example"
+                f" --launcher={name},timeout_min=600"
+            )
+        if key not in takes and not takes_any:
+            raise UserError(
+                f"launcher '{name}' takes no {key}{nearest(key, takes)}; its options:"
+                f" {', '.join(takes) or 'none'}"
+            )
+        given[key] = int(value) if value.isdigit() else value
+    return chosen._replace(run=partial(chosen.run, **given))
