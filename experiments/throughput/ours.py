@@ -22,7 +22,7 @@ from configs import default
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly
 from resnet_jax.data.changes.augment import random_flip
-from resnet_jax.data.resident import Batch
+from resnet_jax.data.contract import Batch
 from resnet_jax.data.sources import catalogue as sources
 from resnet_jax.data.sources.catalogue import Source
 from resnet_jax.data.stream import streamed

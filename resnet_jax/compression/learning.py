@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,20 +10,11 @@ import optax
 from jaxtyping import Array, Float
 
 from resnet_jax.compression.pruning import masked
+from resnet_jax.data.contract import Data
 
 Tree = Any
 # (logits, batch, teacher's logits) -> one number an example.
 Objective = Callable[[Array, Any, Array | None], Array]
-
-
-class Data(Protocol):
-    """A training split; see data.resident."""
-
-    arrays: Tree
-
-    def train_picks(self, seed: int, step: int, batch_size: int) -> Any: ...
-    def train_batch(self, arrays: Tree, picks: Any, key: Array) -> Any: ...
-    def eval_batch(self, arrays: Tree, picks: Any) -> Any: ...
 
 
 def of_labels(logits: Array, batch: Any, teacher: Array | None) -> Array:

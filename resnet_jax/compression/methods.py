@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from resnet_jax.analysis import counts
 from resnet_jax.analysis.subject import Scores, Subject, initial_variables, logits
 from resnet_jax.compression.folding import fold
-from resnet_jax.compression.learning import Data, distillation, learn
+from resnet_jax.compression.learning import distillation, learn
 from resnet_jax.compression.pruning import magnitude_mask, masked, without_channels
 from resnet_jax.compression.quantisation import (
     apply_quantised,
@@ -23,6 +23,7 @@ from resnet_jax.compression.quantisation import (
     quantised,
     tensors,
 )
+from resnet_jax.data.contract import Data
 from resnet_jax.models.resnet import ResNet
 
 Tree = Any

@@ -16,7 +16,7 @@ from jax import export
 from resnet_jax import cache
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly, configuration
-from resnet_jax.data.resident import Batch
+from resnet_jax.data.contract import Batch
 from resnet_jax.planning import compiled, slices
 from resnet_jax.planning.scaling import Prediction, Program, predict
 from resnet_jax.planning.slices import Slice

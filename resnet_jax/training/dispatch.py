@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from resnet_jax.data.contract import Data
 from resnet_jax.training import parallel
 from resnet_jax.training.compilation import compile_step
-from resnet_jax.training.evaluation import TrainData
 from resnet_jax.training.optim import Numbers
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep, step_keys
@@ -36,7 +36,7 @@ class Dispatch:
     def __init__(
         self,
         train_step: Callable[[Numbers], TrainStep],
-        data: TrainData,
+        data: Data,
         *,
         numbers: Numbers,
         seed: int,
@@ -99,7 +99,7 @@ class Constants(NamedTuple):
 
 def steps(
     train_step: Callable[..., tuple[TrainState, Tree]],
-    data: TrainData,
+    data: Data,
     state: TrainState,
     arrays: Tree,
     picks: Tree,

@@ -1,35 +1,16 @@
 """Evaluation of a whole split, and batch statistics of the training set."""
 
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
 
+from resnet_jax.data.contract import Data, EvalData
 from resnet_jax.training import batch_stats, metrics, parallel
-from resnet_jax.training.batch import Batch
 from resnet_jax.training.steps import Apply, BatchSums, eval_step, step_keys
 
 Tree = Any
-
-
-class EvalData(Protocol):
-    """A split as evaluation reads it; see data.resident."""
-
-    arrays: Tree
-
-    def eval_picks(self, batch_size: int, multiple: int) -> Any: ...
-    def eval_batch(self, arrays: Tree, picks: Any) -> Batch: ...
-
-
-class TrainData(Protocol):
-    """A split as training reads it; see data.resident."""
-
-    examples: int
-    arrays: Tree
-
-    def train_picks(self, seed: int, step: int, batch_size: int) -> Any: ...
-    def train_batch(self, arrays: Tree, picks: Any, key: jax.Array) -> Batch: ...
 
 
 class Evaluator:
@@ -83,7 +64,7 @@ class Recalibration:
     """
 
     def __init__(
-        self, apply: Apply, data: TrainData, seed: int, batch_size: int, steps: int, mesh: Mesh
+        self, apply: Apply, data: Data, seed: int, batch_size: int, steps: int, mesh: Mesh
     ):
         self._data, self._seed, self._batch_size, self._steps = data, seed, batch_size, steps
         self._mesh = mesh

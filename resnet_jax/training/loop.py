@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from jax.sharding import Mesh
 
+from resnet_jax.data.contract import Data
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.dispatch import Dispatch
-from resnet_jax.training.evaluation import TrainData
 from resnet_jax.training.interruption import Interruption
 from resnet_jax.training.meter import Meter, Reporter
 from resnet_jax.training.optim import Numbers
@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
     mesh: Mesh
     shard_state: bool
-    data: TrainData
+    data: Data
     create_state: Callable[[], TrainState]
     numbers: Numbers
     train_step: Callable[[Numbers], TrainStep]

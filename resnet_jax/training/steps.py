@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from resnet_jax.data.contract import Batch
 from resnet_jax.training import ema, metrics
-from resnet_jax.training.batch import Batch
 from resnet_jax.training.losses import Loss, cross_entropy, smoothed
 from resnet_jax.training.mixing import Mixing, shares
 from resnet_jax.training.state import TrainState, Tree
@@ -60,7 +60,7 @@ class TrainStep:
     accumulate: int = 1
     unroll: bool = False
 
-    def __call__(self, state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, dict]:
+    def __call__(self, state: TrainState, batch: Any, key: Array) -> tuple[TrainState, dict]:
         if self.mixing is not None:
             key, mixing_key = jax.random.split(key)
             batch = self.mixing(mixing_key, batch)

@@ -5,8 +5,7 @@ import numpy as np
 import optax
 import pytest
 
-from resnet_jax.data.order import stream
-from resnet_jax.data.resident import Picks
+from resnet_jax.data.order import Indices, stream
 from resnet_jax.training import parallel
 from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.optim import Numbers
@@ -25,7 +24,7 @@ class Data:
 
     def train_picks(self, seed, step, batch_size):
         indices = stream(seed, step * batch_size, batch_size, EXAMPLES)
-        return Picks(indices, np.ones(batch_size, bool))
+        return Indices(indices, np.ones(batch_size, bool))
 
     def train_batch(self, arrays, picks, key):
         return linear.Batch(
