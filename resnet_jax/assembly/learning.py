@@ -1,7 +1,6 @@
 """How a network learns in a configuration's run: rate, optimizer, loss, mixing of images."""
 
 from collections.abc import Callable
-from typing import Any
 
 import optax
 from ml_collections import ConfigDict
@@ -9,14 +8,14 @@ from ml_collections import ConfigDict
 from resnet_jax.tables import configure
 from resnet_jax.training import optim as optimizers
 from resnet_jax.training import schedules
-from resnet_jax.training.losses import LOSSES, Loss
+from resnet_jax.training.losses import LOSSES
 from resnet_jax.training.mixing import Mixing
+from resnet_jax.training.optim import Optimizer
+from resnet_jax.training.steps import Objective, class_objective
 
 
-def learning_rate(
-    config: ConfigDict, peak: Any, *, steps: int, in_steps: Callable[[float], int]
-) -> optax.Schedule:
-    """The schedule of `config.schedule`.
+def schedule(config: ConfigDict, *, steps: int, in_steps: Callable[[float], int]) -> optax.Schedule:
+    """The schedule of `config.schedule`: factors of the peak rate.
 
     Args:
       steps: of the whole run.
@@ -33,7 +32,6 @@ def learning_rate(
     }
     return schedules.schedule(
         configure(schedules.SHAPES, schedule.name, "schedule", options),
-        peak=peak,
         steps=steps,
         warmup_steps=in_steps(schedule.warmup_epochs),
         warmup=schedule.warmup,
@@ -41,10 +39,8 @@ def learning_rate(
     )
 
 
-def optimizer(
-    config: ConfigDict, rate: optax.Schedule, weight_decay: Any
-) -> optax.GradientTransformation:
-    """The optimizer of `config.optim`, with this rate and weight decay."""
+def optimizer(config: ConfigDict) -> Optimizer:
+    """The optimizer of `config.optim`."""
     optim = config.optim
     options = {
         "momentum": optim.momentum,
@@ -56,18 +52,17 @@ def optimizer(
     }
     return optimizers.optimizer(
         configure(optimizers.OPTIMIZERS, optim.name, "optimizer", options),
-        learning_rate=rate,
-        weight_decay=weight_decay,
         decay_rule=optim.decay_rule,
         clip_norm=optim.clip_norm,
     )
 
 
-def loss(config: ConfigDict) -> Loss:
-    """The loss of `config.train`."""
+def objective(config: ConfigDict) -> Objective:
+    """The loss of `config.train`, with its targets."""
     train = config.train
     options = {"target_threshold": train.target_threshold}
-    return configure(LOSSES, train.loss, "train.loss", options)
+    loss = configure(LOSSES, train.loss, "train.loss", options)
+    return class_objective(loss, train.label_smoothing)
 
 
 def mixing(config: ConfigDict, *, repeats: int) -> Mixing | None:

@@ -1,5 +1,7 @@
 """A training run from its configuration, for the verbs and for anyone who imports this package."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,10 @@ from ml_collections import ConfigDict
 
 from resnet_jax import processes
 from resnet_jax.assembly import Assembly, configuration
-from resnet_jax.training import parallel
-from resnet_jax.training.loop import train as train_loop
+from resnet_jax.reporting.reports import Reports
+from resnet_jax.training import loop, parallel
+from resnet_jax.training.checkpoint import Checkpoints
+from resnet_jax.training.run import Run
 
 
 def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -18,7 +22,18 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
       The figures of the final evaluation, the step and the workdir.
     """
     assembly = Assembly(config)
-    run, profile = assembly.run(), assembly.profile(workdir)
+    profile = assembly.profile(workdir)
+    with opened(assembly, config, workdir) as (run, checkpoints, reports):
+        result = loop.train(run, checkpoints, reports, profile)
+    return {**result, "workdir": str(workdir)}
+
+
+@contextmanager
+def opened(
+    assembly: Assembly, config: ConfigDict, workdir: Path
+) -> Iterator[tuple[Run, Checkpoints, Reports]]:
+    """Claims `workdir` for the run, and opens its checkpoints and reports while entered."""
+    run = assembly.run()
     configuration.claim(workdir, config, write=parallel.is_first_process())
     parallel.barrier("the workdir is claimed")
     with (
@@ -27,5 +42,4 @@ def train(config: ConfigDict, workdir: Path) -> dict[str, Any]:
         # Inside, since closing checkpoints waits for every process.
         processes.ending_together(),
     ):
-        result = train_loop(run, checkpoints, reports, profile)
-    return {**result, "workdir": str(workdir)}
+        yield run, checkpoints, reports

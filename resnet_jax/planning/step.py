@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -130,8 +131,8 @@ class Step:
 
 def traced(assembly: Assembly) -> Any:
     """The step as a run compiles it, but for the reading of examples."""
-    unrolled = replace(assembly.train_step(assembly.numbers), unroll=True)
-    step = assembly.placement.step(unrolled)
+    unrolled = replace(assembly.train_step, unroll=True)
+    step = assembly.placement.step(partial(unrolled, numbers=assembly.numbers))
     out_shardings = (
         assembly.placement.at_rest(assembly.abstract_state),
         parallel.replicated(assembly.mesh),
@@ -184,7 +185,7 @@ def memory(assembly: Assembly) -> Memory:
     return Memory(
         state=assembly.placement.bytes_on_a_device(state),
         batch=counts.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
-        # Those of the part and those of the parts before.
+        # Those of the micro-batch and the sum of those before.
         gradients=counts.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
         activations=images * counts.kept_bytes(layers, assembly.model.remat),
     )

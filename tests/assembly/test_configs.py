@@ -62,13 +62,9 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     run = assembly.run()
     state = jax.eval_shape(assembly.initial_state, jax.random.key(0))
     start = jax.make_jaxpr(assembly.initial_state)(jax.random.key(run.seed))
-    dispatch = Dispatch(
-        run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh, on_compiled=lambda: None,
-    )  # fmt: skip
+    dispatch = Dispatch([run])
+    step = dispatch.traced(state, 3, run.steps_per_call).jaxpr
     picks = run.data.train_picks(run.seed, 3, run.batch_size)
-    stacked = jax.tree.map(lambda leaf: np.stack([leaf] * run.steps_per_call), picks)
-    step = jax.make_jaxpr(dispatch._steps)(state, run.data.arrays, stacked, dispatch._constants)
     evaluator = assembly.evaluation.evaluator
     eval_picks = list(evaluator._data.eval_picks(evaluator._batch_size, 1))
     plan = (run.seed, run.numbers, run.steps, run.steps_per_call, run.report_every,
@@ -310,7 +306,7 @@ def test_what_the_platform_decides(platform, on_cpu):
     assembly = Assembly(tiny(), platform=platform)
     assert assembly.model.scan_blocks != on_cpu
     assert assembly.model.joint_norm != on_cpu
-    assert assembly.train_step(assembly.numbers).unroll == on_cpu
+    assert assembly.train_step.unroll == on_cpu
     assert assembly.run().steps_per_call == (1 if on_cpu else 16)
 
 
