@@ -13,7 +13,7 @@ from jaxtyping import Array
 from safetensors.numpy import save
 
 from resnet_jax.analysis import counts
-from resnet_jax.analysis.subject import Scores, Subject, initial_variables, logits
+from resnet_jax.analysis.subject import Subject, evaluator, initial_variables, logits
 from resnet_jax.compression.folding import fold
 from resnet_jax.compression.learning import distillation, learn
 from resnet_jax.compression.pruning import magnitude_mask, masked, without_channels
@@ -173,7 +173,7 @@ def figures(network: Smaller, subject: Subject, examples: int, repeats: int = 10
     zeros cost little.
     """
     content = save({name: np.asarray(leaf) for name, leaf in network.tensors.items()})
-    scores = Scores(network.apply, subject.examples("test", examples))(network.variables)
+    scores = evaluator(network.apply, subject.examples("test", examples))(network.variables)
     return {
         "top1": scores["top1"],
         "loss": scores["loss"],

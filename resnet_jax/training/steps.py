@@ -1,4 +1,4 @@
-"""One step of training and one of evaluation, as pure functions."""
+"""One step of training as a pure function, and the logits that evaluation looks at."""
 
 import math
 from collections.abc import Callable
@@ -19,8 +19,6 @@ from resnet_jax.training.optim import Numbers, Optimizer
 from resnet_jax.training.state import TrainState, Tree
 
 Apply = Callable[..., Any]
-# (logits, labels, mask) of a batch -> sums over the examples that the mask lets count
-BatchSums = Callable[[Array, Array, Array], metrics.Sums]
 # (logits, batch) -> one number an example; training makes their mean small
 Objective = Callable[[Array, Any], Array]
 
@@ -152,17 +150,12 @@ class TrainStep:
         return leaf.reshape(-1, self.accumulate, *leaf.shape[1:]).swapaxes(0, 1)
 
 
-def eval_step(
-    apply: Apply, variables: Tree, batch: Batch, sums: BatchSums = metrics.sums
-) -> metrics.Sums:
-    """Returns the sums of the metrics over a batch, with running statistics and no dropout."""
-    return sums(scores(apply, variables, batch.images), batch.labels, batch.mask)
-
-
-def scores(
+def eval_logits(
     apply: Apply, variables: Tree, images: Float[Array, "batch *views height width channels"]
 ) -> Float[Array, "batch classes"]:
-    """Logits; of several views of an image, the logarithm of their mean probabilities.
+    """Logits, with running statistics and without dropout.
+
+    Several views of an image give the logarithm of their mean probabilities.
 
     Averaged after the softmax as in Krizhevsky et al., NIPS 2012, section 4.1, whose ten crops
     'Deep Residual Learning' tests with.

@@ -65,12 +65,11 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     dispatch = Dispatch([run])
     step = dispatch.traced(state, 3, run.steps_per_call).jaxpr
     picks = run.data.train_picks(run.seed, 3, run.batch_size)
-    evaluator = assembly.evaluation.evaluator
-    eval_picks = list(evaluator._data.eval_picks(evaluator._batch_size, 1))
+    eval_picks = jax.device_get(list(assembly.evaluation.evaluator.placed_picks()))
     plan = (run.seed, run.numbers, run.steps, run.steps_per_call, run.report_every,
             run.evaluate_every, run.save_every, assembly.train_data.examples,
             assembly.eval_data.examples)  # fmt: skip
-    resident = [data.arrays.get("images", np.zeros(1)) for data in (run.data, evaluator._data)]
+    resident = [data.arrays.get("images", np.zeros(1)) for data in (run.data, assembly.eval_data)]
     streamed = [pick.images for pick in (picks, *eval_picks) if hasattr(pick, "images")]
     pixels = [zlib.crc32(images.tobytes()) for images in resident + streamed]
     text = f"{start}{step}{step.consts}{plan}{picks}{eval_picks}{pixels}"

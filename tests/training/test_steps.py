@@ -1,6 +1,5 @@
 from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import linear
@@ -8,12 +7,11 @@ import numpy as np
 import optax
 import pytest
 
-from resnet_jax.models.norms import BatchNorm
 from resnet_jax.training.losses import binary_cross_entropy, cross_entropy
 from resnet_jax.training.mixing import Mixing
 from resnet_jax.training.optim import Numbers
 from resnet_jax.training.state import TrainState
-from resnet_jax.training.steps import TrainStep, class_objective, eval_step, step_keys
+from resnet_jax.training.steps import TrainStep, class_objective, step_keys
 
 KEY = jax.random.key(0)
 NUMBERS = Numbers(0.1, 0.0)
@@ -33,18 +31,6 @@ def train_step(apply=linear.apply, loss=cross_entropy, label_smoothing=0.0, **op
 def new_state(step, variables=None, ema=False):
     optimizer = step.optimizer(step.schedule, 0.0)
     return TrainState.create(variables or linear.variables(), optimizer, ema=ema)
-
-
-class Normalised(nn.Module):
-    """A batch norm between two linear layers."""
-
-    group_size: int | None = None
-
-    @nn.compact
-    def __call__(self, x, *, train):
-        x = nn.Dense(5)(x.reshape(len(x), -1))
-        x = BatchNorm(train=train, group_size=self.group_size, momentum=0.5)(x)
-        return nn.Dense(linear.CLASSES)(jnp.tanh(x))
 
 
 class TestLinearModel:
@@ -159,7 +145,7 @@ class TestLinearModel:
 
 class TestBatchNorm:
     def run(self, batch, group_size=None, **options):
-        network = Normalised(group_size=group_size)
+        network = linear.Normalised(group_size=group_size)
         variables = network.init(jax.random.key(1), batch.images, train=False)
         step = train_step(network.apply, **options)
         return step(new_state(step, variables), batch, KEY, NUMBERS)
@@ -180,7 +166,7 @@ class TestBatchNorm:
 
     def test_new_statistics_go_into_state_and_average(self):
         batch = linear.batch(8)
-        network = Normalised()
+        network = linear.Normalised()
         variables = network.init(jax.random.key(1), batch.images, train=False)
         step = train_step(network.apply, ema_decay=0.5)
         state, _ = step(new_state(step, variables, ema=True), batch, KEY, NUMBERS)
@@ -212,41 +198,3 @@ def test_keys_are_a_function_of_seed_and_step():
     assert len(data) == 12
     again = step_keys(1, jnp.int32(2))[1]
     np.testing.assert_array_equal(jax.random.key_data(again), jax.random.key_data(keys[-1]))
-
-
-def test_eval_step_sums_what_counts():
-    batch = linear.batch(8)
-    masked = batch._replace(mask=np.arange(8) < 5)
-    counted = linear.Batch(*(leaf[:5] for leaf in batch))
-    found = eval_step(linear.apply, linear.variables(), masked)
-    loss, _ = linear.loss_and_gradient(linear.PARAMS, counted)
-    logits = counted.images.reshape(5, -1) @ linear.PARAMS["kernel"] + linear.PARAMS["bias"]
-    assert int(found["examples"]) == 5
-    np.testing.assert_allclose(found["loss"], 5 * loss, rtol=1e-5)
-    assert int(found["top1"]) == (logits.argmax(1) == counted.labels).sum()
-
-
-def test_eval_step_uses_running_statistics():
-    """So an example's result does not depend on its batch."""
-    network, batch = Normalised(), linear.batch(8)
-    variables = network.init(jax.random.key(1), batch.images, train=False)
-    together = eval_step(network.apply, variables, batch)["loss"]
-    alone = [
-        eval_step(network.apply, variables, linear.Batch(*(leaf[i : i + 1] for leaf in batch)))
-        for i in range(8)
-    ]
-    np.testing.assert_allclose(together, sum(float(one["loss"]) for one in alone), rtol=1e-5)
-
-
-def test_views_of_an_image_are_averaged_after_the_softmax():
-    views = 2 * np.stack([linear.batch(4, seed=seed).images for seed in range(3)], axis=1)
-    batch = linear.batch(4)._replace(images=views)
-    found = eval_step(linear.apply, linear.variables(), batch)
-    logits = views.reshape(4, 3, -1) @ linear.PARAMS["kernel"] + linear.PARAMS["bias"]
-    mean = np.mean([linear.softmax(logits[:, view]) for view in range(3)], axis=0)
-    expected = -np.log(mean[range(4), batch.labels]).sum()
-    np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
-    assert int(found["top1"]) == (mean.argmax(1) == batch.labels).sum()
-    # Averages of the logits would say something else.
-    of_logits = np.log(linear.softmax(logits.mean(1)))[range(4), batch.labels].sum()
-    assert abs(expected + of_logits) > 0.1
