@@ -15,7 +15,7 @@ from safetensors.numpy import save
 from resnet_jax.analysis import counts
 from resnet_jax.analysis.subject import Subject, evaluator, initial_variables, logits
 from resnet_jax.compression.folding import fold
-from resnet_jax.compression.learning import distillation, learn
+from resnet_jax.compression.learning import Taught, distillation, learn
 from resnet_jax.compression.pruning import magnitude_mask, masked, without_channels
 from resnet_jax.compression.quantisation import (
     apply_quantised,
@@ -112,20 +112,18 @@ def distilled(
 
     Args:
       share, temperature: see learning.distillation; a share of 1 is Beyer et al.'s.
-      consistent: see learning.learn.
+      consistent: see learning.Taught.
     """
     student = subject.model.clone(stage_depths=(depths,) * len(subject.model.stage_depths))
-    teacher = partial(logits, subject.model, subject.variables)
+    teacher = partial(logits, subject.model)
     found = learn(
         student.apply,
         initial_variables(student, subject.image_shape, subject.seed),
-        data,
+        Taught(data, teacher, subject.variables, consistent=consistent),
         steps=steps,
         rate=rate,
         seed=subject.seed,
         objective=distillation(temperature, share),
-        teacher=teacher,
-        consistent=consistent,
     )
     return _whole(student, found, subject)
 

@@ -21,7 +21,7 @@ from resnet_jax.training.loop import Member, call_lengths, train, train_together
 from resnet_jax.training.profile import Profile
 
 STEPS = 9
-NO_PROFILE = Profile(None, Path())
+NO_PROFILE = Profile()
 
 
 class Killed(Exception):
