@@ -6,6 +6,7 @@ python evaluating_on_devices.py FOLDER OUT.json
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 from command_line import xla_flags
@@ -22,6 +23,7 @@ from resnet_jax.data.sources.folder import open_folder
 from resnet_jax.training.details import DetailedSums, figures
 from resnet_jax.training.evaluation import Evaluator
 from resnet_jax.training.metrics import totals
+from resnet_jax.training.steps import eval_logits
 
 WEIGHTS = np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32)
 
@@ -40,7 +42,9 @@ def main(folder: Path, out: Path) -> None:
     for count in (1, 2, 8):
         mesh = Mesh(np.array(jax.devices()[:count]), ("data",), axis_types=(AxisType.Auto,))
         for batch_size in (5, 7, 100):
-            evaluator = Evaluator(apply, data, batch_size, mesh, DetailedSums())
+            evaluator = Evaluator(
+                partial(eval_logits, apply), data, batch_size, mesh, DetailedSums()
+            )
             added = totals(evaluator.batches({"weights": WEIGHTS}))
             found.append(
                 {"devices": count, "batch_size": batch_size, **figures(added),

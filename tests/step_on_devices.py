@@ -20,7 +20,6 @@ from configs import smoke
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly
 from resnet_jax.planning import compiled
-from resnet_jax.training import parallel
 from resnet_jax.training.dispatch import Dispatch
 
 NETWORK = "stage_depths=(1,),widths=(64,),stem_width=64,width_factor=1.0,data.image_size=8"
@@ -36,16 +35,8 @@ def assembly(changes: str, batch: int = 256) -> Assembly:
 
 
 def collectives(parts: Assembly) -> dict:
-    run = parts.run()
-    dispatch = Dispatch(
-        run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh, on_compiled=lambda: None, shard_state=run.shard_state,
-    )  # fmt: skip
-    picks = run.data.train_picks(run.seed, 0, run.batch_size)
-    picks = parallel.place_rows(
-        jax.tree.map(lambda leaf: leaf[None], picks), parallel.batch_sharded(run.mesh, axis=1)
-    )
-    text = dispatch._compile(parts.abstract_state, picks).as_text()
+    dispatch = Dispatch([parts.run()])
+    text = dispatch.traced(parts.abstract_state, 0, 1).lower().compile().as_text()
     params = parts.abstract_state.params
     return {
         "collectives": compiled.collectives(text),

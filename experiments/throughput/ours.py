@@ -22,7 +22,7 @@ from configs import default
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly
 from resnet_jax.data.changes.augment import random_flip
-from resnet_jax.data.resident import Batch
+from resnet_jax.data.contract import Batch
 from resnet_jax.data.sources import catalogue as sources
 from resnet_jax.data.sources.catalogue import Source
 from resnet_jax.data.stream import streamed
@@ -134,7 +134,8 @@ def loop(work: Work) -> None:
 def train_step(work: Work) -> Training:
     parts = assembly(work)
     arguments = parts.create_state(), example(work), jax.random.key(0)
-    return Training(parts.train_step(parts.numbers), *arguments, options=parts.compiler_options)
+    step = partial(parts.train_step, numbers=parts.numbers)
+    return Training(step, *arguments, options=parts.compiler_options)
 
 
 def inference(work: Work) -> Output:
@@ -190,8 +191,8 @@ def measurement(work: Work, prepared: bool = False):
         parts = assembly(work)
         state = jax.eval_shape(parts.initial_state, jax.random.key(0))
         return partial(
-            compiling, parts.train_step(parts.numbers), state, example(work), jax.random.key(0),
-            options=parts.compiler_options,
+            compiling, partial(parts.train_step, numbers=parts.numbers), state, example(work),
+            jax.random.key(0), options=parts.compiler_options,
         )  # fmt: skip
     if work.kind == "photographs":
         step = photographs(work, prepared)

@@ -38,8 +38,8 @@ def ours(images: int, group_size: int | None, scan: bool) -> Step:
     parts = imagenet(images, depths(), group_size, scan)
     key = jax.eval_shape(lambda: jax.random.key(0))
     state = jax.eval_shape(parts.initial_state, key)
-    train_step = parts.train_step(parts.numbers)
-    return lambda state, key, batch: train_step(state, batch, key), (state, key)
+    step, numbers = parts.train_step, parts.numbers
+    return lambda state, key, batch: step(state, batch, key, numbers), (state, key)
 
 
 def flax(images: int) -> Step:

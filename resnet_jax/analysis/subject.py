@@ -1,4 +1,4 @@
-"""What an analysis looks at, and a network's scores on a set of examples."""
+"""What an analysis looks at, and how it evaluates a network on some examples."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -7,23 +7,37 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int32
 
+from resnet_jax.data.contract import Batch
+from resnet_jax.data.order import Indices, eval_indices
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import unstack_blocks
-from resnet_jax.training import metrics
+from resnet_jax.training import parallel
+from resnet_jax.training.evaluation import Evaluator, Logits
 
 Tree = Any
 
 
 class Examples(NamedTuple):
-    """Images as the network takes them, and their classes."""
+    """Images as the network takes them, and their classes; see data.contract.EvalData."""
 
     images: Float[np.ndarray, "examples height width channels"]
     labels: Int32[np.ndarray, "examples"]
 
+    @property
+    def arrays(self) -> Tree:
+        """What lies on the devices: everything."""
+        return self._asdict()
+
+    def eval_picks(self, batch_size: int, multiple: int) -> Iterator[Indices]:
+        return eval_indices(len(self.labels), batch_size, multiple)
+
+    def eval_batch(self, arrays: Tree, picks: Any) -> Batch:
+        return Batch(arrays["images"][picks.indices], arrays["labels"][picks.indices], picks.mask)
+
     def batches(self, size: int) -> Iterator["Examples"]:
+        """The examples, in pieces of `size`; the last may be shorter."""
         for start in range(0, len(self.labels), size):
             yield Examples(*(array[start : start + size] for array in self))
 
@@ -70,38 +84,6 @@ def logits(model: ResNet, variables: Tree, images: Array) -> Array:
     return cast(Array, model.apply(variables, images, train=False))
 
 
-class Scores:
-    """Mean loss and top-1 of a network on fixed examples, each batch split over the devices.
-
-    Args:
-      apply: (variables, images, *arguments) -> logits.
-      batch_size: examples at once.
-    """
-
-    def __init__(self, apply: Callable[..., Array], examples: Examples, batch_size: int = 500):
-        mesh = Mesh(np.array(jax.devices()), ("data",))
-        split = NamedSharding(mesh, PartitionSpec("data"))
-        # Every batch has the same size, so that one program serves all.
-        size = min(batch_size, len(examples.labels))
-        size = -(-size // mesh.size) * mesh.size
-        self._batches = [
-            jax.device_put(_filled(batch, size), split) for batch in examples.batches(size)
-        ]
-
-        @jax.jit
-        def step(variables: Tree, batch: Any, *arguments: Any) -> metrics.Sums:
-            images, labels, mask = batch
-            return metrics.sums(apply(variables, images, *arguments), labels, mask)
-
-        self._step = step
-
-    def __call__(self, variables: Tree, *arguments: Any) -> dict[str, float | int]:
-        """Returns {"examples", "loss", "top1", "top5"}."""
-        sums = [self._step(variables, batch, *arguments) for batch in self._batches]
-        return metrics.means(jax.device_get(sums))
-
-
-def _filled(batch: Examples, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    count = len(batch.labels)
-    places = np.minimum(np.arange(size), count - 1)
-    return batch.images[places], batch.labels[places], np.arange(size) < count
+def evaluator(logits: Logits, examples: Examples, batch_size: int = 500) -> Evaluator:
+    """What gives a network's mean loss and top-1 on the examples, on all devices."""
+    return Evaluator(logits, examples, batch_size, parallel.make_mesh())

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from resnet_jax.assembly.evaluation import Evaluation
 from resnet_jax.assembly.inputs import Inputs
-from resnet_jax.assembly.learning import learning_rate, loss, mixing, optimizer
+from resnet_jax.assembly.learning import mixing, objective, optimizer, schedule
 from resnet_jax.assembly.network import network
 from resnet_jax.assembly.outputs import profile, reports
 from resnet_jax.data.resident import ResidentData
@@ -27,9 +27,9 @@ from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.compilation import onednn_options
-from resnet_jax.training.loop import Run
-from resnet_jax.training.optim import Numbers, scaled
+from resnet_jax.training.optim import Numbers, Optimizer, scaled
 from resnet_jax.training.profile import Profile
+from resnet_jax.training.run import Run
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
 from resnet_jax.weights import read_tensors, to_variables
@@ -134,7 +134,7 @@ class Assembly:
 
     @cached_property
     def accumulate(self) -> int:
-        """Parts that a batch is computed in."""
+        """Micro-batches that a batch is computed in."""
         return self._config.train.accumulate
 
     @cached_property
@@ -149,27 +149,32 @@ class Assembly:
     def numbers(self) -> Numbers:
         return Numbers(self._config.optim.rate, self._config.optim.weight_decay)
 
-    def learning_rate(self, peak: Any) -> optax.Schedule:
-        return learning_rate(self._config, peak, steps=self.steps, in_steps=self._in_steps)
+    @cached_property
+    def schedule(self) -> optax.Schedule:
+        """The learning rate of update k, as a factor of the peak rate."""
+        return schedule(self._config, steps=self.steps, in_steps=self._in_steps)
 
-    def optimizer(self, rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
-        chosen = optimizer(self._config, rate, weight_decay)
+    @cached_property
+    def optimizer(self) -> Optimizer:
+        chosen = optimizer(self._config)
         stages = len(self.model.stage_depths)
-        decay = self._config.finetune.rate_decay
-        shares = rate_shares(stages, self._frozen_parts, decay)
-        return scaled(chosen, lambda path: shares[part_of(path, stages)])
+        shares = rate_shares(stages, self._frozen_parts, self._config.finetune.rate_decay)
 
-    def train_step(self, numbers: Numbers) -> TrainStep:
-        """The step of this run, with these numbers in place of its own."""
-        train = self._config.train
+        def of_parts(rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
+            plain = chosen(rate, weight_decay)
+            return scaled(plain, lambda path: shares[part_of(path, stages)])
+
+        return of_parts
+
+    @cached_property
+    def train_step(self) -> TrainStep:
+        """The step of this run, as a function of its numbers too."""
         parallel.check_batch(self.batch_size, self.accumulate, parallel.data_shards(self.mesh))
-        rate = self.learning_rate(numbers.rate)
         return TrainStep(
             apply=self.model.apply,
-            optimizer=self.optimizer(rate, numbers.weight_decay),
-            learning_rate=rate,
-            loss=loss(self._config),
-            label_smoothing=train.label_smoothing,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            objective=objective(self._config),
             mixing=mixing(self._config, repeats=self.inputs.repeats),
             ema_decay=self._ema_decay,
             accumulate=self.accumulate,
@@ -244,21 +249,20 @@ class Assembly:
         config = self._config
         # What can't be made stops the run before it starts.
         self.evaluation.make()
-        self.train_step(self.numbers)
+        train_step = self.train_step
         return Run(
             mesh=self.mesh,
             shard_state=self.placement.shard_state,
             data=self.train_data,
             create_state=self.create_state,
             numbers=self.numbers,
-            train_step=self.train_step,
+            train_step=train_step,
             evaluate=lambda state: self.evaluation(state.eval_variables),
             seed=self._seed,
             batch_size=self.batch_size,
             steps=self.steps,
             steps_per_call=config.train.steps_per_call or (1 if self._on_cpu else 16),
             compiler_options=self.compiler_options,
-            size_changes=self.train_data.size_changes,
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),

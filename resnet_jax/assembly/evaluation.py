@@ -1,22 +1,21 @@
 """The evaluation that a configuration describes."""
 
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.inputs import Inputs
-from resnet_jax.data.resident import ResidentData
+from resnet_jax.data.contract import EvalData
 from resnet_jax.data.sources.benchmarks import Benchmark
-from resnet_jax.data.stream import StreamedData
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import UserError, with_options
 from resnet_jax.training import metrics
 from resnet_jax.training.details import DetailedSums
-from resnet_jax.training.evaluation import Evaluator, Recalibration
+from resnet_jax.training.evaluation import BatchSums, Evaluator, Recalibration
 from resnet_jax.training.parallel import Placement
-from resnet_jax.training.steps import BatchSums
+from resnet_jax.training.steps import eval_logits
 
 
 class Evaluation:
@@ -71,8 +70,9 @@ class Evaluation:
     def evaluator(self) -> Evaluator:
         return self._evaluator_of(self._inputs.eval_data, metrics.sums)
 
-    def _evaluator_of(self, data: ResidentData | StreamedData, sums: BatchSums) -> Evaluator:
-        return Evaluator(self._model.apply, data, self._examples, self._placement.mesh, sums)
+    def _evaluator_of(self, data: EvalData, sums: BatchSums) -> Evaluator:
+        logits = partial(eval_logits, self._model.apply)
+        return Evaluator(logits, data, self._examples, self._placement.mesh, sums)
 
     @cached_property
     def _examples(self) -> int:

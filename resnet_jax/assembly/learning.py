@@ -1,7 +1,6 @@
 """How a network learns in a configuration's run: rate, optimizer, loss, mixing of images."""
 
 from collections.abc import Callable
-from typing import Any
 
 import optax
 from ml_collections import ConfigDict
@@ -9,14 +8,14 @@ from ml_collections import ConfigDict
 from resnet_jax.assembly.choices import divided
 from resnet_jax.training import optim as optimizers
 from resnet_jax.training import schedules
-from resnet_jax.training.losses import LOSSES, Loss
+from resnet_jax.training.losses import LOSSES
 from resnet_jax.training.mixing import Mixing
+from resnet_jax.training.optim import Optimizer
+from resnet_jax.training.steps import Objective, class_objective
 
 
-def learning_rate(
-    config: ConfigDict, peak: Any, *, steps: int, in_steps: Callable[[float], int]
-) -> optax.Schedule:
-    """The schedule of `config.schedule`.
+def schedule(config: ConfigDict, *, steps: int, in_steps: Callable[[float], int]) -> optax.Schedule:
+    """The schedule of `config.schedule`: factors of the peak rate.
 
     Args:
       steps: of the whole run.
@@ -27,32 +26,25 @@ def learning_rate(
     general, choice = divided(section, schedules.schedule)
     return schedules.schedule(
         schedules.SHAPES.choose(choice),
-        peak=peak,
         steps=steps,
         warmup_steps=warmup_steps,
         **general,
     )
 
 
-def optimizer(
-    config: ConfigDict, rate: optax.Schedule, weight_decay: Any
-) -> optax.GradientTransformation:
-    """The optimizer of `config.optim`, with this rate and weight decay."""
+def optimizer(config: ConfigDict) -> Optimizer:
+    """The optimizer of `config.optim`."""
     section = config.optim.to_dict()
     # Both are numbers that runs of one compiled step may differ in.
     del section["rate"], section["weight_decay"]
     general, choice = divided(section, optimizers.optimizer)
-    return optimizers.optimizer(
-        optimizers.OPTIMIZERS.choose(choice),
-        learning_rate=rate,
-        weight_decay=weight_decay,
-        **general,
-    )
+    return optimizers.optimizer(optimizers.OPTIMIZERS.choose(choice), **general)
 
 
-def loss(config: ConfigDict) -> Loss:
-    """The loss of `config.train`."""
-    return LOSSES.choose(config.train.to_dict()["loss"])
+def objective(config: ConfigDict) -> Objective:
+    """The loss of `config.train`, with its targets."""
+    train = config.train.to_dict()
+    return class_objective(LOSSES.choose(train["loss"]), train["label_smoothing"])
 
 
 def mixing(config: ConfigDict, *, repeats: int) -> Mixing | None:

@@ -1,15 +1,17 @@
 """A training run from its configuration, for the verbs and for anyone who imports this package."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly import Assembly, run_folder
-from resnet_jax.training import parallel
-from resnet_jax.training.loop import train as train_loop
+from resnet_jax.reporting.reports import Reports
+from resnet_jax.training import loop, parallel
+from resnet_jax.training.checkpoint import Checkpoints
+from resnet_jax.training.run import Run
 
 
 def train(
@@ -27,7 +29,25 @@ def train(
       The figures of the final evaluation, the step and the workdir.
     """
     assembly = Assembly(config)
-    run, profile = assembly.run(), assembly.profile(workdir)
+    profile = assembly.profile(workdir)
+    with opened(assembly, config, workdir, guard) as (run, checkpoints, reports):
+        result = loop.train(run, checkpoints, reports, profile)
+    return {**result, "workdir": str(workdir)}
+
+
+@contextmanager
+def opened(
+    assembly: Assembly,
+    config: ConfigDict,
+    workdir: Path,
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Iterator[tuple[Run, Checkpoints, Reports]]:
+    """Claims `workdir` for the run, and opens its checkpoints and reports while entered.
+
+    Args:
+      guard: see `train`.
+    """
+    run = assembly.run()
     run_folder.claim(workdir, config, write=parallel.is_first_process())
     parallel.barrier("the workdir is claimed")
     with (
@@ -36,5 +56,4 @@ def train(
         # Inside, since closing checkpoints waits for every process.
         guard(),
     ):
-        result = train_loop(run, checkpoints, reports, profile)
-    return {**result, "workdir": str(workdir)}
+        yield run, checkpoints, reports

@@ -13,9 +13,9 @@ from jaxtyping import Array
 from safetensors.numpy import save
 
 from resnet_jax.analysis import counts
-from resnet_jax.analysis.subject import Scores, Subject, initial_variables, logits
+from resnet_jax.analysis.subject import Subject, evaluator, initial_variables, logits
 from resnet_jax.compression.folding import fold
-from resnet_jax.compression.learning import Data, distillation, learn
+from resnet_jax.compression.learning import Taught, distillation, learn
 from resnet_jax.compression.pruning import magnitude_mask, masked, without_channels
 from resnet_jax.compression.quantisation import (
     apply_quantised,
@@ -23,6 +23,7 @@ from resnet_jax.compression.quantisation import (
     quantised,
     tensors,
 )
+from resnet_jax.data.contract import Data
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import Share
 
@@ -120,20 +121,18 @@ def distilled(
       depths: blocks in each stage of the student.
       temperature: divides the logits of both; see learning.distillation.
       share: of the teacher in the loss; 1 is function matching (Beyer et al.).
-      consistent: the teacher sees the same crop as the student; see learning.learn.
+      consistent: the teacher sees the same crop as the student; see learning.Taught.
     """
     student = subject.model.clone(stage_depths=(depths,) * len(subject.model.stage_depths))
-    teacher = partial(logits, subject.model, subject.variables)
+    teacher = partial(logits, subject.model)
     found = learn(
         student.apply,
         initial_variables(student, subject.image_shape, subject.seed),
-        data,
+        Taught(data, teacher, subject.variables, consistent=consistent),
         steps=steps,
         rate=rate,
         seed=subject.seed,
         objective=distillation(temperature, share),
-        teacher=teacher,
-        consistent=consistent,
     )
     return _whole(student, found, subject)
 
@@ -181,7 +180,7 @@ def figures(network: Smaller, subject: Subject, examples: int, repeats: int = 10
     zeros into almost nothing.
     """
     content = save({name: np.asarray(leaf) for name, leaf in network.tensors.items()})
-    scores = Scores(network.apply, subject.examples("test", examples))(network.variables)
+    scores = evaluator(network.apply, subject.examples("test", examples))(network.variables)
     return {
         "top1": scores["top1"],
         "loss": scores["loss"],

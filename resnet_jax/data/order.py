@@ -1,8 +1,23 @@
-"""The order of the examples: an endless stream of permutations, any part of which can be had."""
+"""Which examples stand in which rows of which batch, in training and in evaluation."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int32
+
+
+class Indices(NamedTuple):
+    """The numbers of a batch's examples, and which of them count."""
+
+    indices: Int32[np.ndarray, "batch"]
+    mask: Bool[np.ndarray, "batch"]
 
 
 def stream(seed: int, start: int, count: int, examples: int) -> np.ndarray:
@@ -29,3 +44,62 @@ def repeated(seed: int, start: int, count: int, examples: int, repeats: int) -> 
 @lru_cache(maxsize=2)
 def _permutation(seed: int, epoch: int, examples: int) -> np.ndarray:
     return np.random.default_rng([seed, epoch]).permutation(examples).astype(np.int32)
+
+
+def shard_rows(shard: tuple[int, int], batch_size: int) -> range:
+    """The rows of a batch that belong to process `index` of `count`: an equal, consecutive share.
+
+    Args:
+      shard: (index, count).
+    """
+    index, count = shard
+    share, rest = divmod(batch_size, count)
+    if rest:
+        raise ValueError(f"{count} processes can't share a batch of {batch_size}")
+    return range(index * share, (index + 1) * share)
+
+
+@dataclass(frozen=True)
+class EvalOrder:
+    """How evaluation cuts a split into batches of one size, so that every example counts once.
+
+    Attributes:
+      examples: in the split.
+      counted: examples in each batch but the last, which has those that are left.
+      size: rows of every batch; the rows after the examples only fill it up.
+    """
+
+    examples: int
+    counted: int
+    size: int
+
+    @classmethod
+    def of(cls, examples: int, batch_size: int, multiple: int) -> EvalOrder:
+        """Batches of at most `batch_size` examples, their rows a multiple of `multiple`."""
+        counted = min(batch_size, examples)
+        return cls(examples, counted, -(-counted // multiple) * multiple)
+
+    @property
+    def batches(self) -> int:
+        """Number of them."""
+        return -(-self.examples // self.counted)
+
+    def examples_of(self, batch: int, rows: range) -> range:
+        """The examples in the first of these rows of a batch; the other rows hold none."""
+        start = batch * self.counted
+        stop = min(start + self.counted, self.examples)
+        return range(min(start + rows.start, stop), min(start + rows.stop, stop))
+
+
+def eval_indices(
+    examples: int, batch_size: int, multiple: int, shard: tuple[int, int] = (0, 1)
+) -> Iterator[Indices]:
+    """Yields a process's rows of every evaluation batch, see contract.EvalData.eval_picks."""
+    order = EvalOrder.of(examples, batch_size, multiple)
+    rows = shard_rows(shard, order.size)
+    for batch in range(order.batches):
+        found = order.examples_of(batch, rows)
+        # Rows that hold no example repeat the first one of the batch.
+        indices = np.full(len(rows), batch * order.counted, np.int32)
+        indices[: len(found)] = found
+        yield Indices(indices, np.arange(len(rows)) < len(found))

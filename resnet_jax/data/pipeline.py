@@ -21,50 +21,50 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from absl import logging
 
-from resnet_jax.data.parts import Part
+from resnet_jax.data.chunks import Chunk
 from resnet_jax.tables import UserError
 
-# Deaths in a row, without a part between them, after which there is no use in going on.
+# After so many deaths of workers with no chunk between them, the pipeline gives up.
 DEATHS = 3
-AHEAD = 3  # parts for each worker that are asked for before they are needed
+AHEAD = 3  # chunks for each worker that are asked for before they are needed
 
 
-class PartFunction(Protocol):
-    """From a number to a part; it travels to the workers once."""
+class ChunkFunction(Protocol):
+    """From a number to a chunk; it travels to the workers once."""
 
-    def __call__(self, number: int, memory: np.ndarray | None = None) -> Part:
+    def __call__(self, number: int, memory: np.ndarray | None = None) -> Chunk:
         """Its images lie at the beginning of `memory`, where that is given."""
         ...
 
     def nbytes(self, number: int) -> int:
-        """Of the part's images, known without making it."""
+        """Of the chunk's images, known without making it."""
         ...
 
 
 class Pipeline:
-    """Parts `first`, `first` + 1, ... up to `stop`, in order; the same for any number of workers.
+    """Chunks `first`, `first` + 1, ... up to `stop`, in order; the same for any number of workers.
 
-    The images of a part lie in shared memory until the next one is asked for.
+    The images of a chunk lie in shared memory until the next one is asked for.
 
     Args:
-      workers: processes; 0 computes in this one, when a part is asked for.
+      workers: processes; 0 computes in this one, when a chunk is asked for.
     """
 
-    def __init__(self, function: PartFunction, first: int, stop: int, *, workers: int):
+    def __init__(self, function: ChunkFunction, first: int, stop: int, *, workers: int):
         self._function, self._next, self._stop = function, first, stop
         self._workers = workers
         self._deaths = 0
         self._pool: _Pool | None = None
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[Chunk]:
         return self
 
-    def __next__(self) -> Part:
+    def __next__(self) -> Chunk:
         if self._next == self._stop:
             raise StopIteration
-        part = self._from_workers() if self._workers else self._function(self._next)
+        chunk = self._from_workers() if self._workers else self._function(self._next)
         self._next += 1
-        return part
+        return chunk
 
     def close(self) -> None:
         """Ends the workers; done at the latest when this process ends."""
@@ -72,7 +72,7 @@ class Pipeline:
             self._pool.close()
             self._pool = None
 
-    def _from_workers(self) -> Part:
+    def _from_workers(self) -> Chunk:
         while True:
             needed = self._function.nbytes(self._next)
             if self._pool is not None and needed > self._pool.capacity:
@@ -82,7 +82,7 @@ class Pipeline:
                     self._function, self._next, self._stop, workers=self._workers, capacity=needed
                 )
             try:
-                part = self._pool.take()
+                chunk = self._pool.take()
             except BrokenProcessPool:
                 self._deaths += 1
                 self.close()
@@ -94,19 +94,19 @@ class Pipeline:
                 logging.error("a process that reads images died; all of them are started again")
             else:
                 self._deaths = 0
-                return part
+                return chunk
 
 
 class _Pool:
-    """Worker processes, the parts that they have been asked for, and the memory these go into.
+    """Worker processes, the chunks that they have been asked for, and the memory for these.
 
     Args:
-      first: part to begin with.
-      capacity: bytes of the images of a part.
+      first: chunk to begin with.
+      capacity: bytes of the images of a chunk.
     """
 
     def __init__(
-        self, function: PartFunction, first: int, stop: int, *, workers: int, capacity: int
+        self, function: ChunkFunction, first: int, stop: int, *, workers: int, capacity: int
     ):
         self._function, self._number, self._stop = function, first, stop
         self.capacity = capacity
@@ -121,8 +121,8 @@ class _Pool:
         end = self._executor.shutdown
         self.close = weakref.finalize(self, end, wait=False, cancel_futures=True)
 
-    def take(self) -> Part:
-        """The next part."""
+    def take(self) -> Chunk:
+        """The next chunk."""
         if self._taken is not None:
             self._free.append(self._taken)
         self._ask()
@@ -130,10 +130,10 @@ class _Pool:
         shape, labels, unreadable = future.result()
         images = self._slots[self._taken, : np.prod(shape)].reshape(shape)
         self._ask()
-        return Part(images, labels, unreadable)
+        return Chunk(images, labels, unreadable)
 
     def _ask(self) -> None:
-        # One slot stays for the part that is being used.
+        # One slot stays for the chunk that is being used.
         while (
             len(self._free) > (self._taken is None)
             and self._number < self._stop
@@ -145,7 +145,7 @@ class _Pool:
 
 
 class _Returned(NamedTuple):
-    """A part whose images lie in shared memory."""
+    """A chunk whose images lie in shared memory."""
 
     shape: tuple[int, ...]
     labels: np.ndarray
@@ -162,11 +162,11 @@ def _context() -> Any:
 
 
 # Of a worker process: the function that it computes, and the shared memory.
-_function: PartFunction
+_function: ChunkFunction
 _slots: np.ndarray
 
 
-def _adopt(function: PartFunction, memory: Any, slots: int) -> None:
+def _adopt(function: ChunkFunction, memory: Any, slots: int) -> None:
     """Begins a worker."""
     import cv2
 

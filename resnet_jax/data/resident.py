@@ -6,40 +6,20 @@ none is short.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int32
+from jaxtyping import Array
 
 from resnet_jax.data.changes.augment import Augmentation, normalise
-from resnet_jax.data.order import repeated
+from resnet_jax.data.contract import Batch
+from resnet_jax.data.order import Indices, eval_indices, repeated, shard_rows
 from resnet_jax.data.sources.decoded import ImageSet
 
 
-class Batch(NamedTuple):
-    """What a step computes on.
-
-    Attributes:
-      images: normalised.
-      labels: class of each example.
-      mask: False where an example only fills up an evaluation batch.
-    """
-
-    images: Float[Array, "batch height width channels"]
-    labels: Int32[Array, "batch"]
-    mask: Bool[Array, "batch"]
-
-
-class Picks(NamedTuple):
-    """The numbers of a batch's examples, and which of them count."""
-
-    indices: Int32[np.ndarray, "batch"]
-    mask: Bool[np.ndarray, "batch"]
-
-
 class ResidentData:
-    """One split of a data set as training and evaluation read it.
+    """One split of a data set, whole on every device; see contract.Data.
 
     Args:
       image_set: the examples.
@@ -47,15 +27,14 @@ class ResidentData:
       augmentation: applied to training batches.
       dtype: of the images in a batch.
       repeats: see order.repeated.
-      shard: (index, count): this process reads part `index` of `count` equal, consecutive parts of
-        every batch.
+      shard: see order.shard_rows.
 
     Attributes:
-      arrays: what must lie on the devices; handed back to the methods that run inside a step.
-      size_changes: see stream.StreamedData; images here have one size.
+      arrays: all images and labels.
+      size_changes: none; all images have one size.
     """
 
-    size_changes: tuple[int, ...] = ()
+    size_changes: Sequence[int] = ()
 
     def __init__(
         self,
@@ -74,29 +53,16 @@ class ResidentData:
         self._augmentation = augmentation or Augmentation()
         self._normalisation = {"mean": mean, "std": std, "dtype": dtype}
 
-    def train_picks(self, seed: int, step: int, batch_size: int) -> Picks:
-        """Returns this process's examples of step `step`, for the host to send to the devices."""
-        rows = part(self._shard, batch_size)
+    def train_picks(self, seed: int, step: int, batch_size: int) -> Indices:
+        """Returns the numbers of this process's examples in the batch of step `step`."""
+        rows = shard_rows(self._shard, batch_size)
         start = step * batch_size + rows.start
         indices = repeated(seed, start, len(rows), self.examples, self._repeats)
-        return Picks(indices, np.ones(len(rows), bool))
+        return Indices(indices, np.ones(len(rows), bool))
 
-    def eval_picks(self, batch_size: int, multiple: int = 1) -> Iterator[Picks]:
-        """Yields every example once; batches are filled up to one size with masked examples.
-
-        Each holds this process's part of the batch.
-
-        Args:
-          batch_size: examples that count in each batch but the last.
-          multiple: devices that share a batch; its size is rounded up to a multiple of this.
-        """
-        size = -(-min(batch_size, self.examples) // multiple) * multiple
-        rows = part(self._shard, size)
-        for start in range(0, self.examples, batch_size):
-            count = min(batch_size, self.examples - start)
-            places = np.arange(rows.start, rows.stop, dtype=np.int32)
-            mask = places < count
-            yield Picks(np.where(mask, start + places, start).astype(np.int32), mask)
+    def eval_picks(self, batch_size: int, multiple: int = 1) -> Iterator[Indices]:
+        """See contract.EvalData."""
+        return eval_indices(self.examples, batch_size, multiple, self._shard)
 
     def train_batch(self, arrays: dict[str, Array], picks: Any, key: Array) -> Batch:
         """Inside a step: gathers and augments the picked examples."""
@@ -107,9 +73,3 @@ class ResidentData:
         """Inside a step: gathers the picked examples."""
         images = normalise(arrays["images"][picks.indices], **self._normalisation)
         return Batch(images, arrays["labels"][picks.indices], picks.mask)
-
-
-def part(shard: tuple[int, int], batch_size: int) -> range:
-    """The rows of a batch that belong to part `index` of `count` equal, consecutive ones."""
-    index, count = shard
-    return range(index * batch_size // count, (index + 1) * batch_size // count)

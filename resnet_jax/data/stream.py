@@ -16,21 +16,22 @@ from absl import logging
 from jaxtyping import Array, Bool, Int32, UInt8
 
 from resnet_jax.data.changes.augment import Augmentation, normalise
-from resnet_jax.data.images.encoded import EncodedSet
-from resnet_jax.data.parts import (
+from resnet_jax.data.chunks import (
     ATTEMPTS,
-    EvalParts,
+    Chunk,
+    EvalChunks,
     EvalTransform,
-    Part,
-    Rows,
-    TrainParts,
+    TrainChunks,
     TrainTransform,
+    chunks_of,
 )
+from resnet_jax.data.contract import Batch
+from resnet_jax.data.images.encoded import EncodedSet
+from resnet_jax.data.order import EvalOrder, shard_rows
 from resnet_jax.data.pipeline import Pipeline
-from resnet_jax.data.resident import Batch
 from resnet_jax.tables import UserError
 
-ENDLESS = 2**60  # parts
+ENDLESS = 2**60  # chunks
 
 
 class Pixels(NamedTuple):
@@ -48,7 +49,7 @@ class Pixels(NamedTuple):
 
 
 class StreamedData:
-    """One split of an encoded set as training and evaluation read it.
+    """One split of an encoded set, decoded as it is needed; see contract.Data.
 
     Args:
       examples: the images, undecoded.
@@ -59,12 +60,11 @@ class StreamedData:
       augmentation: applied to training batches inside the step.
       dtype: of the images in a batch.
       workers: processes that decode; 0 is none beside this one.
-      shard: (index, count) of this process; its rows of each batch are the index-th of count equal
-        pieces.
-      repeats: times that training meets an example in a row.
+      shard: see order.shard_rows.
+      repeats: see order.repeated.
 
     Attributes:
-      arrays: nothing; the pixels travel with each batch.
+      arrays: none; the pixels travel with each batch.
       skipped: images that training could not read, and why.
     """
 
@@ -105,60 +105,56 @@ class StreamedData:
         """
         if self._reading is None or self._reading.at != (seed, step, batch_size):
             if self._reading is not None:
-                self._reading.parts.close()
+                self._reading.chunks.close()
             self._reading = self._read_from(seed, step, batch_size)
         reading = self._reading
-        parts = (self._checked(next(reading.parts)) for _ in reading.rows.parts())
-        pixels = _joined(parts, np.ones(len(reading.rows.all), bool))
+        chunks = (self._checked(next(reading.chunks)) for _ in range(reading.per_batch))
+        pixels = _joined(chunks, np.ones(reading.rows, bool))
         self._reading = reading._replace(at=(seed, step + 1, batch_size))
         return pixels
 
     def _read_from(self, seed: int, step: int, batch_size: int) -> _Reading:
-        rows = Rows.of_shard(batch_size, self._shard)
-        function = TrainParts(
-            self._set, self._train_transform, seed, batch_size, rows, self._size_at, self._repeats
+        rows = shard_rows(self._shard, batch_size)
+        cut = chunks_of(rows)
+        function = TrainChunks(
+            self._set, self._train_transform, seed, batch_size, cut, self._size_at, self._repeats
         )
-        first = step * len(rows.parts())
-        parts = Pipeline(function, first, ENDLESS, workers=self._workers)
-        return _Reading((seed, step, batch_size), rows, parts)
+        chunks = Pipeline(function, step * len(cut), ENDLESS, workers=self._workers)
+        return _Reading((seed, step, batch_size), len(rows), len(cut), chunks)
 
-    def _checked(self, part: Part) -> Part:
+    def _checked(self, chunk: Chunk) -> Chunk:
         """Logs the images that gave way to others; stops where nothing can be read."""
-        for name, reason in part.unreadable:
+        for name, reason in chunk.unreadable:
             if name not in self.skipped:
                 self.skipped[name] = reason
                 logging.error(
                     "%s can't be read (%s), and another image takes its place; %d so far",
                     name, reason, len(self.skipped),
                 )  # fmt: skip
-        if (part.labels < 0).any():
-            name, reason = part.unreadable[-1]
+        if (chunk.labels < 0).any():
+            name, reason = chunk.unreadable[-1]
             raise UserError(
                 f"{ATTEMPTS} images in a row can't be read, the last of them {name} ({reason}):"
                 " see that data.dir is there, whole and readable"
             )
-        return part
+        return chunk
 
     def eval_picks(self, batch_size: int, multiple: int = 1) -> Iterator[Pixels]:
-        """Yields every example once; batches are filled up to one size with masked zeros.
-
-        Args:
-          batch_size: examples that count in each batch but the last.
-          multiple: devices that share a batch; its size is rounded up to a multiple of this.
+        """See contract.EvalData; rows that hold no example are zeros.
 
         Raises:
           UserError: an image can't be read.
         """
-        size = -(-min(batch_size, self.examples) // multiple) * multiple
-        rows = Rows.of_shard(size, self._shard)
-        function = EvalParts(self._set, self._eval_transform, batch_size, rows)
-        batches = -(-self.examples // batch_size)
-        pipeline = Pipeline(function, 0, batches * len(rows.parts()), workers=self._workers)
+        order = EvalOrder.of(self.examples, batch_size, multiple)
+        rows = shard_rows(self._shard, order.size)
+        cut = chunks_of(rows)
+        function = EvalChunks(self._set, self._eval_transform, order, cut)
+        pipeline = Pipeline(function, 0, order.batches * len(cut), workers=self._workers)
         try:
-            for batch in range(batches):
-                parts = (_readable(next(pipeline)) for _ in rows.parts())
-                mask = np.arange(len(rows.all)) < function.counted(batch, rows.all)
-                yield _joined(parts, mask)
+            for batch in range(order.batches):
+                chunks = (_readable(next(pipeline)) for _ in cut)
+                mask = np.arange(len(rows)) < len(order.examples_of(batch, rows))
+                yield _joined(chunks, mask)
         finally:
             pipeline.close()
 
@@ -177,30 +173,37 @@ class StreamedData:
 
 
 class _Reading(NamedTuple):
-    """Training batches that are being read ahead: the (seed, step, batch size) to come next."""
+    """Training batches that are being read ahead.
+
+    Attributes:
+      at: (seed, step, batch size) of the batch that comes next.
+      rows: of this process in each batch.
+      per_batch: chunks that these rows are cut into.
+    """
 
     at: tuple[int, int, int]
-    rows: Rows
-    parts: Pipeline
+    rows: int
+    per_batch: int
+    chunks: Pipeline
 
 
-def _joined(parts: Iterable[Part], mask: np.ndarray) -> Pixels:
-    """Copies the parts into a batch of as many rows as the mask has."""
+def _joined(chunks: Iterable[Chunk], mask: np.ndarray) -> Pixels:
+    """Copies the chunks into a batch of as many rows as the mask has."""
     images, labels, start = np.empty(0, np.uint8), np.empty(len(mask), np.int32), 0
-    for part in parts:
+    for chunk in chunks:
         if not start:
-            images = np.empty((len(mask), *part.images.shape[1:]), np.uint8)
-        rows = slice(start, start + len(part.labels))
-        images[rows], labels[rows] = part.images, part.labels
+            images = np.empty((len(mask), *chunk.images.shape[1:]), np.uint8)
+        rows = slice(start, start + len(chunk.labels))
+        images[rows], labels[rows] = chunk.images, chunk.labels
         start = rows.stop
     return Pixels(images, labels, mask)
 
 
-def _readable(part: Part) -> Part:
-    if part.unreadable:
-        name, reason = part.unreadable[0]
+def _readable(chunk: Chunk) -> Chunk:
+    if chunk.unreadable:
+        name, reason = chunk.unreadable[0]
         raise UserError(
             f"{name} can't be read ({reason}), and evaluation leaves no image out: put the whole"
             " file in its place"
         )
-    return part
+    return chunk

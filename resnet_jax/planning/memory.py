@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly
-from resnet_jax.data.resident import Batch
+from resnet_jax.data.contract import Batch
 from resnet_jax.training import parallel
 
 

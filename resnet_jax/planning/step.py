@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -129,8 +130,8 @@ class Step:
 
 def traced(assembly: Assembly) -> Any:
     """The step as a run compiles it, without the code that gathers its examples."""
-    unrolled = replace(assembly.train_step(assembly.numbers), unroll=True)
-    step = assembly.placement.step(unrolled)
+    unrolled = replace(assembly.train_step, unroll=True)
+    step = assembly.placement.step(partial(unrolled, numbers=assembly.numbers))
     out_shardings = (
         assembly.placement.at_rest(assembly.abstract_state),
         parallel.replicated(assembly.mesh),

@@ -9,8 +9,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly import Assembly, run
-from resnet_jax.sweeps import member_loop, records
+from resnet_jax.sweeps import records
+from resnet_jax.sweeps.members import MemberDispatch
 from resnet_jax.tables import Diverged
+from resnet_jax.training.loop import Member, train_together
 
 
 def execute(config: ConfigDict, workdir: Path) -> dict[str, Any]:
@@ -36,20 +38,27 @@ def execute(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 def execute_members(configs: list[ConfigDict], workdirs: list[Path]) -> dict[str, Any]:
     """Does the same for runs that can be members of one program."""
     with locked(workdirs), ExitStack() as stack:
-        members = {
-            workdir: member_loop.Member(config, workdir, stack)
-            for config, workdir in zip(configs, workdirs, strict=True)
-            if not records.is_over(workdir)
-        }
-        stopped = member_loop.train(list(members.values())) if members else None
+        members, profiles = {}, []
+        for config, workdir in zip(configs, workdirs, strict=True):
+            if records.is_over(workdir):
+                continue
+            assembly = Assembly(config)
+            parts = stack.enter_context(run.opened(assembly, config, workdir))
+            members[workdir] = Member(*parts)
+            profiles.append(assembly.profile(workdir))
+        if not members:
+            return {}
+        # One program has one profile, in the folder of its first member.
+        stopped = train_together(list(members.values()), profiles[0], MemberDispatch)
     if stopped:
         return {"stopped": stopped}
     statuses = {}
     for workdir, member in members.items():
-        status, reason = ("diverged", member.reason) if member.reason else ("done", "")
+        status = "diverged" if member.diverged else "done"
+        reason = str(member.diverged or "").partition(":")[0]
         # Of the time that all spent together each gets its share.
         share = member.run.batch_size / len(members)
-        record = records.of_run(workdir, share, status, reason.partition(":")[0])
+        record = records.of_run(workdir, share, status, reason)
         records.put(workdir, record)
         statuses[str(workdir)] = status
     return statuses

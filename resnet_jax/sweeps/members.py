@@ -9,7 +9,7 @@ with kernels of several members is slow, and batched elsewhere. Computed one aft
 equal their single runs bit for bit (tests/sweeps/test_members.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -17,12 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from resnet_jax.assembly import Assembly
 from resnet_jax.training import parallel
 from resnet_jax.training.compilation import compile_step
-from resnet_jax.training.dispatch import Constants, steps
+from resnet_jax.training.dispatch import Constants, stacked_picks, steps
+from resnet_jax.training.run import Run
+from resnet_jax.training.state import TrainState, Tree
 
-Tree = Any
 MEMBERS = PartitionSpec("member")
 
 
@@ -35,68 +35,61 @@ def member_mesh(members: int) -> Mesh:
 
 
 class MemberDispatch:
-    """Makes updates of every member in one compiled call; the state that goes in is donated.
+    """Makes updates of every member in one compiled call; see training.dispatch.Dispatch.
 
     Args:
-      assemblies: of the members' configurations.
+      runs: of the members; one step and one set of examples serve all, those of the first.
+      on_compiled: called after each compilation.
       batched: whether members that share a device are computed together; None: not on CPU.
     """
 
-    def __init__(self, assemblies: Sequence[Assembly], *, batched: bool | None = None):
-        self._assemblies = list(assemblies)
-        self._runs = [assembly.run() for assembly in assemblies]
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        on_compiled: Callable[[], None] = lambda: None,
+        *,
+        batched: bool | None = None,
+    ):
+        self._runs, self._on_compiled = list(runs), on_compiled
         self._batched = jax.default_backend() != "cpu" if batched is None else batched
-        self.mesh = member_mesh(len(self._runs))
-        self._sharding = NamedSharding(self.mesh, MEMBERS)
-        constants = [Constants.of(run.seed, run.numbers) for run in self._runs]
-        self._constants = self._place(jax.tree.map(lambda *leaves: np.stack(leaves), *constants))
-        self._arrays = parallel.place(self._runs[0].data.arrays, parallel.replicated(self.mesh))
-        self._compiled: dict[int, Any] = {}
+        self._mesh = member_mesh(len(self._runs))
+        self._sharding = NamedSharding(self._mesh, MEMBERS)
+        self._constants = self._stacked([Constants.of(run) for run in self._runs])
+        self._arrays = parallel.place(self._runs[0].data.arrays, parallel.replicated(self._mesh))
+        self._compiled: dict[tuple, Any] = {}
 
-    def _place(self, tree: Tree) -> Tree:
-        return parallel.place(tree, self._sharding)
+    def _stacked(self, trees: Sequence[Tree]) -> Tree:
+        """One tree with a leading member axis, on the devices."""
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *trees)
+        return parallel.place(stacked, self._sharding)
 
-    def stack(self, states: Sequence[Tree]) -> Tree:
+    def join(self, states: Sequence[TrainState]) -> Tree:
         """One state of all members from a state of each."""
-        host = [jax.device_get(state) for state in states]
-        return self._place(jax.tree.map(lambda *leaves: np.stack(leaves), *host))
+        return self._stacked([jax.device_get(state) for state in states])
 
-    def unstack(self, state: Tree) -> list[Tree]:
+    def split(self, state: Tree) -> list[TrainState]:
         """A state of each member, where the member's own run would have it."""
         host = jax.device_get(state)
         return [
-            parallel.place(
-                jax.tree.map(lambda leaf, number=number: leaf[number], host),
-                parallel.replicated(assembly.mesh),
-            )
-            for number, assembly in enumerate(self._assemblies)
+            parallel.place(_of_member(host, number), parallel.replicated(run.mesh))
+            for number, run in enumerate(self._runs)
         ]
 
-    def __call__(self, state: Tree, step: int, count: int) -> tuple[Tree, Tree]:
-        """Returns the new state and the reports, as [member, step]."""
-        picks = [
-            jax.tree.map(
-                lambda *arrays: np.stack(arrays),
-                *(
-                    run.data.train_picks(run.seed, number, run.batch_size)
-                    for number in range(step, step + count)
-                ),
-            )
-            for run in self._runs
-        ]
-        placed = self._place(jax.tree.map(lambda *arrays: np.stack(arrays), *picks))
-        arguments = state, placed, self._constants, self._arrays
-        if count not in self._compiled:
-            jitted = jax.jit(self._members, donate_argnums=0)
-            options = self._runs[0].compiler_options
-            self._compiled[count] = compile_step(jitted.lower(*arguments), options)
-        return self._compiled[count](*arguments)
+    def __call__(self, state: Tree, step: int, count: int) -> tuple[Tree, list[Tree]]:
+        """Returns the new state, and of each member the reports of its updates, stacked."""
+        picks = self._stacked([stacked_picks(run, step, count) for run in self._runs])
+        arguments = state, picks, self._constants, self._arrays
+        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(picks))
+        if shapes not in self._compiled:
+            lowered = jax.jit(self._members, donate_argnums=0).lower(*arguments)
+            self._compiled[shapes] = compile_step(lowered, self._runs[0].compiler_options)
+            self._on_compiled()
+        state, reports = self._compiled[shapes](*arguments)
+        return state, [_of_member(reports, number) for number in range(len(self._runs))]
 
     def _members(self, state: Tree, picks: Tree, constants: Constants, arrays: Tree) -> Any:
         def one(state: Tree, picks: Tree, constants: Constants, arrays: Tree) -> Any:
-            run = self._runs[0]
-            train_step = run.train_step(constants.numbers)
-            return steps(train_step, run.data, state, arrays, picks, constants.key_data)
+            return steps(self._runs[0], state, arrays, picks, constants)
 
         def here(state: Tree, picks: Tree, constants: Tree, arrays: Tree) -> Any:
             """The members of one device."""
@@ -105,7 +98,7 @@ class MemberDispatch:
                 return jax.vmap(one, in_axes=(0, 0, 0, None))(*own, arrays)
             found = []
             for number in range(len(jax.tree.leaves(state)[0])):
-                mine = jax.tree.map(lambda leaf, number=number: leaf[number], own)
+                mine = _of_member(own, number)
                 # Else XLA fuses taking apart and stacking into a member's sums, and rounds them
                 # otherwise than a single run's.
                 own_state, own_picks, numbers = jax.lax.optimization_barrier(mine)
@@ -115,9 +108,13 @@ class MemberDispatch:
 
         spread = jax.shard_map(
             here,
-            mesh=self.mesh,
+            mesh=self._mesh,
             in_specs=(MEMBERS, MEMBERS, MEMBERS, PartitionSpec()),
             out_specs=MEMBERS,
             check_vma=False,
         )
         return spread(state, picks, constants, arrays)
+
+
+def _of_member(tree: Tree, number: int) -> Tree:
+    return jax.tree.map(lambda leaf: leaf[number], tree)

@@ -10,8 +10,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from resnet_jax.data.contract import Batch
 from resnet_jax.tables import UserError
-from resnet_jax.training.batch import Batch
 from resnet_jax.training.steps import Apply
 
 Tree = Any

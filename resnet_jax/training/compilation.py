@@ -2,6 +2,7 @@
 
 import math
 import platform
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -22,7 +23,7 @@ def onednn_options() -> dict[str, Any]:
     return ONEDNN if x86 and ONEDNN_SINCE <= jax.__version_info__ < ONEDNN_UNTIL else {}
 
 
-def compile_step(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages.Compiled:
+def compile_step(lowered: jax.stages.Lowered, options: Mapping[str, Any]) -> jax.stages.Compiled:
     """Compiles a step.
 
     XLA can't write calls of oneDNN into the persistent cache, where JAX would warn of each try, so
@@ -33,6 +34,6 @@ def compile_step(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.st
     least = jax.config.jax_persistent_cache_min_compile_time_secs
     jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
     try:
-        return lowered.compile(options)
+        return lowered.compile(dict(options))
     finally:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", least)

@@ -1,87 +1,88 @@
 """Compiles one or several training steps into one call, and sends the call its examples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from resnet_jax.training import parallel
 from resnet_jax.training.compilation import compile_step
-from resnet_jax.training.evaluation import TrainData
 from resnet_jax.training.optim import Numbers
-from resnet_jax.training.state import TrainState
-from resnet_jax.training.steps import TrainStep, step_keys
-
-Tree = Any
+from resnet_jax.training.run import Run
+from resnet_jax.training.state import TrainState, Tree
+from resnet_jax.training.steps import step_keys
 
 
 class Dispatch:
-    """Makes `count` updates in one compiled call; the state that goes in is donated.
+    """Makes updates of one run; each batch is split over the run's mesh.
 
-    A call is compiled once for each count and size of images. The examples and the random choices
-    of step k depend on (seed, k) alone.
+    A call is compiled once for each number of steps and each size of images. The examples and the
+    random choices of step k depend on (seed, k) alone. Seed and numbers are arguments of what is
+    compiled: runs of other seeds and numbers find it in the cache, and members of one program
+    (sweeps/members.py) compute the same, bit for bit.
 
     Args:
-      train_step: makes the step from its numbers, which are arguments of what is compiled: runs
-        of other numbers and seeds find it in the cache, and members of one program
-        (sweeps/members.py) compute the same, bit for bit.
+      runs: the one run, as the loop hands its members over.
       on_compiled: called after each compilation, before the first step that it made possible.
-      shard_state: see parallel.Placement.
-      compiler_options: XLA's, see compilation.
     """
 
-    def __init__(
-        self,
-        train_step: Callable[[Numbers], TrainStep],
-        data: TrainData,
-        *,
-        numbers: Numbers,
-        seed: int,
-        batch_size: int,
-        mesh: Mesh,
-        on_compiled: Callable[[], None],
-        shard_state: bool = False,
-        compiler_options: dict[str, Any] | None = None,
-    ):
-        self._train_step, self._data = train_step, data
-        self._seed, self._batch_size, self._mesh = seed, batch_size, mesh
-        self._on_compiled, self._compiler_options = on_compiled, compiler_options or {}
-        self._placement = parallel.Placement(mesh, shard_state)
-        self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
-        constants = Constants.of(seed, numbers)
-        self._constants = parallel.place(constants, parallel.replicated(mesh))
+    def __init__(self, runs: Sequence[Run], on_compiled: Callable[[], None] = lambda: None):
+        (self._run,) = runs
+        self._on_compiled = on_compiled
+        self._placement = parallel.Placement(self._run.mesh, self._run.shard_state)
+        everywhere = parallel.replicated(self._run.mesh)
+        self._arrays = parallel.place(self._run.data.arrays, everywhere)
+        self._constants = parallel.place(Constants.of(self._run), everywhere)
         self._compiled: dict[tuple, Any] = {}
 
-    def __call__(self, state: TrainState, step: int, count: int) -> tuple[TrainState, Tree]:
-        """Returns the new state and the reports of the steps, stacked."""
-        picks = [
-            self._data.train_picks(self._seed, number, self._batch_size)
-            for number in range(step, step + count)
-        ]
-        stacked = jax.tree.map(lambda *arrays: np.stack(arrays), *picks)
-        placed = parallel.place_rows(stacked, parallel.batch_sharded(self._mesh, axis=1))
-        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(placed))
-        if shapes not in self._compiled:
-            self._compiled[shapes] = self._compile(state, placed)
-            self._on_compiled()
-        return self._compiled[shapes](state, self._arrays, placed, self._constants)
+    def join(self, states: Sequence[TrainState]) -> TrainState:
+        """The state that calls take, from the state of each run: the only one."""
+        (state,) = states
+        return state
 
-    def _compile(self, state: TrainState, picks: Tree) -> Any:
-        out_shardings = self._placement.at_rest(state), parallel.replicated(self._mesh)
+    def split(self, state: TrainState) -> list[TrainState]:
+        """The state of each run, from the state that a call returned."""
+        return [state]
+
+    def __call__(self, state: TrainState, step: int, count: int) -> tuple[TrainState, list[Tree]]:
+        """Makes the updates step + 1 ... step + count; the state that goes in is donated.
+
+        Returns:
+          The new state, and of each run the reports of these updates, stacked.
+        """
+        picks = self._picks(step, count)
+        shapes = tuple(leaf.shape for leaf in jax.tree.leaves(picks))
+        if shapes not in self._compiled:
+            self._compiled[shapes] = compile_step(
+                self._traced(state, picks).lower(), self._run.compiler_options
+            )
+            self._on_compiled()
+        state, report = self._compiled[shapes](state, self._arrays, picks, self._constants)
+        return state, [report]
+
+    def traced(self, state: TrainState, step: int, count: int) -> jax.stages.Traced:
+        """What a call computes, not compiled; the state may be of shapes alone."""
+        return self._traced(state, self._picks(step, count))
+
+    def _picks(self, step: int, count: int) -> Tree:
+        rows = parallel.batch_sharded(self._run.mesh, axis=1)
+        return parallel.place_rows(stacked_picks(self._run, step, count), rows)
+
+    def _traced(self, state: TrainState, picks: Tree) -> jax.stages.Traced:
+        out_shardings = self._placement.at_rest(state), parallel.replicated(self._run.mesh)
         jitted = jax.jit(self._steps, donate_argnums=0, out_shardings=out_shardings)
-        lowered = jitted.lower(state, self._arrays, picks, self._constants)
-        return compile_step(lowered, self._compiler_options)
+        return jitted.trace(state, self._arrays, picks, self._constants)
 
     def _steps(
         self, state: TrainState, arrays: Tree, picks: Tree, constants: "Constants"
     ) -> tuple[TrainState, Tree]:
-        sharding = parallel.batch_sharded(self._mesh)
+        sharding = parallel.batch_sharded(self._run.mesh)
         place = partial(jax.lax.with_sharding_constraint, shardings=sharding)
-        train_step = self._placement.step(self._train_step(constants.numbers))
-        return steps(train_step, self._data, state, arrays, picks, constants.key_data, place)
+        gathering = self._placement.step(self._run.train_step)
+        run = self._run._replace(train_step=gathering)
+        return steps(run, state, arrays, picks, constants, place)
 
 
 class Constants(NamedTuple):
@@ -91,34 +92,42 @@ class Constants(NamedTuple):
     numbers: Numbers
 
     @classmethod
-    def of(cls, seed: int, numbers: Numbers) -> "Constants":
+    def of(cls, run: Run) -> "Constants":
         real = jax.dtypes.canonicalize_dtype(float)
-        key_data = np.asarray(jax.random.key_data(jax.random.key(seed)))
-        return cls(key_data, Numbers(*(np.array(number, real) for number in numbers)))
+        key_data = np.asarray(jax.random.key_data(jax.random.key(run.seed)))
+        return cls(key_data, Numbers(*(np.array(number, real) for number in run.numbers)))
+
+
+def stacked_picks(run: Run, step: int, count: int) -> Tree:
+    """The picks of `count` steps from `step` on, stacked."""
+    picks = [
+        run.data.train_picks(run.seed, number, run.batch_size)
+        for number in range(step, step + count)
+    ]
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *picks)
 
 
 def steps(
-    train_step: Callable[..., tuple[TrainState, Tree]],
-    data: TrainData,
+    run: Run,
     state: TrainState,
     arrays: Tree,
     picks: Tree,
-    key_data: jax.Array,
+    constants: Constants,
     place: Callable[[Any], Any] = lambda batch: batch,
 ) -> tuple[TrainState, Tree]:
     """One update for each of the stacked picks; returns the new state and the stacked reports.
 
     Args:
+      run: whose step and data are used; seed and numbers are those of `constants`.
       arrays: of the data.
-      key_data: of the run's key.
       place: says where a batch lies.
     """
-    key = jax.random.wrap_key_data(key_data)
+    key = jax.random.wrap_key_data(constants.key_data)
 
     def one(state: TrainState, picks: Tree) -> tuple[TrainState, Tree]:
         data_key, network_key = step_keys(key, state.step)
-        batch = place(data.train_batch(arrays, picks, data_key))
-        return train_step(state, batch, network_key)
+        batch = place(run.data.train_batch(arrays, picks, data_key))
+        return run.train_step(state, batch, network_key, constants.numbers)
 
     if len(jax.tree.leaves(picks)[0]) > 1:
         return jax.lax.scan(one, state, picks)

@@ -1,47 +1,36 @@
 """Evaluation of a whole split, and batch statistics of the training set."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 from jax.sharding import Mesh
+from jaxtyping import Array
 
+from resnet_jax.data.contract import Data, EvalData
 from resnet_jax.training import batch_stats, metrics, parallel
-from resnet_jax.training.batch import Batch
-from resnet_jax.training.steps import Apply, BatchSums, eval_step, step_keys
+from resnet_jax.training.steps import Apply, step_keys
 
 Tree = Any
 
 
-class EvalData(Protocol):
-    """A split as evaluation reads it; see data.resident."""
-
-    arrays: Tree
-
-    def eval_picks(self, batch_size: int, multiple: int) -> Any: ...
-    def eval_batch(self, arrays: Tree, picks: Any) -> Batch: ...
-
-
-class TrainData(Protocol):
-    """A split as training reads it; see data.resident."""
-
-    examples: int
-    arrays: Tree
-
-    def train_picks(self, seed: int, step: int, batch_size: int) -> Any: ...
-    def train_batch(self, arrays: Tree, picks: Any, key: jax.Array) -> Batch: ...
+# (variables, images, *arguments) -> logits
+Logits = Callable[..., Array]
+# (logits, labels, mask) of a batch -> sums over the examples that the mask lets count
+BatchSums = Callable[[Array, Array, Array], metrics.Sums]
 
 
 class Evaluator:
     """Sums metrics over every example of a split, each once, and divides by their number.
 
     Args:
-      sums: of a batch, from its logits, labels and mask.
+      batch_size: examples at once, split over the devices of the mesh.
     """
 
     def __init__(
         self,
-        apply: Apply,
+        logits: Logits,
         data: EvalData,
         batch_size: int,
         mesh: Mesh,
@@ -52,26 +41,32 @@ class Evaluator:
         sharding = parallel.batch_sharded(mesh)
 
         @partial(jax.jit, out_shardings=parallel.replicated(mesh))
-        def step(variables: Tree, arrays: Tree, picks: Any) -> metrics.Sums:
+        def step(variables: Tree, arrays: Tree, picks: Any, arguments: Any) -> metrics.Sums:
             batch = data.eval_batch(arrays, picks)
             batch = jax.lax.with_sharding_constraint(batch, sharding)
-            return eval_step(apply, variables, batch, sums)
+            return sums(logits(variables, batch.images, *arguments), batch.labels, batch.mask)
 
         self._step = step
 
-    def __call__(self, variables: Tree) -> dict[str, float | int]:
-        """Returns {"examples", "loss", "top1", "top5"}; accuracies are fractions."""
-        return metrics.means(self.batches(variables))
+    def __call__(self, variables: Tree, *arguments: Any) -> dict[str, float | int]:
+        """Returns {"examples", "loss", "top1", "top5"}; accuracies are fractions.
 
-    def batches(self, variables: Tree) -> list[metrics.Sums]:
+        Args:
+          arguments: for `logits`, behind variables and images.
+        """
+        return metrics.means(self.batches(variables, *arguments))
+
+    def batches(self, variables: Tree, *arguments: Any) -> list[metrics.Sums]:
         """Returns the sums of each batch."""
+        return jax.device_get(
+            [self._step(variables, self._arrays, picks, arguments) for picks in self.placed_picks()]
+        )
+
+    def placed_picks(self) -> Iterator[Tree]:
+        """Yields what says which examples each batch holds, on the devices."""
         sharding = parallel.batch_sharded(self._mesh)
-        picks = self._data.eval_picks(self._batch_size, parallel.data_shards(self._mesh))
-        sums = [
-            self._step(variables, self._arrays, parallel.place_rows(pick, sharding))
-            for pick in picks
-        ]
-        return jax.device_get(sums)
+        for picks in self._data.eval_picks(self._batch_size, parallel.data_shards(self._mesh)):
+            yield parallel.place_rows(picks, sharding)
 
 
 class Recalibration:
@@ -83,7 +78,7 @@ class Recalibration:
     """
 
     def __init__(
-        self, apply: Apply, data: TrainData, seed: int, batch_size: int, steps: int, mesh: Mesh
+        self, apply: Apply, data: Data, seed: int, batch_size: int, steps: int, mesh: Mesh
     ):
         self._data, self._seed, self._batch_size, self._steps = data, seed, batch_size, steps
         self._mesh = mesh

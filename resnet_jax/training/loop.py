@@ -1,59 +1,110 @@
-"""The training loop: restore, then for each step train, report, evaluate and save."""
+"""The training loop: for each step train, report, evaluate and save.
+
+A run trains alone or as one member of a program that trains several; the loop is the same.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import Protocol
 
-from jax.sharding import Mesh
-
+from resnet_jax.tables import Diverged
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.dispatch import Dispatch
-from resnet_jax.training.evaluation import TrainData
 from resnet_jax.training.interruption import Interruption
 from resnet_jax.training.meter import Meter, Reporter
-from resnet_jax.training.optim import Numbers
 from resnet_jax.training.profile import Profile
-from resnet_jax.training.state import TrainState
-from resnet_jax.training.steps import TrainStep
-
-Metrics = dict[str, Any]
+from resnet_jax.training.run import Metrics, Run
+from resnet_jax.training.state import TrainState, Tree
 
 
-class Run(NamedTuple):
-    """A run, assembled: everything that the loop needs.
+class Program(Protocol):
+    """Makes updates of runs that are all at one step; see Dispatch, and sweeps.members."""
+
+    def join(self, states: Sequence[TrainState]) -> Tree: ...
+    def split(self, state: Tree) -> Sequence[TrainState]: ...
+    def __call__(self, state: Tree, step: int, count: int) -> tuple[Tree, Sequence[Tree]]: ...
+
+
+# (runs, what to call after a compilation) -> their program
+MakeProgram = Callable[[Sequence[Run], Callable[[], None]], Program]
+
+
+class Member:
+    """One run of those that are trained together, or the only one, at its newest checkpoint.
+
+    Args:
+      checkpoints: of the run; None: it starts anew, and nothing is saved.
 
     Attributes:
-      create_state: a new state, placed on the mesh.
-      evaluate: examples, loss, top1 and top5 of the evaluation split.
-      shard_state: see parallel.Placement.
-      numbers, train_step: see Dispatch.
-      seed: of the data order and of every random choice in a step.
-      steps: updates in all.
-      steps_per_call: updates that one compiled call makes.
-      compiler_options: XLA's, of the training step.
-      size_changes: steps that are the first with images of another size.
-      report_every, evaluate_every, save_every: steps between two; 0 is at the end only.
+      step: updates made.
+      state: as last saved or restored, until updates go on from it.
+      diverged: why the run can't go on, or None.
     """
 
-    mesh: Mesh
-    shard_state: bool
-    data: TrainData
-    create_state: Callable[[], TrainState]
-    numbers: Numbers
-    train_step: Callable[[Numbers], TrainStep]
-    evaluate: Callable[[TrainState], Metrics]
-    seed: int
-    batch_size: int
-    steps: int
-    steps_per_call: int
-    compiler_options: dict[str, Any]
-    size_changes: Sequence[int]
-    report_every: int
-    evaluate_every: int
-    save_every: int
+    def __init__(self, run: Run, checkpoints: Checkpoints | None, reporter: Reporter):
+        self.run = run
+        self._checkpoints = checkpoints
+        fresh = run.create_state()
+        restored = None if checkpoints is None else checkpoints.restore(fresh)
+        self.state = restored or fresh
+        self.step = int(self.state.step)
+        self.diverged: Diverged | None = None
+        reporter.rewind(self.step)
+        self._meter = Meter(reporter, run.batch_size, run.report_every)
+        self._evaluation: Metrics | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether updates are left to make."""
+        return self.diverged is None and self.step < self.run.steps
+
+    @property
+    def evaluation(self) -> Metrics:
+        """The figures of the state."""
+        return self._evaluation or self.run.evaluate(self.state)
+
+    def push(self, step: int, report: Tree) -> None:
+        """Takes the stacked reports of the updates that end at `step`."""
+        self.step, self._evaluation = step, None
+        self._unless_diverged(lambda: self._meter.push(step, report))
+
+    def evaluate(self, state: TrainState) -> None:
+        """Evaluates the state, and adds the figures to the line of its step."""
+
+        def evaluate() -> None:
+            self._meter.settle()
+            self._evaluation = self.run.evaluate(state)
+            self._meter.add({f"eval/{name}": value for name, value in self._evaluation.items()})
+
+        self._unless_diverged(evaluate)
+
+    def save(self, state: TrainState) -> None:
+        """Writes the lines that are due, then saves the state."""
+
+        def save() -> None:
+            self._meter.flush()
+            self.state = state
+            if self._checkpoints is not None:
+                self._checkpoints.save(state, self._evaluation)
+
+        self._unless_diverged(save)
+
+    def restart_clock(self) -> None:
+        """Starts measuring images a second anew, after something that is not a training step."""
+        self._meter.restart()
+
+    def _unless_diverged(self, work: Callable[[], None]) -> None:
+        if self.diverged is None:
+            try:
+                work()
+            except Diverged as error:
+                self.diverged = error
 
 
-def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profile) -> Metrics:
-    """Trains from the newest checkpoint to the last step.
+def train(
+    run: Run, checkpoints: Checkpoints | None, reporter: Reporter, profile: Profile
+) -> Metrics:
+    """Trains one run from its newest checkpoint to the last step.
 
     Returns:
       The step and the final evaluation, or the step and the signal that stopped the run.
@@ -61,60 +112,95 @@ def train(run: Run, checkpoints: Checkpoints, reporter: Reporter, profile: Profi
     Raises:
       UserError: the loss is no longer finite.
     """
-    fresh = run.create_state()
-    state = checkpoints.restore(fresh) or fresh
-    step = int(state.step)
-    reporter.rewind(step)
-    meter = Meter(reporter, run.batch_size, run.report_every)
-    dispatch = Dispatch(
-        run.train_step,
-        run.data,
-        numbers=run.numbers,
-        seed=run.seed,
-        batch_size=run.batch_size,
-        mesh=run.mesh,
-        on_compiled=meter.restart,
-        shard_state=run.shard_state,
-        compiler_options=run.compiler_options,
-    )
-    evaluation = None
+    member = Member(run, checkpoints, reporter)
+    stopped = train_together([member], profile)
+    if member.diverged is not None:
+        raise member.diverged
+    return {"step": member.step, **({"stopped": stopped} if stopped else member.evaluation)}
 
+
+def train_together(
+    members: Sequence[Member], profile: Profile, program: MakeProgram = Dispatch
+) -> str | None:
+    """Trains every member to its last step, or until it diverges; the others then go on.
+
+    Members that were stopped at different steps first catch up with each other.
+
+    Args:
+      members: of runs with equal numbers of steps, and equal times of evaluation and saving.
+
+    Returns:
+      The signal that stopped them, or None.
+    """
+    stopped = None
     with Interruption() as interruption, profile:
+        while not stopped and (left := [member for member in members if member.goes_on]):
+            lowest = min(member.step for member in left)
+            behind = [member for member in left if member.step == lowest]
+            goals = [member.step for member in left if member.step > lowest]
+            goal = min([*goals, behind[0].run.steps])
+            stopped = _advance(behind, goal, program, interruption, profile)
+    return stopped
+
+
+def _advance(
+    members: Sequence[Member],
+    goal: int,
+    program: MakeProgram,
+    interruption: Interruption,
+    profile: Profile,
+) -> str | None:
+    """Trains members that are all at one step to the step `goal`.
+
+    Returns:
+      The signal that stopped them before their last step, or None.
+    """
+
+    def restart_clocks() -> None:
+        for member in members:
+            member.restart_clock()
+
+    run, step = members[0].run, members[0].step
+    dispatch = program([member.run for member in members], restart_clocks)
+    state = dispatch.join([member.state for member in members])
+    restart_clocks()
+    profile.at(step, state)
+    for count in call_lengths(run, step, goal, profile):
+        state, reports = dispatch(state, step, count)
+        step += count
         profile.at(step, state)
-        for count in call_lengths(run, step, profile):
-            state, report = dispatch(state, step, count)
-            step += count
-            profile.at(step, state)
-            meter.push(step, report)
-            evaluation = None
-            if due(step, run.evaluate_every, run.steps):
-                meter.settle()
-                evaluation = run.evaluate(state)
-                meter.add({f"eval/{name}": value for name, value in evaluation.items()})
-            # Asked once: what arrives while the state is saved is for the next step to see.
-            stopped = interruption.agreed()
-            if due(step, run.save_every, run.steps) or stopped:
-                meter.flush()
-                checkpoints.save(state, evaluation)
-                meter.restart()
-            if stopped and step < run.steps:
-                return {"step": step, "stopped": stopped}
-    return {"step": step, **(evaluation or run.evaluate(state))}
+        for member, report in zip(members, reports, strict=True):
+            member.push(step, report)
+        states = cache(partial(dispatch.split, state))  # split once, where anything needs it
+        if due(step, run.evaluate_every, run.steps):
+            for member, own in zip(members, states(), strict=True):
+                member.evaluate(own)
+        # Asked once: what arrives while states are saved is for the next step to see.
+        stopped = interruption.agreed()
+        if due(step, run.save_every, goal) or stopped:
+            for member, own in zip(members, states(), strict=True):
+                member.save(own)
+            restart_clocks()
+        if all(member.diverged for member in members):
+            return None
+        if stopped and step < run.steps:
+            return stopped
+    return None
 
 
-def due(step: int, every: int, steps: int) -> bool:
-    """Whether something that happens every so many steps, and at the end, happens now."""
-    return step == steps or (every > 0 and step % every == 0)
+def due(step: int, every: int, last: int) -> bool:
+    """Whether something that happens every so many steps, and at the last one, happens now."""
+    return step == last or (every > 0 and step % every == 0)
 
 
-def call_lengths(run: Run, step: int, profile: Profile) -> Iterator[int]:
-    """Yields how many steps each call makes, so that none passes an event.
+def call_lengths(run: Run, step: int, goal: int, profile: Profile) -> Iterator[int]:
+    """Yields how many steps each call makes on the way to `goal`, so that none passes an event.
 
     Events are evaluations, saves, edges of the profile and changes of the images' size.
     """
     events = [every for every in (run.evaluate_every, run.save_every) if every]
-    while step < run.steps:
-        ends = [run.steps, step + run.steps_per_call]
+    while step < goal:
+        ends = [goal, step + run.steps_per_call]
         ends += [(step // every + 1) * every for every in events] + profile.boundaries(step)
         ends += [change for change in run.size_changes if change > step]
         yield min(ends) - step

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.nn import one_hot
 from jaxtyping import Array, Bool, Float, Int32
 
-from resnet_jax.training.batch import Batch
+from resnet_jax.data.contract import Batch
 
 Weights = Float[Array, "draws height width 1"]
 
@@ -111,7 +111,7 @@ def mixed(batch: Batch, weights: Weights, distance: int = 1) -> MixedBatch:
     )
 
 
-def shares(batch: Batch, classes: int) -> Float[Array, "batch classes"]:
+def shares(batch: Batch | MixedBatch, classes: int) -> Float[Array, "batch classes"]:
     """What each class has of an example: 1 of its own, or the shares of the two that were mixed."""
     own = one_hot(batch.labels, classes)
     if not isinstance(batch, MixedBatch):

@@ -14,15 +14,29 @@ from resnet_jax.tables import Table, UserError, choose
 Params = Any
 
 
+# (learning rate of update k, weight decay) -> what turns gradients into updates
+Optimizer = Callable[[optax.Schedule, Any], optax.GradientTransformation]
+
+
 class Numbers(NamedTuple):
-    """What runs of one program may differ in beside their seeds: traced there, floats elsewhere."""
+    """What runs that share a compiled step may differ in, beside their seeds.
+
+    Attributes:
+      rate: the peak of the learning rate.
+    """
 
     rate: Any
     weight_decay: Any
 
 
 class Update(NamedTuple):
-    """What every optimizer is handed beside its own options."""
+    """What every optimizer is handed beside its own options.
+
+    Attributes:
+      learning_rate: of update k.
+      weight_decay: coefficient of the penalty or of the decoupled decay.
+      decays: which parameters decay, as a tree of booleans.
+    """
 
     learning_rate: optax.Schedule
     weight_decay: float
@@ -172,26 +186,26 @@ def decay_mask(rule: Sequence[tuple[str, bool]], params: Params) -> Params:
 def optimizer(
     row: Callable[..., optax.GradientTransformation],
     *,
-    learning_rate: optax.Schedule,
-    weight_decay: float = 0.0,
     decay_rule: str = "all",
     clip_norm: float | None = None,
-) -> optax.GradientTransformation:
-    """Returns the gradient transformation of a run.
+) -> Optimizer:
+    """Returns the optimizer of a run.
 
     Args:
       row: of OPTIMIZERS, its options set.
-      learning_rate: of update k.
-      weight_decay: coefficient of the penalty or of the decoupled decay.
       decay_rule: a row of DECAY_RULES.
       clip_norm: gradients with a larger global norm are scaled down to it, before everything else.
     """
     rule = choose(DECAY_RULES, decay_rule, "optim.decay_rule")
-    update = Update(learning_rate, weight_decay, lambda params: decay_mask(rule, params))
-    transformation = row(update)
-    if clip_norm is not None:
-        transformation = optax.chain(optax.clip_by_global_norm(clip_norm), transformation)
-    return transformation
+
+    def chosen(learning_rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
+        update = Update(learning_rate, weight_decay, lambda params: decay_mask(rule, params))
+        transformation = row(update)
+        if clip_norm is not None:
+            transformation = optax.chain(optax.clip_by_global_norm(clip_norm), transformation)
+        return transformation
+
+    return chosen
 
 
 def scaled(

@@ -31,7 +31,7 @@ def make_mesh(
     a batch, and consecutive examples share statistics, whatever the hardware's own order is.
 
     Args:
-      data: parts that a batch is split into; None: as many as there are devices.
+      data: shards of a batch; None: as many as there are devices.
       model: devices that share the parameters; they belong to one process.
       devices: in place of those that there are.
 
@@ -59,7 +59,7 @@ def make_mesh(
 
 
 def data_shards(mesh: Mesh) -> int:
-    """Parts that a batch is split into."""
+    """Shards that a batch is split into, one on each device of the axis 'data'."""
     return mesh.shape["data"]
 
 
@@ -96,7 +96,7 @@ def _largest(mesh: Mesh) -> Any:
 
 
 def whole(array: Any) -> np.ndarray:
-    """The array on the host, whichever processes hold its parts; all of them ask."""
+    """The array on the host, whichever processes hold its shards; all of them ask."""
     on_host = not isinstance(array, jax.Array) or array.is_fully_addressable
     if on_host or array.is_fully_replicated:
         return np.asarray(array)
@@ -185,8 +185,8 @@ class Placement:
     def step(self, train_step: Callable[..., Any]) -> Callable[..., Any]:
         """A training step that gathers the parameters before it computes with them."""
 
-        def gathering(state: Any, batch: Any, key: Any) -> Any:
-            return train_step(state.replace(params=self.gathered(state.params)), batch, key)
+        def gathering(state: Any, *arguments: Any) -> Any:
+            return train_step(state.replace(params=self.gathered(state.params)), *arguments)
 
         return gathering
 
@@ -212,14 +212,14 @@ class Placement:
         return NamedSharding(self.mesh, PartitionSpec(*spec))
 
 
-def check_batch(batch_size: int, parts: int, devices: int) -> None:
-    """Raises UserError where the devices can't share a batch computed in so many parts."""
-    if batch_size < 1 or batch_size % (parts * devices):
-        step = parts * devices
+def check_batch(batch_size: int, micro_batches: int, devices: int) -> None:
+    """Raises UserError where the devices can't share a batch of so many micro-batches."""
+    if batch_size < 1 or batch_size % (micro_batches * devices):
+        step = micro_batches * devices
         nearest = max(step, round(batch_size / step) * step)
         shared = f"{devices} device{'s' * (devices > 1)}"
-        in_parts = f" in {parts} parts" if parts > 1 else ""
+        cut = f" in {micro_batches} micro-batches" if micro_batches > 1 else ""
         raise UserError(
-            f"a batch of {batch_size} can't be shared by {shared}{in_parts}: set train.batch_size"
+            f"a batch of {batch_size} can't be shared by {shared}{cut}: set train.batch_size"
             f" to a multiple of {step}, for example {nearest}"
         )

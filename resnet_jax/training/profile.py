@@ -16,15 +16,15 @@ class Profile:
 
     Args:
       steps: 'START:STOP', completed steps before and after; None records nothing.
-      folder: of the files.
+      folder: of the files; None is the current one.
 
     Raises:
       UserError: `steps` is not two numbers that rise.
     """
 
-    def __init__(self, steps: str | None, folder: Path):
+    def __init__(self, steps: str | None = None, folder: Path | None = None):
         self.start, self.stop = (0, 0) if steps is None else _window(steps)
-        self._folder = folder
+        self._folder = folder or Path()
         self._session: Any = None
 
     def at(self, step: int, state: Any) -> None:

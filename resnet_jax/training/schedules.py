@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-import jax.numpy as jnp
 import optax
 
 from resnet_jax.tables import Table, UserError, choose
@@ -87,17 +86,15 @@ WARMUPS = {"gradual": _gradual, "constant": _constant_warmup}
 def schedule(
     shape: Shape,
     *,
-    peak: float,
     steps: int,
     warmup_steps: int = 0,
     warmup: str = "gradual",
     warmup_start: float = 0.0,
 ) -> optax.Schedule:
-    """Returns the learning rate of update k = 0, 1, ... as a function of k.
+    """Returns the learning rate of update k = 0, 1, ... as a factor of the peak rate.
 
     Args:
       shape: a row of SHAPES, its options set.
-      peak: the rate that the factors multiply.
       steps: updates in the whole run.
       warmup_steps: those of them before the shape begins.
       warmup: 'gradual' rises in a straight line to the peak, 'constant' stays at the start.
@@ -112,5 +109,4 @@ def schedule(
     factors = shape(steps - warmup_steps, warmup_steps)
     if warmup_steps:
         factors = optax.join_schedules([rise(warmup_start, warmup_steps), factors], [warmup_steps])
-    # A constant factor is a Python number, and every rate is to be an array.
-    return lambda count: jnp.asarray(peak * factors(count))
+    return factors

@@ -1,4 +1,4 @@
-"""One step of training and one of evaluation, as pure functions."""
+"""One step of training as a pure function, and the logits that evaluation looks at."""
 
 import math
 from collections.abc import Callable
@@ -11,15 +11,16 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from resnet_jax.data.contract import Batch
 from resnet_jax.training import ema, metrics
-from resnet_jax.training.batch import Batch
 from resnet_jax.training.losses import Loss, cross_entropy, smoothed
-from resnet_jax.training.mixing import Mixing, shares
+from resnet_jax.training.mixing import MixedBatch, Mixing, shares
+from resnet_jax.training.optim import Numbers, Optimizer
 from resnet_jax.training.state import TrainState, Tree
 
 Apply = Callable[..., Any]
-# (logits, labels, mask) of a batch -> sums over the examples that the mask lets count
-BatchSums = Callable[[Array, Array, Array], metrics.Sums]
+# (logits, batch) -> one number an example; training makes their mean small
+Objective = Callable[[Array, Any], Array]
 
 
 def step_keys(seed: int | Array, step: Array | int) -> tuple[Array, Array]:
@@ -33,39 +34,67 @@ def step_keys(seed: int | Array, step: Array | int) -> tuple[Array, Array]:
     return data_key, network_key
 
 
+def class_objective(loss: Loss = cross_entropy, label_smoothing: float = 0.0) -> Objective:
+    """The loss against the classes of the examples, smoothed, and mixed as the images are.
+
+    Args:
+      loss: a row of LOSSES, its options set.
+      label_smoothing: see losses.smoothed.
+    """
+
+    def objective(logits: Array, batch: Batch | MixedBatch) -> Array:
+        return loss(logits, smoothed(shares(batch, logits.shape[-1]), label_smoothing))
+
+    return objective
+
+
 @dataclass(frozen=True)
 class TrainStep:
-    """The training step of a run: call it with (state, batch, key).
+    """The training step of a run, a function of (state, batch, key, numbers).
+
+    It is made once. Learning rate and weight decay are arguments, so that runs which differ in them
+    alone share one compiled step.
 
     Attributes:
       apply: (variables, images, train, ...) -> logits, and the changed collections if asked for.
-      optimizer: turns gradients into updates.
-      learning_rate: for the report.
-      loss: a row of LOSSES, its options set.
-      label_smoothing: see losses.
+      optimizer: (learning rate of update k, weight decay) -> what turns gradients into updates.
+      schedule: the learning rate of update k, as a factor of the peak rate.
+      objective: what the updates make small.
       mixing: of the images of a batch, or None.
       ema_decay: see ema; None keeps no average.
-      accumulate: parts that a batch is computed in, one after another, before one update. Each part
-        has its own batch statistics.
-      unroll: write the parts out instead of looping (XLA's CPU loops slow convolutions tenfold).
+      accumulate: micro-batches that a batch is computed in, one after another, before one update.
+        Each has its own batch statistics.
+      unroll: write the micro-batches out instead of looping over them (XLA's CPU loops slow
+        convolutions tenfold).
     """
 
     apply: Apply
-    optimizer: optax.GradientTransformation
-    learning_rate: optax.Schedule
-    loss: Loss = cross_entropy
-    label_smoothing: float = 0.0
+    optimizer: Optimizer
+    schedule: optax.Schedule
+    objective: Objective
     mixing: Mixing | None = None
     ema_decay: float | None = None
     accumulate: int = 1
     unroll: bool = False
 
-    def __call__(self, state: TrainState, batch: Batch, key: Array) -> tuple[TrainState, dict]:
+    def __call__(
+        self, state: TrainState, batch: Any, key: Array, numbers: Numbers
+    ) -> tuple[TrainState, dict]:
+        """Returns the state after one update, and a report of it.
+
+        Args:
+          batch: a data.contract.Batch, or what has its fields and those that the objective reads.
+        """
+
+        def learning_rate(step: Array) -> Array:
+            return numbers.rate * self.schedule(step)
+
         if self.mixing is not None:
             key, mixing_key = jax.random.split(key)
             batch = self.mixing(mixing_key, batch)
         gradients, (batch_stats, sums) = self._gradients(state, batch, key)
-        updates, opt_state = self.optimizer.update(gradients, state.opt_state, state.params)
+        optimizer = self.optimizer(learning_rate, numbers.weight_decay)
+        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         average = state.ema
         if self.ema_decay is not None:
@@ -74,12 +103,12 @@ class TrainStep:
         report = {
             "sums": sums,
             "gradient_norm": optax.tree.norm(gradients),
-            "learning_rate": self.learning_rate(state.step),
+            "learning_rate": learning_rate(state.step),
         }
         new_state = TrainState(state.step + 1, params, batch_stats, opt_state, average)
         return new_state, report
 
-    def _loss(self, params: Tree, batch_stats: Tree, batch: Batch, key: Array) -> tuple[Array, Any]:
+    def _loss(self, params: Tree, batch_stats: Tree, batch: Any, key: Array) -> tuple[Array, Any]:
         logits, changed = self.apply(
             {"params": params, "batch_stats": batch_stats},
             batch.images,
@@ -87,51 +116,46 @@ class TrainStep:
             mutable=["batch_stats"],
             rngs={"dropout": key},
         )
-        targets = smoothed(shares(batch, logits.shape[-1]), self.label_smoothing)
-        loss = self.loss(logits, targets).mean()
+        loss = self.objective(logits, batch).mean()
         sums = metrics.sums(logits, batch.labels, batch.mask)
         return loss, (changed.get("batch_stats", batch_stats), sums)
 
-    def _gradients(self, state: TrainState, batch: Batch, key: Array) -> tuple[Tree, Any]:
-        """Mean gradient and batch statistics over the parts, and the sums of their metrics."""
+    def _gradients(self, state: TrainState, batch: Any, key: Array) -> tuple[Tree, Any]:
+        """Means of gradient and batch statistics over the micro-batches, sums of their metrics."""
         gradient = jax.grad(self._loss, has_aux=True)
         if self.accumulate == 1:
             return gradient(state.params, state.batch_stats, batch, key)
 
-        def add_part(total: Any, part: tuple[Any, Array]) -> tuple[Any, None]:
-            values = gradient(state.params, state.batch_stats, *part)
+        def add(total: Any, micro_batch: tuple[Any, Array]) -> tuple[Any, None]:
+            values = gradient(state.params, state.batch_stats, *micro_batch)
             return jax.tree.map(jnp.add, total, values), None
 
-        parts = jax.tree.map(self._split, batch), jax.random.split(key, self.accumulate)
-        first = jax.tree.map(lambda leaf: leaf[0], parts)
+        micro_batches = jax.tree.map(self._split, batch), jax.random.split(key, self.accumulate)
+        first = jax.tree.map(lambda leaf: leaf[0], micro_batches)
         zeros = jax.tree.map(
             lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
             jax.eval_shape(gradient, state.params, state.batch_stats, *first),
         )
-        total, _ = jax.lax.scan(add_part, zeros, parts, unroll=self.unroll)
+        total, _ = jax.lax.scan(add, zeros, micro_batches, unroll=self.unroll)
         gradients, (batch_stats, sums) = total
         mean = partial(jax.tree.map, lambda leaf: leaf / self.accumulate)
         return mean(gradients), (mean(batch_stats), sums)
 
     def _split(self, leaf: Array) -> Array:
-        """[batch, ...] -> [parts, batch / parts, ...]; part p has examples p, p + parts, ...
+        """[batch, ...] -> [micro-batch, example, ...].
 
-        So every device keeps its own examples.
+        Micro-batch m of n has the examples m, m + n, m + 2 n, ... of the batch, so that each device
+        finds its own examples in all of them.
         """
         return leaf.reshape(-1, self.accumulate, *leaf.shape[1:]).swapaxes(0, 1)
 
 
-def eval_step(
-    apply: Apply, variables: Tree, batch: Batch, sums: BatchSums = metrics.sums
-) -> metrics.Sums:
-    """Returns the sums of the metrics over a batch, with running statistics and no dropout."""
-    return sums(scores(apply, variables, batch.images), batch.labels, batch.mask)
-
-
-def scores(
+def eval_logits(
     apply: Apply, variables: Tree, images: Float[Array, "batch *views height width channels"]
 ) -> Float[Array, "batch classes"]:
-    """Logits; of several views of an image, the logarithm of their mean probabilities.
+    """Logits, with running statistics and without dropout.
+
+    Several views of an image give the logarithm of their mean probabilities.
 
     Averaged after the softmax as in Krizhevsky et al., NIPS 2012, section 4.1, whose ten crops
     'Deep Residual Learning' tests with.

@@ -8,7 +8,7 @@ from analysis.tiny import SHAPE
 
 from resnet_jax.analysis import counts
 from resnet_jax.analysis.studies import cost, landscape, sharpness, similarity
-from resnet_jax.analysis.subject import Examples, Scores
+from resnet_jax.analysis.subject import Examples, evaluator
 from resnet_jax.tables import UserError
 
 
@@ -74,7 +74,7 @@ def linear():
     """logits = x w, whose loss is known."""
     images = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 1.0]], np.float32)
     examples = Examples(images, np.array([0, 1, 1], np.int32))
-    return Scores(lambda variables, x: x @ variables["params"]["w"], examples, 2), examples
+    return evaluator(lambda variables, x: x @ variables["params"]["w"], examples, 2), examples
 
 
 def loss_of(w, examples):

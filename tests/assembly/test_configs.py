@@ -73,19 +73,14 @@ def trace(config: ConfigDict, assembly: Assembly | None = None) -> str:
     run = assembly.run()
     state = jax.eval_shape(assembly.initial_state, jax.random.key(0))
     start = jax.make_jaxpr(assembly.initial_state)(jax.random.key(run.seed))
-    dispatch = Dispatch(
-        run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh, on_compiled=lambda: None,
-    )  # fmt: skip
+    dispatch = Dispatch([run])
+    step = dispatch.traced(state, 3, run.steps_per_call).jaxpr
     picks = run.data.train_picks(run.seed, 3, run.batch_size)
-    stacked = jax.tree.map(lambda leaf: np.stack([leaf] * run.steps_per_call), picks)
-    step = jax.make_jaxpr(dispatch._steps)(state, run.data.arrays, stacked, dispatch._constants)
-    evaluator = assembly.evaluation.evaluator
-    eval_picks = list(evaluator._data.eval_picks(evaluator._batch_size, 1))
+    eval_picks = jax.device_get(list(assembly.evaluation.evaluator.placed_picks()))
     plan = (run.seed, run.numbers, run.steps, run.steps_per_call, run.report_every,
             run.evaluate_every, run.save_every, assembly.train_data.examples,
             assembly.eval_data.examples)  # fmt: skip
-    resident = [data.arrays.get("images", np.zeros(1)) for data in (run.data, evaluator._data)]
+    resident = [data.arrays.get("images", np.zeros(1)) for data in (run.data, assembly.eval_data)]
     streamed = [pick.images for pick in (picks, *eval_picks) if hasattr(pick, "images")]
     pixels = [zlib.crc32(images.tobytes()) for images in resident + streamed]
     text = f"{start}{step}{step.consts}{plan}{picks}{eval_picks}{pixels}"
@@ -312,7 +307,7 @@ def test_what_the_platform_decides(platform, on_cpu):
     assembly = Assembly(tiny(), platform=platform)
     assert assembly.model.scan_blocks != on_cpu
     assert assembly.model.layers.joint_norm != on_cpu
-    assert assembly.train_step(assembly.numbers).unroll == on_cpu
+    assert assembly.train_step.unroll == on_cpu
     assert assembly.run().steps_per_call == (1 if on_cpu else 16)
 
 

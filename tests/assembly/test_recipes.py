@@ -30,8 +30,11 @@ def assembly(name, changes=""):
 
 def rate(made, epoch):
     """The learning rate of the update at which that many epochs have passed."""
-    schedule = made.learning_rate(made.numbers.rate)
-    return float(schedule(min(round(epoch * made.steps / epochs(made)), made.steps - 1)))
+    return rate_of(made, min(round(epoch * made.steps / epochs(made)), made.steps - 1))
+
+
+def rate_of(made, step):
+    return made.numbers.rate * float(made.schedule(step))
 
 
 def epochs(made):
@@ -48,11 +51,10 @@ class TestSchedules:
     def test_he_et_al_2015(self):
         """arXiv 1512.03385, section 3.4 (batch, rate, 60 x 10^4 updates) and Figure 4."""
         made = assembly("imagenet_paper")
-        schedule = made.learning_rate(made.numbers.rate)
         assert (made.steps, made.batch_size) == (600_000, 256)
         points = {0: 0.1, 149_999: 0.1, 150_000: 0.01, 299_999: 0.01, 300_000: 1e-3, 599_999: 1e-3}
         for step, expected in points.items():
-            assert float(schedule(step)) == pytest.approx(expected, rel=1e-5)
+            assert rate_of(made, step) == pytest.approx(expected, rel=1e-5)
 
     def test_he_et_al_2016(self):
         """arXiv 1603.05027, appendix: 0.1 without warm-up, a tenth of it at 30 and 60 epochs."""
@@ -65,10 +67,9 @@ class TestSchedules:
     def test_big_transfer(self):
         """arXiv 1912.11370, section 3.2: 0.03 for each 256, 5,000 steps, then 30, 60, 80 epochs."""
         made = assembly("imagenet_bit")
-        schedule = made.learning_rate(made.numbers.rate)
         assert made.batch_size == 4_096 and epochs(made) == pytest.approx(90, abs=1e-2)
-        assert float(schedule(2_500)) == pytest.approx(0.24)
-        assert float(schedule(4_999)) == pytest.approx(0.48, rel=1e-3)
+        assert rate_of(made, 2_500) == pytest.approx(0.24)
+        assert rate_of(made, 4_999) == pytest.approx(0.48, rel=1e-3)
         points = {29.99: 0.48, 30.01: 0.048, 59.99: 0.048, 60.01: 4.8e-3, 79.99: 4.8e-3,
                   80.01: 4.8e-4, 90: 4.8e-4}  # fmt: skip
         for epoch, expected in points.items():
@@ -161,14 +162,11 @@ def test_a_recipe_takes_two_steps_on_a_reduced_network(name, folder):
     """The first and the last; images that grow have another size there."""
     made = Assembly(reduced(name, folder))
     run, compilations = made.run(), []
-    dispatch = Dispatch(
-        run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh, on_compiled=lambda: compilations.append(1),
-    )  # fmt: skip
+    dispatch = Dispatch([run], lambda: compilations.append(1))
     state = made.create_state()
     before = jax.device_get(state.params)
     for step in (0, 39):
-        state, report = dispatch(state, step, 1)
+        state, (report,) = dispatch(state, step, 1)
         assert np.isfinite(report["sums"]["loss"]).all()
         assert int(report["sums"]["examples"][0]) == 8
     assert int(state.step) == 2

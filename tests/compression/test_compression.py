@@ -1,5 +1,7 @@
 """Folding, pruning, distillation and quantisation against what they must leave the same."""
 
+import os
+import signal
 from functools import partial
 
 import jax
@@ -10,6 +12,7 @@ from analysis import tiny
 
 from resnet_jax.compression import learning, pruning
 from resnet_jax.compression.folding import fold
+from resnet_jax.data.changes.augment import Augmentation
 from resnet_jax.data.resident import ImageSet, ResidentData
 from resnet_jax.tables import UserError
 
@@ -82,8 +85,8 @@ def test_distillation_by_hand():
 
     p, q = softmax(teacher[0] / 2), softmax(student[0] / 2)
     by_hand = 0.7 * 4 * (p * np.log(p / q)).sum() - 0.3 * np.log(softmax(student[0])[1])
-    batch = tiny.Examples(student, np.array([1]))
-    found = learning.distillation(2.0, 0.7)(jnp.asarray(student), batch, jnp.asarray(teacher))
+    batch = learning.TaughtBatch(None, np.array([1]), np.array([True]), jnp.asarray(teacher))
+    found = learning.distillation(2.0, 0.7)(jnp.asarray(student), batch)
     assert float(found[0]) == pytest.approx(by_hand, rel=1e-5)
     assert float(learning.divergence(jnp.asarray(teacher), jnp.asarray(teacher))[0]) == 0
 
@@ -96,17 +99,19 @@ def data():
     return ResidentData(images, mean=(0.5,), std=(0.25,))
 
 
-def linear(variables, images, train, mutable=()):
+def linear(variables, images, train, mutable=(), rngs=None):
     flat = images.reshape(len(images), -1)
     return flat @ variables["params"]["kernel"], {}
 
 
 def test_a_student_that_can_comes_to_agree_with_its_teacher(data):
     taught = np.random.default_rng(1).standard_normal((4, 2)).astype(np.float32)
+    examples = learning.Taught(
+        data, lambda kernel, images: images.reshape(len(images), -1) @ kernel, taught
+    )
     found = learning.learn(
-        linear, {"params": {"kernel": jnp.zeros((4, 2))}}, data, steps=150, rate=0.3,
+        linear, {"params": {"kernel": jnp.zeros((4, 2))}}, examples, steps=150, rate=0.3,
         batch_size=16, objective=learning.distillation(1.0, 1.0),
-        teacher=lambda images: images.reshape(len(images), -1) @ taught,
     )  # fmt: skip
     kernel = found["params"]["kernel"]
     # Logits count up to a constant.
@@ -120,6 +125,37 @@ def test_what_is_masked_stays_at_zero(data):
     kernel = np.asarray(found["params"]["kernel"])
     assert kernel[:, 0].all() and not kernel[:, 1].any()
     assert not start["params"]["kernel"].any()
+
+
+@pytest.mark.parametrize("consistent", [True, False])
+def test_the_teacher_sees_the_crop_of_the_student_or_the_whole_image(consistent):
+    draw = np.random.default_rng(0)
+    images = ImageSet(draw.integers(0, 256, (8, 4, 4, 1)).astype(np.uint8), np.zeros(8, np.int32))
+    data = ResidentData(images, mean=(0.5,), std=(0.25,), augmentation=Augmentation(pad=2))
+    taught = learning.Taught(data, lambda scale, x: scale * x, 2.0, consistent=consistent)
+    picks, key = taught.train_picks(0, 0, 8), jax.random.key(0)
+    batch = taught.train_batch(taught.arrays, picks, key)
+    crops = data.train_batch(data.arrays, picks, key).images
+    whole = data.eval_batch(data.arrays, picks).images
+    assert not np.array_equal(crops, whole)
+    np.testing.assert_array_equal(batch.images, crops)
+    np.testing.assert_array_equal(batch.taught, 2 * (crops if consistent else whole))
+
+
+def test_a_loss_that_is_not_finite_is_a_sentence(data):
+    start = {"params": {"kernel": jnp.full((4, 2), jnp.nan)}}
+    with pytest.raises(UserError, match=r"train/loss became nan at step 1 .*: lower --rate"):
+        learning.learn(linear, start, data, steps=5, rate=0.1, batch_size=16)
+
+
+def test_a_signal_ends_the_training(data):
+    def interrupted(variables, images, **options):
+        os.kill(os.getpid(), signal.SIGINT)
+        return linear(variables, images, **options)
+
+    start = {"params": {"kernel": jnp.zeros((4, 2))}}
+    with pytest.raises(UserError, match="SIGINT came after 1 of 5 updates"):
+        learning.learn(interrupted, start, data, steps=5, rate=0.1, batch_size=16)
 
 
 def test_int8_is_near_the_network_and_a_quarter_of_its_size(network):

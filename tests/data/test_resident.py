@@ -93,12 +93,12 @@ class TestBatches:
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_the_parts_of_all_processes_are_the_batch_of_one(count):
+def test_the_shards_of_all_processes_are_the_batch_of_one(count):
     whole = resident(17)
-    parts = [resident(17, shard=(index, count)) for index in range(count)]
+    shards = [resident(17, shard=(index, count)) for index in range(count)]
     for step in range(5):
         expected = whole.train_picks(3, step, 12)
-        found = [part.train_picks(3, step, 12) for part in parts]
+        found = [shard.train_picks(3, step, 12) for shard in shards]
         assert all(len(picks.indices) == 12 // count for picks in found)
         jax.tree.map(
             lambda one, *others: np.testing.assert_array_equal(one, np.concatenate(others)),
@@ -106,7 +106,7 @@ def test_the_parts_of_all_processes_are_the_batch_of_one(count):
             *found,
         )
     expected = list(whole.eval_picks(7, 12))
-    found = list(zip(*(part.eval_picks(7, 12) for part in parts), strict=True))
+    found = list(zip(*(shard.eval_picks(7, 12) for shard in shards), strict=True))
     assert len(expected) == len(found) > 1
     for one, others in zip(expected, found, strict=True):
         jax.tree.map(

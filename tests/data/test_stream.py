@@ -8,7 +8,7 @@ import numpy as np
 import photographs
 import pytest
 
-from resnet_jax.data import parts
+from resnet_jax.data import chunks
 from resnet_jax.data.changes.augment import Augmentation
 from resnet_jax.data.photographs import streamed
 from resnet_jax.data.sources.catalogue import folder
@@ -26,11 +26,11 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def two_rows_a_part():
-    """So that a small batch has several parts."""
-    before, parts.ROWS = parts.ROWS, 2
+def two_rows_a_chunk():
+    """So that a small batch has several chunks."""
+    before, chunks.ROWS = chunks.ROWS, 2
     yield
-    parts.ROWS = before
+    chunks.ROWS = before
 
 
 def data(files, **options):
@@ -87,8 +87,8 @@ class TestTraining:
                 return 8 + 4 * step
 
         plain = data(files)
-        function = parts.TrainParts(files, plain._train_transform, 0, BATCH,
-                                    parts.Rows(0, BATCH, 2), Growing())  # fmt: skip
+        function = chunks.TrainChunks(files, plain._train_transform, 0, BATCH,
+                                      chunks.chunks_of(range(BATCH)), Growing())  # fmt: skip
         sizes = [function(number).images.shape for number in (0, 3, 4, 8)]
         assert sizes == [(2, 8, 8, 3), (2, 8, 8, 3), (2, 12, 12, 3), (2, 16, 16, 3)]
         assert function.nbytes(8) == 2 * 16 * 16 * 3
@@ -180,7 +180,7 @@ class TestDeath:
         stream = data(files, workers=2)
         got = [stream.train_picks(0, 0, BATCH)]
         with caplog.at_level(logging.ERROR):
-            os.kill(next(iter(stream._reading.parts._pool._executor._processes)), signal.SIGKILL)
+            os.kill(next(iter(stream._reading.chunks._pool._executor._processes)), signal.SIGKILL)
             got += [stream.train_picks(0, step, BATCH) for step in range(1, 8)]
         same(got, expected)
         assert "died; all of them are started again" in caplog.text

@@ -27,26 +27,22 @@ def assemblies(extra: str = "") -> list[Assembly]:
 
 
 def trained_alone(assembly: Assembly) -> tuple[dict, list[float]]:
-    run = assembly.run()
-    dispatch = Dispatch(
-        run.train_step, run.data, numbers=run.numbers, seed=run.seed, batch_size=run.batch_size,
-        mesh=run.mesh, on_compiled=lambda: None,
-    )  # fmt: skip
+    dispatch = Dispatch([assembly.run()])
     state, losses = assembly.create_state(), []
     for step in range(STEPS):
-        state, report = dispatch(state, step, 1)
+        state, (report,) = dispatch(state, step, 1)
         losses.append(float(report["sums"]["loss"][0]))
     return jax.device_get(state), losses
 
 
 def trained_together(members: list[Assembly], batched: bool) -> tuple[list, np.ndarray]:
-    dispatch = MemberDispatch(members, batched=batched)
-    state = dispatch.stack([member.create_state() for member in members])
+    dispatch = MemberDispatch([member.run() for member in members], batched=batched)
+    state = dispatch.join([member.create_state() for member in members])
     losses = []
     for step in range(STEPS):
-        state, report = dispatch(state, step, 1)
-        losses.append(np.asarray(report["sums"]["loss"])[:, 0])
-    return jax.device_get(dispatch.unstack(state)), np.array(losses).T
+        state, reports = dispatch(state, step, 1)
+        losses.append([float(report["sums"]["loss"][0]) for report in reports])
+    return jax.device_get(dispatch.split(state)), np.array(losses).T
 
 
 @functools.cache

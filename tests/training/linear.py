@@ -1,21 +1,17 @@
 """A linear softmax model as the training steps see one, small enough for arithmetic by hand."""
 
-from typing import NamedTuple
-
+import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
+
+from resnet_jax.data.contract import Batch
+from resnet_jax.models.norms import BatchNorm
 
 FEATURES, CLASSES = 6, 3
 PARAMS = {
     "kernel": np.random.default_rng(0).normal(size=(FEATURES, CLASSES)).astype(np.float32),
     "bias": np.array([0.1, -0.2, 0.3], np.float32),
 }
-
-
-class Batch(NamedTuple):
-    images: np.ndarray
-    labels: np.ndarray
-    mask: np.ndarray
 
 
 def batch(size, seed=0):
@@ -29,6 +25,18 @@ def apply(variables, images, *, train, mutable=(), rngs=None):
     params = variables["params"]
     logits = images.reshape(len(images), -1) @ params["kernel"] + params["bias"][None]
     return (logits, {}) if mutable else logits
+
+
+class Normalised(nn.Module):
+    """A batch norm between two linear layers."""
+
+    group_size: int | None = None
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.Dense(5)(x.reshape(len(x), -1))
+        x = BatchNorm(train=train, group_size=self.group_size, momentum=0.5)(x)
+        return nn.Dense(CLASSES)(jnp.tanh(x))
 
 
 def softmax(logits):

@@ -5,11 +5,11 @@ import numpy as np
 import optax
 import pytest
 
-from resnet_jax.data.order import stream
-from resnet_jax.data.resident import Picks
+from resnet_jax.data.order import Indices, stream
 from resnet_jax.training import parallel
 from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.optim import Numbers
+from resnet_jax.training.run import Run
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import step_keys
 
@@ -25,7 +25,7 @@ class Data:
 
     def train_picks(self, seed, step, batch_size):
         indices = stream(seed, step * batch_size, batch_size, EXAMPLES)
-        return Picks(indices, np.ones(batch_size, bool))
+        return Indices(indices, np.ones(batch_size, bool))
 
     def train_batch(self, arrays, picks, key):
         return linear.Batch(
@@ -33,9 +33,10 @@ class Data:
         )
 
 
-def report_everything(state, batch, key):
+def report_everything(state, batch, key, numbers):
     """In place of a training step: reports what it was given."""
-    report = {"step": state.step, "images": batch.images, "draw": jax.random.uniform(key)}
+    draw = jax.random.uniform(key)
+    report = {"step": state.step, "images": batch.images, "draw": draw, "rate": numbers.rate}
     return state.replace(step=state.step + 1), report
 
 
@@ -46,14 +47,20 @@ def compilations():
 
 @pytest.fixture
 def dispatch(compilations):
-    return Dispatch(
-        lambda numbers: report_everything,
-        Data(),
+    return Dispatch([run_on(Data())], lambda: compilations.append(1))
+
+
+def run_on(data):
+    return Run(
+        mesh=parallel.make_mesh(),
+        data=data,
+        train_step=report_everything,
         numbers=NUMBERS,
         seed=SEED,
         batch_size=BATCH_SIZE,
-        mesh=parallel.make_mesh(),
-        on_compiled=lambda: compilations.append(1),
+        create_state=lambda: state_at(0),
+        evaluate=lambda state: {},
+        steps=10,
     )
 
 
@@ -70,6 +77,7 @@ def expected(step):
         "step": step,
         "images": indices + 100 * np.asarray(jax.random.uniform(data_key)),
         "draw": jax.random.uniform(network_key),
+        "rate": NUMBERS.rate,
     }
 
 
@@ -78,7 +86,7 @@ def expected(step):
 def test_examples_and_keys_are_those_of_the_step(dispatch, first, counts):
     state, step, found = state_at(first), first, []
     for count in counts:
-        state, reports = dispatch(state, step, count)
+        state, (reports,) = dispatch(state, step, count)
         step += count
         found += [jax.tree.map(lambda leaf, i=i: leaf[i], reports) for i in range(count)]
     assert int(state.step) == step == first + 3
@@ -106,14 +114,10 @@ def test_compiles_once_for_each_size_of_images(compilations):
         def train_batch(self, arrays, picks, key):
             return linear.Batch(picks, picks[:, 0], picks[:, 0] > 0)
 
-    dispatch = Dispatch(
-        lambda numbers: report_everything, Growing(), numbers=NUMBERS, seed=SEED,
-        batch_size=BATCH_SIZE, mesh=parallel.make_mesh(),
-        on_compiled=lambda: compilations.append(1),
-    )  # fmt: skip
+    dispatch = Dispatch([run_on(Growing())], lambda: compilations.append(1))
     state, shapes = state_at(0), []
     for _ in range(4):
-        state, report = dispatch(state, int(state.step), 1)
+        state, (report,) = dispatch(state, int(state.step), 1)
         shapes.append(report["images"].shape)
     assert shapes == [(1, BATCH_SIZE, 3)] * 2 + [(1, BATCH_SIZE, 5)] * 2
     assert len(compilations) == 2

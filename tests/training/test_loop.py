@@ -1,7 +1,9 @@
 """The loop as a whole, on a network and a data set that are small enough to run it many times."""
 
 import os
+import shutil
 import signal
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,12 +16,12 @@ import pytest
 from configs import default
 from resnet_jax.assembly import Assembly
 from resnet_jax.tables import UserError
-from resnet_jax.training import loop
-from resnet_jax.training.loop import call_lengths, train
+from resnet_jax.training.dispatch import Dispatch
+from resnet_jax.training.loop import Member, call_lengths, train, train_together
 from resnet_jax.training.profile import Profile
 
 STEPS = 9
-NO_PROFILE = Profile(None, Path())
+NO_PROFILE = Profile()
 
 
 class Killed(Exception):
@@ -134,8 +136,8 @@ def test_run_reaches_its_end(uninterrupted, assembly):
     assert last["eval/examples"] == uninterrupted.result["examples"] == 24
     assert last["eval/top1"] == uninterrupted.result["top1"]
     rates = [line["lr"] for line in uninterrupted.lines.values()]
-    rate = assembly.learning_rate(assembly.numbers.rate)
-    expected = [float(rate(step)) for step in range(STEPS)]
+    peak = assembly.numbers.rate
+    expected = [peak * float(assembly.schedule(step)) for step in range(STEPS)]
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
 
 
@@ -216,23 +218,107 @@ def test_finished_run_is_evaluated_again_and_stays_as_it_is(
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
 
 
-def test_loss_that_is_not_finite_keeps_the_checkpoints_before(
-    carry_out, saved_state, run, monkeypatch
-):
-    class Poisoned(loop.Dispatch):
-        def __call__(self, state, step, count):
-            if step == 5:
-                state = state.replace(params=jax.tree.map(lambda x: x * jnp.nan, state.params))
-            return super().__call__(state, step, count)
+def poisoned(run, last):
+    """The run, its parameters NaN after update `last`."""
 
-    monkeypatch.setattr(loop, "Dispatch", Poisoned)
+    def train_step(state, *arguments):
+        params = jax.tree.map(lambda x: jnp.where(state.step == last, jnp.nan, x), state.params)
+        return run.train_step(state.replace(params=params), *arguments)
+
+    return run._replace(train_step=train_step)
+
+
+def test_loss_that_is_not_finite_keeps_the_checkpoints_before(carry_out, saved_state, run):
     reporter = Recorder()
     with pytest.raises(UserError, match="train/loss became nan at step 6"):
-        carry_out(run, reporter)
+        carry_out(poisoned(run, 5), reporter)
     assert list(reporter.lines) == [1, 2, 3, 4, 5]
     state = saved_state()
     assert int(state.step) == 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
+class InTurn:
+    """A program that makes the updates of each run in a dispatch of its own."""
+
+    def __init__(self, runs, on_compiled):
+        self._dispatches = [Dispatch([run], on_compiled) for run in runs]
+        self.calls = []
+
+    def join(self, states):
+        return list(states)
+
+    def split(self, state):
+        return state
+
+    def __call__(self, state, step, count):
+        self.calls.append(step + count)
+        done = [
+            dispatch(own, step, count)
+            for dispatch, own in zip(self._dispatches, state, strict=True)
+        ]
+        return [state for state, _ in done], [report for _, (report,) in done]
+
+
+@pytest.fixture
+def train_both(assembly, tmp_path):
+    """Trains two runs together, each with a folder and a reporter of its own.
+
+    Returns the signal that stopped them, the members, and the steps of each program's calls.
+    """
+
+    def train_both(runs, reporters):
+        programs = []
+
+        def program(*arguments):
+            programs.append(InTurn(*arguments))
+            return programs[-1]
+
+        with ExitStack() as stack:
+            members = []
+            for number, (run, reporter) in enumerate(zip(runs, reporters, strict=True)):
+                checkpoints = assembly.checkpoints(tmp_path / str(number))
+                members.append(Member(run, stack.enter_context(checkpoints), reporter))
+            stopped = train_together(members, NO_PROFILE, program)
+        return stopped, members, [made.calls for made in programs]
+
+    train_both.folder = tmp_path
+    return train_both
+
+
+def test_members_that_stopped_at_different_steps_catch_up(train_both, run, uninterrupted):
+    interrupted = [Recorder(step=4, action=terminate), Recorder()]
+    stopped, members, _ = train_both([run, run], interrupted)
+    assert stopped == "SIGTERM" and [member.step for member in members] == [5, 5]
+    shutil.rmtree(train_both.folder / "1")
+
+    reporters = [Recorder(list(uninterrupted.lines.items())[:5]), Recorder()]
+    stopped, members, calls = train_both([run, run], reporters)
+    assert stopped is None and calls == [[1, 2, 3, 4, 5], [6, 7, 8, 9]]
+    for member, reporter in zip(members, reporters, strict=True):
+        assert reporter.lines == uninterrupted.lines
+        assert {"step": member.step, **member.evaluation} == uninterrupted.result
+        assert_equal(member.state, uninterrupted.state)
+
+
+def test_a_member_that_diverges_leaves_the_others_alone(train_both, run, uninterrupted):
+    reporters = [Recorder(), Recorder()]
+    stopped, [bad, good], _ = train_both([poisoned(run, 5), run], reporters)
+    assert stopped is None and good.diverged is None
+    assert "train/loss became nan at step 6" in str(bad.diverged)
+    assert list(reporters[0].lines) == [1, 2, 3, 4, 5]
+    assert sorted(path.name for path in train_both.folder.glob("0/checkpoints/[0-9]*")) == [
+        "2",
+        "4",
+    ]
+    assert reporters[1].lines == uninterrupted.lines
+    assert_equal(good.state, uninterrupted.state)
+
+
+def test_a_program_ends_with_its_last_member(train_both, run):
+    _, _, calls = train_both([poisoned(run, 2), poisoned(run, 4)], [Recorder(), Recorder()])
+    # The report of step 5 is looked at while step 6 computes.
+    assert calls == [[1, 2, 3, 4, 5, 6]]
 
 
 @pytest.mark.parametrize("steps_per_call", [1, 3, 16])
@@ -245,13 +331,12 @@ def test_no_call_passes_what_happens_between_steps(
     steps_per_call, evaluate_every, save_every, window, size_changes, start
 ):
     plan = SimpleNamespace(
-        steps=20,
         steps_per_call=steps_per_call,
         evaluate_every=evaluate_every,
         save_every=save_every,
         size_changes=size_changes,
     )
-    lengths = list(call_lengths(plan, start, Profile(window, Path())))
+    lengths = list(call_lengths(plan, start, 20, Profile(window, Path())))
     assert all(1 <= length <= steps_per_call for length in lengths)
     ends = {start + int(end) for end in np.cumsum(lengths)}
     assert max(ends | {start}) == 20

@@ -60,8 +60,8 @@ GRADIENTS = [
 def after_updates(row, **options):
     """The parameters after each update with the gradients above."""
     rates = jnp.array(RATES)
-    options = {"weight_decay": DECAY, "decay_rule": "kernels", **options}
-    transformation = optimizer(row, learning_rate=lambda count: rates[count], **options)
+    chosen = optimizer(row, **{"decay_rule": "kernels", **options})
+    transformation = chosen(lambda count: rates[count], DECAY)
     params = jax.tree.map(jnp.array, START)
     memory, found = transformation.init(params), []
     for gradients in GRADIENTS:
@@ -210,7 +210,7 @@ def test_muon_takes_each_of_the_scanned_blocks_for_itself():
     """A stage's stacked kernels, [blocks, rows, columns, channels, features]."""
     draw = np.random.default_rng(0)
     stacked = jnp.asarray(draw.normal(size=(3, 1, 2, 2, 2)), jnp.float32)
-    transformation = optimizer(muon, learning_rate=optax.constant_schedule(0.1))
+    transformation = optimizer(muon)(optax.constant_schedule(0.1), 0.0)
 
     def update(kernel):
         return transformation.update(kernel, transformation.init(kernel), kernel)[0]["kernel"]
@@ -261,7 +261,7 @@ class TestDecayRules:
 
     def test_unknown_rule(self):
         with pytest.raises(UserError, match=r"'kernel' \(did you mean 'kernels'\?\); valid: all"):
-            optimizer(sgd, learning_rate=optax.constant_schedule(0.1), decay_rule="kernel")
+            optimizer(sgd, decay_rule="kernel")
 
 
 def test_unknown_names():

@@ -11,14 +11,15 @@ from resnet_jax.training import parallel
 
 
 @pytest.mark.parametrize(
-    "batch_size, parts, devices", [(8, 1, 8), (128, 1, 1), (128, 4, 8), (96, 3, 8), (1, 1, 1)]
+    "batch_size, micro_batches, devices",
+    [(8, 1, 8), (128, 1, 1), (128, 4, 8), (96, 3, 8), (1, 1, 1)],
 )
-def test_batches_that_can_be_shared(batch_size, parts, devices):
-    parallel.check_batch(batch_size, parts, devices)
+def test_batches_that_can_be_shared(batch_size, micro_batches, devices):
+    parallel.check_batch(batch_size, micro_batches, devices)
 
 
 @pytest.mark.parametrize(
-    "batch_size, parts, devices, step, example",
+    "batch_size, micro_batches, devices, step, example",
     [
         (100, 1, 8, 8, 96),
         (6, 1, 8, 8, 8),
@@ -28,14 +29,14 @@ def test_batches_that_can_be_shared(batch_size, parts, devices):
         (-8, 1, 8, 8, 8),
     ],
 )
-def test_batches_that_can_not_be_shared(batch_size, parts, devices, step, example):
+def test_batches_that_can_not_be_shared(batch_size, micro_batches, devices, step, example):
     with pytest.raises(UserError) as error:
-        parallel.check_batch(batch_size, parts, devices)
+        parallel.check_batch(batch_size, micro_batches, devices)
     numbers = list(map(int, re.findall(r"-?\d+", str(error.value))))
     assert numbers[0] == batch_size
     assert numbers[-2:] == [step, example]
     assert "set train.batch_size to a multiple" in str(error.value)
-    parallel.check_batch(example, parts, devices)  # what it proposes is right
+    parallel.check_batch(example, micro_batches, devices)  # what it proposes is right
 
 
 def test_mesh_holds_every_device():
@@ -92,8 +93,8 @@ def test_which_axes_of_an_array_are_split(shape, data, model, split, whole):
         placement = parallel.Placement(mesh, shard_state)
         assert tuple(placement.at_rest(leaf).spec) == expected
         assert tuple(placement.in_use(leaf).spec) == whole
-        parts = {"data": data, "model": model, None: 1}
-        share = np.prod([parts[name] for name in expected])
+        axes = {"data": data, "model": model, None: 1}
+        share = np.prod([axes[name] for name in expected])
         assert placement.bytes_on_a_device(leaf) == 4 * np.prod(shape) / share
 
 

@@ -48,7 +48,7 @@ def test_nothing_is_written_outside_of_the_window(steps, tmp_path):
 def test_calls_end_where_the_window_does():
     profile = Profile("2:9", None)
     assert [profile.boundaries(step) for step in (0, 2, 9)] == [[2, 9], [9], []]
-    assert Profile(None, None).boundaries(0) == []
+    assert Profile().boundaries(0) == []
 
 
 @pytest.mark.parametrize("steps", ["20", "30:20", "5:5", "a:b", "-1:3", ":"])

@@ -16,9 +16,9 @@ from resnet_jax.training.schedules import (
 )
 
 
-def rates(shape, at, **options):
-    rate = schedule(shape, **options)
-    return np.array([float(rate(k)) for k in at])
+def rates(shape, at, *, peak, **options):
+    factor = schedule(shape, **options)
+    return np.array([peak * float(factor(k)) for k in at])
 
 
 def test_he_et_al_divide_after_32k_and_48k_of_64k_steps():
@@ -52,7 +52,7 @@ def test_step_keeps_every_decay_of_a_run_too_short_to_tell_them_apart():
 @pytest.mark.parametrize("decay_at", [(0.5, 0.25), (0.5, 0.5), (0.0, 0.5), (0.5, 1.0), (32_000,)])
 def test_step_refuses_what_are_no_rising_fractions(decay_at):
     with pytest.raises(UserError, match=r"schedule\.decay_at=.* rising fractions"):
-        schedule(partial(step, decay_at=decay_at), peak=0.1, steps=100)
+        schedule(partial(step, decay_at=decay_at), steps=100)
 
 
 def test_gradual_warmup_is_a_straight_line_to_the_peak():
@@ -106,7 +106,7 @@ def test_one_cycle_options():
 @pytest.mark.parametrize("options", [{"rise": 1.0}, {"start": 0.0}, {"final": 0.0}])
 def test_one_cycle_refuses_what_it_can_not_divide_by(options):
     with pytest.raises(UserError, match=r"schedule\.rise=.* between 0 and 1"):
-        schedule(partial(one_cycle, **options), peak=0.1, steps=100)
+        schedule(partial(one_cycle, **options), steps=100)
 
 
 @pytest.mark.parametrize(
@@ -133,13 +133,13 @@ def test_every_shape_stays_within_zero_and_the_peak(shape):
 @pytest.mark.parametrize("warmup_steps", [10, 11])
 def test_warmup_that_leaves_no_step(warmup_steps):
     with pytest.raises(UserError, match=f"{warmup_steps} steps leaves none of the run's 10"):
-        schedule(cosine, peak=0.1, steps=10, warmup_steps=warmup_steps)
+        schedule(cosine, steps=10, warmup_steps=warmup_steps)
 
 
 def test_unknown_names():
     with pytest.raises(UserError, match=r"'cosin' \(did you mean 'cosine'\?\); valid: constant, "):
         SHAPES.choose("cosin")
     with pytest.raises(UserError, match=r"'linear'.*valid: gradual, constant"):
-        schedule(cosine, peak=0.1, steps=10, warmup="linear")
+        schedule(cosine, steps=10, warmup="linear")
     with pytest.raises(UserError, match=r"'cosine' takes no power.*: polynomial"):
         SHAPES.choose({"name": "cosine", "power": 2.0})

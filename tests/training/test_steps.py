@@ -1,6 +1,5 @@
 from functools import partial
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import linear
@@ -8,38 +7,30 @@ import numpy as np
 import optax
 import pytest
 
-from resnet_jax.models.norms import BatchNorm
-from resnet_jax.training.losses import binary_cross_entropy
+from resnet_jax.training.losses import binary_cross_entropy, cross_entropy
 from resnet_jax.training.mixing import Mixing
+from resnet_jax.training.optim import Numbers
 from resnet_jax.training.state import TrainState
-from resnet_jax.training.steps import TrainStep, eval_step, step_keys
+from resnet_jax.training.steps import TrainStep, class_objective, step_keys
 
 KEY = jax.random.key(0)
+NUMBERS = Numbers(0.1, 0.0)
 
 
-def train_step(apply=linear.apply, rate=0.1, momentum=0.9, **options):
+def train_step(apply=linear.apply, loss=cross_entropy, label_smoothing=0.0, **options):
     return TrainStep(
         apply=apply,
-        optimizer=optax.sgd(rate, momentum),
-        learning_rate=optax.linear_schedule(1.0, 0.0, 10),
-        **options,
+        optimizer=lambda rate, decay: optax.chain(
+            optax.add_decayed_weights(decay), optax.sgd(rate, momentum=0.9)
+        ),
+        objective=class_objective(loss, label_smoothing),
+        **{"schedule": optax.constant_schedule(1.0), **options},
     )
 
 
 def new_state(step, variables=None, ema=False):
-    return TrainState.create(variables or linear.variables(), step.optimizer, ema=ema)
-
-
-class Normalised(nn.Module):
-    """A batch norm between two linear layers."""
-
-    group_size: int | None = None
-
-    @nn.compact
-    def __call__(self, x, *, train):
-        x = nn.Dense(5)(x.reshape(len(x), -1))
-        x = BatchNorm(train=train, group_size=self.group_size, momentum=0.5)(x)
-        return nn.Dense(linear.CLASSES)(jnp.tanh(x))
+    optimizer = step.optimizer(step.schedule, 0.0)
+    return TrainState.create(variables or linear.variables(), optimizer, ema=ema)
 
 
 class TestLinearModel:
@@ -49,7 +40,7 @@ class TestLinearModel:
         state, params, velocity = new_state(step), linear.PARAMS, {"kernel": 0.0, "bias": 0.0}
         for number in range(2):
             batch = linear.batch(8, seed=number)
-            state, _ = step(state, batch, KEY)
+            state, _ = step(state, batch, KEY, NUMBERS)
             _, gradient = linear.loss_and_gradient(params, batch, smoothing)
             velocity = {name: 0.9 * velocity[name] + gradient[name] for name in params}
             params = {name: params[name] - 0.1 * velocity[name] for name in params}
@@ -58,15 +49,16 @@ class TestLinearModel:
             np.testing.assert_allclose(state.params[name], expected, rtol=1e-4, atol=1e-6)
 
     def test_report_tells_of_the_state_before_the_update(self):
-        step, batch = train_step(), linear.batch(8)
+        step = train_step(schedule=optax.linear_schedule(1.0, 0.0, 10))
+        batch = linear.batch(8)
         state = new_state(step).replace(step=jnp.int32(4))
-        _, report = step(state, batch, KEY)
+        _, report = step(state, batch, KEY, NUMBERS)
         loss, gradient = linear.loss_and_gradient(linear.PARAMS, batch)
         norm = np.sqrt(sum((leaf**2).sum() for leaf in gradient.values()))
         np.testing.assert_allclose(report["sums"]["loss"], 8 * loss, rtol=1e-5)
         assert int(report["sums"]["examples"]) == 8
         np.testing.assert_allclose(report["gradient_norm"], norm, rtol=1e-5)
-        np.testing.assert_allclose(report["learning_rate"], 0.6, rtol=1e-6)
+        np.testing.assert_allclose(report["learning_rate"], 0.1 * 0.6, rtol=1e-6)
 
     def test_reported_loss_is_not_smoothed(self):
         """So that it compares between recipes and with the evaluation."""
@@ -74,17 +66,17 @@ class TestLinearModel:
         reports = []
         for smoothing in (0.0, 0.5):
             step = train_step(label_smoothing=smoothing)
-            reports.append(step(new_state(step), batch, KEY)[1])
+            reports.append(step(new_state(step), batch, KEY, NUMBERS)[1])
         assert float(reports[0]["sums"]["loss"]) == float(reports[1]["sums"]["loss"])
         assert float(reports[0]["gradient_norm"]) != float(reports[1]["gradient_norm"])
 
     @pytest.mark.parametrize("accumulate", [1, 2])
     def test_mixed_images_are_learnt_with_mixed_targets(self, accumulate):
-        """Whole batches are mixed, and then computed in parts."""
+        """Whole batches are mixed, and then computed in micro-batches."""
         mixing, smoothing = Mixing(mixup=1.0, per_example=True), 0.1
         step = train_step(mixing=mixing, label_smoothing=smoothing, accumulate=accumulate)
         batch = linear.batch(8)
-        state, report = step(new_state(step), batch, KEY)
+        state, report = step(new_state(step), batch, KEY, NUMBERS)
 
         mixed = mixing(jax.random.split(KEY)[1], batch)
         share = np.array(mixed.share)[:, None]
@@ -100,7 +92,7 @@ class TestLinearModel:
     def test_another_loss_in_place_of_cross_entropy(self):
         """One sigmoid a class: the gradient of its logit is (probability - target) / classes."""
         step, batch = train_step(loss=binary_cross_entropy), linear.batch(8)
-        state, _ = step(new_state(step), batch, KEY)
+        state, _ = step(new_state(step), batch, KEY, NUMBERS)
         x = batch.images.reshape(8, -1)
         odds = 1 / (1 + np.exp(-(x @ linear.PARAMS["kernel"] + linear.PARAMS["bias"])))
         error = (odds - np.eye(linear.CLASSES)[batch.labels]) / (8 * linear.CLASSES)
@@ -108,18 +100,38 @@ class TestLinearModel:
         np.testing.assert_allclose(state.params["kernel"], expected, rtol=1e-4, atol=1e-6)
 
     @pytest.mark.parametrize("unroll", [False, True])
-    def test_accumulating_parts_equals_the_whole_batch(self, unroll):
+    def test_micro_batches_equal_the_whole_batch(self, unroll):
         batch = linear.batch(16)
-        whole, parts = train_step(), train_step(accumulate=4, unroll=unroll)
-        expected, expected_report = whole(new_state(whole), batch, KEY)
-        found, report = parts(new_state(parts), batch, KEY)
+        whole, cut = train_step(), train_step(accumulate=4, unroll=unroll)
+        expected, expected_report = whole(new_state(whole), batch, KEY, NUMBERS)
+        found, report = cut(new_state(cut), batch, KEY, NUMBERS)
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6, atol=1e-6), found, expected)
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5), report, expected_report)
         assert int(report["sums"]["examples"]) == 16
 
+    def test_learning_rate_and_weight_decay_are_arguments(self):
+        """One compiled step serves every rate and decay."""
+        traces = []
+
+        def counted(variables, images, **options):
+            traces.append(1)
+            return linear.apply(variables, images, **options)
+
+        step, batch = train_step(counted), linear.batch(8)
+        compiled = jax.jit(step)
+        _, gradient = linear.loss_and_gradient(linear.PARAMS, batch)
+        for rate, decay in ((0.1, 0.0), (0.3, 0.0), (0.1, 0.5)):
+            numbers = Numbers(np.float32(rate), np.float32(decay))
+            state, report = compiled(new_state(step), batch, KEY, numbers)
+            np.testing.assert_allclose(report["learning_rate"], rate, rtol=1e-6)
+            for name, old in linear.PARAMS.items():
+                expected = old - rate * (gradient[name] + decay * old)
+                np.testing.assert_allclose(state.params[name], expected, rtol=1e-4, atol=1e-6)
+        assert len(traces) == 1
+
     def test_average_follows_the_new_parameters(self):
         step = train_step(ema_decay=0.5)
-        state, _ = step(new_state(step, ema=True), linear.batch(8), KEY)
+        state, _ = step(new_state(step, ema=True), linear.batch(8), KEY, NUMBERS)
         # The decay of step 0 is 1/10.
         for name, old in linear.PARAMS.items():
             expected = 0.1 * old + 0.9 * state.params[name]
@@ -127,19 +139,19 @@ class TestLinearModel:
 
     def test_without_a_decay_there_is_no_average(self):
         step = train_step()
-        state, _ = step(new_state(step), linear.batch(8), KEY)
+        state, _ = step(new_state(step), linear.batch(8), KEY, NUMBERS)
         assert state.ema is None
 
 
 class TestBatchNorm:
     def run(self, batch, group_size=None, **options):
-        network = Normalised(group_size=group_size)
+        network = linear.Normalised(group_size=group_size)
         variables = network.init(jax.random.key(1), batch.images, train=False)
         step = train_step(network.apply, **options)
-        return step(new_state(step, variables), batch, KEY)
+        return step(new_state(step, variables), batch, KEY, NUMBERS)
 
-    def test_parts_are_groups_of_statistics(self):
-        """Part p holds examples p, p + 4, ..., so put those side by side for groups of 4."""
+    def test_micro_batches_are_groups_of_statistics(self):
+        """Micro-batch m has examples m, m + 4, ..., so put those side by side for groups of 4."""
         batch = linear.batch(16)
         order = np.arange(16).reshape(4, 4).T.ravel()
         grouped = linear.Batch(*(leaf[order] for leaf in batch))
@@ -154,10 +166,10 @@ class TestBatchNorm:
 
     def test_new_statistics_go_into_state_and_average(self):
         batch = linear.batch(8)
-        network = Normalised()
+        network = linear.Normalised()
         variables = network.init(jax.random.key(1), batch.images, train=False)
         step = train_step(network.apply, ema_decay=0.5)
-        state, _ = step(new_state(step, variables, ema=True), batch, KEY)
+        state, _ = step(new_state(step, variables, ema=True), batch, KEY, NUMBERS)
 
         dense = variables["params"]["Dense_0"]
         before_norm = batch.images.reshape(8, -1) @ dense["kernel"] + dense["bias"][None]
@@ -167,14 +179,14 @@ class TestBatchNorm:
         np.testing.assert_allclose(average, 0.9 * mean, rtol=1e-5)
 
 
-def test_each_part_draws_its_own_random_numbers():
+def test_each_micro_batch_draws_its_own_random_numbers():
     def apply(variables, images, *, train, mutable, rngs):
         logits, _ = linear.apply(variables, images, train=train, mutable=mutable)
         return logits, {"batch_stats": {"draw": jax.random.uniform(rngs["dropout"])}}
 
     step = train_step(apply, accumulate=2)
     variables = {**linear.variables(), "batch_stats": {"draw": jnp.float32(0)}}
-    state, _ = step(new_state(step, variables), linear.batch(4), KEY)
+    state, _ = step(new_state(step, variables), linear.batch(4), KEY, NUMBERS)
     draws = [float(jax.random.uniform(key)) for key in jax.random.split(KEY)]
     assert draws[0] != draws[1]
     np.testing.assert_allclose(state.batch_stats["draw"], sum(draws) / 2, rtol=1e-6)
@@ -186,41 +198,3 @@ def test_keys_are_a_function_of_seed_and_step():
     assert len(data) == 12
     again = step_keys(1, jnp.int32(2))[1]
     np.testing.assert_array_equal(jax.random.key_data(again), jax.random.key_data(keys[-1]))
-
-
-def test_eval_step_sums_what_counts():
-    batch = linear.batch(8)
-    masked = batch._replace(mask=np.arange(8) < 5)
-    counted = linear.Batch(*(leaf[:5] for leaf in batch))
-    found = eval_step(linear.apply, linear.variables(), masked)
-    loss, _ = linear.loss_and_gradient(linear.PARAMS, counted)
-    logits = counted.images.reshape(5, -1) @ linear.PARAMS["kernel"] + linear.PARAMS["bias"]
-    assert int(found["examples"]) == 5
-    np.testing.assert_allclose(found["loss"], 5 * loss, rtol=1e-5)
-    assert int(found["top1"]) == (logits.argmax(1) == counted.labels).sum()
-
-
-def test_eval_step_uses_running_statistics():
-    """So an example's result does not depend on its batch."""
-    network, batch = Normalised(), linear.batch(8)
-    variables = network.init(jax.random.key(1), batch.images, train=False)
-    together = eval_step(network.apply, variables, batch)["loss"]
-    alone = [
-        eval_step(network.apply, variables, linear.Batch(*(leaf[i : i + 1] for leaf in batch)))
-        for i in range(8)
-    ]
-    np.testing.assert_allclose(together, sum(float(one["loss"]) for one in alone), rtol=1e-5)
-
-
-def test_views_of_an_image_are_averaged_after_the_softmax():
-    views = 2 * np.stack([linear.batch(4, seed=seed).images for seed in range(3)], axis=1)
-    batch = linear.batch(4)._replace(images=views)
-    found = eval_step(linear.apply, linear.variables(), batch)
-    logits = views.reshape(4, 3, -1) @ linear.PARAMS["kernel"] + linear.PARAMS["bias"]
-    mean = np.mean([linear.softmax(logits[:, view]) for view in range(3)], axis=0)
-    expected = -np.log(mean[range(4), batch.labels]).sum()
-    np.testing.assert_allclose(found["loss"], expected, rtol=1e-5)
-    assert int(found["top1"]) == (mean.argmax(1) == batch.labels).sum()
-    # Averages of the logits would say something else.
-    of_logits = np.log(linear.softmax(logits.mean(1)))[range(4), batch.labels].sum()
-    assert abs(expected + of_logits) > 0.1

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from resnet_jax.analysis import counts
 from resnet_jax.analysis.blocks import names, shapes
-from resnet_jax.analysis.subject import Scores, Subject, Tree, logits
+from resnet_jax.analysis.subject import Subject, Tree, evaluator, logits
 from resnet_jax.models.residual import ResidualBlock
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
@@ -147,7 +147,7 @@ def study(subject: Subject, *, examples: int = 128) -> Findings:
     """
     model, variables = subject.model, subject.variables
     rows = measured(model, variables, subject.image_shape, examples)
-    scores = Scores(partial(logits, model), subject.examples("test", 1_000))(variables)
+    scores = evaluator(partial(logits, model), subject.examples("test", 1_000))(variables)
     totals = {
         column: sum(getattr(row, column) for row in rows)
         for column in ("parameters", "flops", "activation_bytes")

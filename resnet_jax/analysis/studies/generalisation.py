@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from matplotlib.figure import Figure
 from scipy.special import log_softmax
 
-from resnet_jax.analysis.subject import Examples, Scores, Subject
+from resnet_jax.analysis.subject import Examples, Subject, evaluator
 from resnet_jax.data.changes.augment import normalise
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.reporting.drawing import STYLE
@@ -85,7 +85,6 @@ def corruption_errors(
     """The network's error under each corruption, at each severity."""
     original = pixels(subject, examples)
     apply = partial(subject.model.apply, train=False)
-    batch = min(500, len(original))
 
     def normalised_apply(variables: Any, images: Any) -> Any:
         return apply(variables, normalise(images, subject.mean, subject.std))
@@ -95,8 +94,8 @@ def corruption_errors(
         errors[name] = []
         for severity in severities:
             images = corrupt(original, name, severity, seed=subject.seed)
-            scores = Scores(normalised_apply, Examples(images, examples.labels), batch)
-            errors[name].append(1 - scores(subject.variables)["top1"])
+            evaluate = evaluator(normalised_apply, Examples(images, examples.labels))
+            errors[name].append(1 - evaluate(subject.variables)["top1"])
     return errors
 
 

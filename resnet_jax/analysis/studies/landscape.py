@@ -16,10 +16,11 @@ import numpy as np
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from resnet_jax.analysis.subject import Scores, Subject, Tree, logits
+from resnet_jax.analysis.subject import Subject, Tree, evaluator, logits
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
 from resnet_jax.tables import UserError
+from resnet_jax.training.evaluation import Evaluator
 
 
 def direction(params: Tree, key: Array) -> Tree:
@@ -46,7 +47,7 @@ def moved(params: Tree, directions: Sequence[Tree], distances: Sequence[float]) 
 
 
 def surface(
-    scores: Scores, variables: Tree, directions: tuple[Tree, Tree], coordinates: np.ndarray
+    scores: Evaluator, variables: Tree, directions: tuple[Tree, Tree], coordinates: np.ndarray
 ) -> Float[np.ndarray, "rows columns"]:
     """The loss at every pair of coordinates along two directions; rows go along the first."""
     move = jax.jit(moved)
@@ -64,7 +65,7 @@ def surface(
 
 
 def line(
-    scores: Scores, variables: Tree, along: Tree, coordinates: np.ndarray
+    scores: Evaluator, variables: Tree, along: Tree, coordinates: np.ndarray
 ) -> list[dict[str, float | int]]:
     """Scores at every coordinate along one direction."""
     move = jax.jit(moved)
@@ -75,7 +76,7 @@ def line(
 
 
 def between(
-    scores: Scores, start: Tree, end: Tree, coordinates: np.ndarray
+    scores: Evaluator, start: Tree, end: Tree, coordinates: np.ndarray
 ) -> list[dict[str, float | int]]:
     """Scores of the variables (1 - t) start + t end (Goodfellow et al., arXiv 1412.6544).
 
@@ -108,7 +109,7 @@ def study(
       points: points on each side of the plane.
       reach: distance to its edge, in norms of the filters.
     """
-    scores = Scores(partial(logits, subject.model), subject.examples("train", examples))
+    scores = evaluator(partial(logits, subject.model), subject.examples("train", examples))
     params = subject.variables["params"]
     keys = jax.random.split(jax.random.key(subject.seed), 2)
     first, second = (direction(params, key) for key in keys)

@@ -22,7 +22,7 @@ from scipy.stats import kendalltau
 
 from resnet_jax.analysis.blocks import changed, is_plain, names, shapes
 from resnet_jax.analysis.studies.gradient_flow import norm
-from resnet_jax.analysis.subject import Examples, Scores, Subject, Tree, logits
+from resnet_jax.analysis.subject import Examples, Subject, Tree, evaluator, logits
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
@@ -150,7 +150,7 @@ def study(subject: Subject, *, examples: int = 1_000, draws: int = 5, paths: int
       paths: sampled of each length.
     """
     model, variables = subject.model, subject.variables
-    scores = Scores(partial(apply_lesioned, model), subject.examples("test", examples))
+    scores = evaluator(partial(apply_lesioned, model), subject.examples("test", examples))
     blocks = names(model)
     whole = np.ones(len(blocks), bool)
     intact = scores(variables, whole)["top1"]

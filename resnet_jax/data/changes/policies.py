@@ -242,7 +242,7 @@ POLICIES = Table(
 
 @dataclass(frozen=True)
 class ChangedCrop:
-    """A random crop that then goes through changes, in order: see parts.TrainTransform."""
+    """A random crop that then goes through changes, in order: see chunks.TrainTransform."""
 
     crop: Callable[[np.random.Generator, bytes, int], np.ndarray]
     changes: tuple[Change, ...]

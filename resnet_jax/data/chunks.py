@@ -1,7 +1,8 @@
-"""Pieces of batches, each a pure function of its number: what worker processes compute.
+"""Chunks of batches, each a pure function of its number: what worker processes compute.
 
-A piece is small enough that several workers share a batch, and large enough that handing it over
-costs little beside decoding it.
+A chunk is small enough that several workers share a batch, and large enough that handing it over
+costs little beside decoding it. The chunks of all batches are numbered in one sequence: with n
+chunks a batch, chunk k belongs to batch k // n.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from resnet_jax.data.images.encoded import EncodedSet, UnreadableImage, decode
-from resnet_jax.data.order import repeated
+from resnet_jax.data.order import EvalOrder, repeated
 
 if TYPE_CHECKING:
     from jaxtyping import Int32, UInt8
 
-ROWS = 32  # of a batch in one part
-# An example whose image can't be read gives way to so many others before training stops.
+ROWS = 32  # of a batch in one chunk
+# Examples that are tried in place of one whose image can't be read, before training stops.
 ATTEMPTS = 10
 
 # (random numbers, content of an image file, pixels of a side) -> [side, side, 3] bytes
@@ -47,7 +48,7 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-class Part(NamedTuple):
+class Chunk(NamedTuple):
     """Some rows of a batch.
 
     Attributes:
@@ -61,69 +62,43 @@ class Part(NamedTuple):
     unreadable: tuple[Unreadable, ...]
 
 
-class Rows(NamedTuple):
-    """The rows of each batch that this process has.
-
-    Attributes:
-      start, stop: of them, in the batch.
-      together: rows in one part.
-    """
-
-    start: int
-    stop: int
-    together: int
-
-    @classmethod
-    def of_shard(cls, batch_size: int, shard: tuple[int, int]) -> Rows:
-        """The rows of process `index` of `count`."""
-        index, count = shard
-        share, rest = divmod(batch_size, count)
-        if rest:
-            raise ValueError(f"{count} processes can't share a batch of {batch_size}")
-        return cls(index * share, (index + 1) * share, ROWS)
-
-    @property
-    def all(self) -> range:
-        return range(self.start, self.stop)
-
-    def parts(self) -> list[range]:
-        """The rows, cut into those that are computed at once."""
-        return [
-            range(start, min(start + self.together, self.stop))
-            for start in range(self.start, self.stop, self.together)
-        ]
+def chunks_of(rows: range) -> tuple[range, ...]:
+    """The rows, cut into those of each chunk."""
+    return tuple(
+        range(start, min(start + ROWS, rows.stop)) for start in range(rows.start, rows.stop, ROWS)
+    )
 
 
 @dataclass(frozen=True)
-class TrainParts:
-    """Parts of training batches: part n is of step n // parts of a batch.
+class TrainChunks:
+    """The chunks of training batches.
 
     The example in row r of step k stands at position k * batch_size + r of an endless stream; the
     seed and that position decide everything about it.
 
     Attributes:
-      repeats: see order.repeated; each has random choices of its own.
+      rows: of each chunk of a batch, see chunks_of.
       size_at: pixels of a side in step k.
+      repeats: see order.repeated; each has random choices of its own.
     """
 
     examples: EncodedSet
     transform: TrainTransform
     seed: int
     batch_size: int
-    rows: Rows
+    rows: tuple[range, ...]
     size_at: Callable[[int], int]
     repeats: int = 1
 
     def nbytes(self, number: int) -> int:
-        """Of the images of the largest part in the batch of part `number`."""
-        step = number // len(self.rows.parts())
-        return len(self.rows.parts()[0]) * 3 * self.size_at(step) ** 2
+        """Of the images of the largest chunk in the batch of chunk `number`."""
+        step = number // len(self.rows)
+        return len(self.rows[0]) * 3 * self.size_at(step) ** 2
 
-    def __call__(self, number: int, memory: np.ndarray | None = None) -> Part:
-        parts = self.rows.parts()
-        step, place = divmod(number, len(parts))
-        start = step * self.batch_size
-        positions = range(start + parts[place].start, start + parts[place].stop)
+    def __call__(self, number: int, memory: np.ndarray | None = None) -> Chunk:
+        step, place = divmod(number, len(self.rows))
+        rows, start = self.rows[place], step * self.batch_size
+        positions = range(start + rows.start, start + rows.stop)
         size = self.size_at(step)
         images = _room(memory, (len(positions), size, size, 3))
         labels = np.empty(len(positions), np.int32)
@@ -132,7 +107,7 @@ class TrainParts:
         order = repeated(self.seed, positions.start, len(positions), count, self.repeats)
         for row, (position, index) in enumerate(zip(positions, order.tolist(), strict=True)):
             images[row], labels[row] = self._example(position, index, size, unreadable)
-        return Part(images, labels, tuple(unreadable))
+        return Chunk(images, labels, tuple(unreadable))
 
     def _example(
         self, position: int, index: int, size: int, unreadable: list[Unreadable]
@@ -149,44 +124,37 @@ class TrainParts:
 
 
 @dataclass(frozen=True)
-class EvalParts:
-    """Parts of evaluation batches, each example once; rows past the last example are zeros.
+class EvalChunks:
+    """The chunks of evaluation batches; rows that hold no example are zeros.
 
     Attributes:
-      batch_size: examples that count in each batch but the last.
-      rows: of this process; a batch may have more than count, so that devices can share it.
+      rows: of each chunk of a batch, see chunks_of.
     """
 
     examples: EncodedSet
     transform: EvalTransform
-    batch_size: int
-    rows: Rows
+    order: EvalOrder
+    rows: tuple[range, ...]
 
     def nbytes(self, number: int) -> int:
-        """Of the images of the largest part."""
-        return len(self.rows.parts()[0]) * math.prod(self.transform.shape)
+        """Of the images of the largest chunk."""
+        return len(self.rows[0]) * math.prod(self.transform.shape)
 
-    def __call__(self, number: int, memory: np.ndarray | None = None) -> Part:
-        parts = self.rows.parts()
-        batch, place = divmod(number, len(parts))
-        rows, start = parts[place], batch * self.batch_size
+    def __call__(self, number: int, memory: np.ndarray | None = None) -> Chunk:
+        batch, place = divmod(number, len(self.rows))
+        rows = self.rows[place]
+        found = self.order.examples_of(batch, rows)
         images = _room(memory, (len(rows), *self.transform.shape))
-        images[self.counted(batch, rows) :] = 0
+        images[len(found) :] = 0
         labels = np.zeros(len(rows), np.int32)
         unreadable = []
-        for row in range(self.counted(batch, rows)):
-            index = start + rows.start + row
+        for row, index in enumerate(found):
             try:
                 encoded, labels[row] = _read(self.examples, index)
                 images[row] = self.transform(decode(encoded))
             except UnreadableImage as error:
                 unreadable.append(Unreadable(self.examples.name(index), str(error)))
-        return Part(images, labels, tuple(unreadable))
-
-    def counted(self, batch: int, rows: range) -> int:
-        """How many of these rows of a batch hold an example."""
-        left = len(self.examples) - batch * self.batch_size
-        return max(0, min(len(rows), min(self.batch_size, left) - rows.start))
+        return Chunk(images, labels, tuple(unreadable))
 
 
 def _room(memory: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:

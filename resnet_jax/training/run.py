@@ -1,0 +1,52 @@
+"""What a run is once it is assembled: what computes its steps, and when something happens."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jax.sharding import Mesh
+
+from resnet_jax.data.contract import Data
+from resnet_jax.training.optim import Numbers
+from resnet_jax.training.state import TrainState, Tree
+
+Metrics = dict[str, Any]
+
+
+class Run(NamedTuple):
+    """A run, assembled.
+
+    Attributes:
+      mesh: of the devices that it computes on.
+      data: the training split.
+      train_step: (state, batch, key, numbers) -> new state and report; see steps.TrainStep.
+      numbers: learning rate and weight decay.
+      seed: of the data order and of every random choice in a step.
+      create_state: makes a new state, placed on the mesh.
+      evaluate: from a state to examples, loss, top1 and top5 of the evaluation split.
+      steps: updates in all.
+      shard_state: see parallel.Placement.
+      steps_per_call: updates that one compiled call makes.
+      compiler_options: XLA's, of the training step; see compilation.
+      report_every, evaluate_every, save_every: steps from one to the next; 0 is at the end only.
+    """
+
+    mesh: Mesh
+    data: Data
+    train_step: Callable[[TrainState, Any, Any, Numbers], tuple[TrainState, Tree]]
+    numbers: Numbers
+    seed: int
+    batch_size: int
+    create_state: Callable[[], TrainState]
+    evaluate: Callable[[TrainState], Metrics]
+    steps: int
+    shard_state: bool = False
+    steps_per_call: int = 1
+    compiler_options: Mapping[str, Any] = {}
+    report_every: int = 0
+    evaluate_every: int = 0
+    save_every: int = 0
+
+    @property
+    def size_changes(self) -> Sequence[int]:
+        """Steps that are the first with images of another size."""
+        return self.data.size_changes
