@@ -91,7 +91,7 @@ def loss_of(w, examples):
 def test_a_surface_has_the_loss_of_every_place(linear):
     scores, examples = linear
     w = np.array([[1.0, -1.0], [0.5, 2.0]], np.float32)
-    first, second = np.eye(2, dtype=np.float32), np.ones((2, 2), np.float32)
+    first, second = np.eye(2, dtype=np.float32), np.array([[0, 1], [3, 0]], np.float32)
     places = np.array([-1.0, 0.5])
     plane = landscape.surface(scores, {"params": {"w": w}}, ({"w": first}, {"w": second}), places)
     by_hand = [[loss_of(w + a * first + b * second, examples) for b in places] for a in places]
@@ -140,3 +140,5 @@ def test_a_block_of_its_own_is_measured_on_its_input(residual):
     # At least its input, its output and its parameters pass through memory.
     values = 8 * 8 * 4 + 4 * 4 * 8
     assert rows["stage2/block1"].traffic_bytes > 4 * values
+    # Equal blocks are measured once: a stage's first one is another than those behind it.
+    assert rows["stage2/block2"].traffic_bytes != rows["stage2/block1"].traffic_bytes
