@@ -4,31 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analysis.tiny import SHAPE, network
+from analysis.tiny import SHAPE, network, taps, variables_of
 
 from resnet_jax.analysis.blocks import is_plain, names
 from resnet_jax.analysis.studies import gradient_flow
-from resnet_jax.analysis.subject import Examples, initial_variables
-
-
-def with_taps(model, gain):
-    """Kernels whose only values are `gain` at the centre of a channel's own first convolution.
-
-    So a block's branch multiplies what is not negative by the gain.
-    """
-
-    def tap(path, leaf):
-        keys = [key.key for key in path]
-        if keys[-1] == "bias" or "head" in keys:
-            return jnp.zeros_like(leaf) if keys[-1] == "bias" else leaf
-        kernel = np.zeros(leaf.shape, np.float32)
-        factor = gain if "conv1" in keys else 1.0
-        for channel in range(min(leaf.shape[2:])):
-            kernel[1, 1, channel, channel] = factor
-        return jnp.asarray(kernel)
-
-    variables = initial_variables(model, SHAPE, 0)
-    return jax.tree_util.tree_map_with_path(tap, variables)
+from resnet_jax.analysis.subject import Examples
+from resnet_jax.models.layers import KERNEL_INITS
+from resnet_jax.models.residual import ARRANGEMENTS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +24,7 @@ def test_a_plain_network_scales_by_its_gain_and_a_residual_one_by_one_more(brigh
     options = {"norm": "none", "stage_depths": (4,), "widths": (3,), "stem_width": 3}
     for shortcut, factor in (("none", gain), ("A", 1 + gain)):
         model = network(shortcut=shortcut, **options)
-        variables = with_taps(model, gain)
+        variables = taps(model, [gain * np.eye(3)] * 4)
         flow = gradient_flow.measure(model, variables, bright)
         np.testing.assert_allclose(flow.mean[1:] / flow.mean[:-1], factor, rtol=1e-5)
         np.testing.assert_allclose(flow.variance[1:] / flow.variance[:-1], factor**2, rtol=1e-4)
@@ -59,8 +41,9 @@ def test_a_plain_network_scales_by_its_gain_and_a_residual_one_by_one_more(brigh
         assert sizes[-1] == pytest.approx(by_hand, rel=1e-4)
 
 
-def test_parameter_gradients_are_those_of_training(residual, examples):
-    model, variables = residual
+def test_parameter_gradients_are_those_of_training(examples):
+    model = network(stage_depths=(1, 1))
+    variables = variables_of(model)
     flow = gradient_flow.measure(model, variables, examples)
 
     @jax.jit
@@ -83,9 +66,8 @@ def test_parameter_gradients_are_those_of_training(residual, examples):
 
 
 def test_a_norm_of_tiny_values_does_not_vanish():
-    assert float(gradient_flow.norm([jnp.array([3e-30]), jnp.array([4e-30])])) == pytest.approx(
-        5e-30
-    )
+    tiny_ones = [jnp.array([3e-30]), jnp.array([4e-30])]
+    assert float(gradient_flow.norm(tiny_ones)) == pytest.approx(5e-30, rel=1e-5, abs=0)
     assert float(gradient_flow.norm([jnp.zeros(3)])) == 0.0
 
 
@@ -104,3 +86,8 @@ def test_twins_differ_in_shortcuts_order_and_norm_alone(plain):
     assert own.layers.norm is model.layers.norm
     assert own.block.arrangement == model.block.arrangement
     assert [is_plain(twin) for twin in twins.values()] == [True, False, False] * 3
+    original, full = ARRANGEMENTS["original"], ARRANGEMENTS["full_preactivation"]
+    assert [twin.arrangement for twin in twins.values()] == [original, original, full] * 3
+    assert [twin.kernel_init for twin in list(twins.values())[::3]] == [
+        model.kernel_init, KERNEL_INITS["he_fan_out"], KERNEL_INITS["pytorch"],
+    ]  # fmt: skip

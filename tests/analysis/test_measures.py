@@ -37,7 +37,7 @@ def test_cka_sees_no_rotation_scale_or_shift_and_no_likeness_where_none_is():
 def test_eigenvalues_of_a_quadratic_and_of_a_linear_network():
     draw = np.random.default_rng(2)
     rotation, _ = np.linalg.qr(draw.standard_normal((12, 12)))
-    known = np.linspace(-3, 8, 12)
+    known = np.linspace(-9, 8, 12)  # the largest, not those of the largest size
     matrix = jnp.asarray((rotation * known) @ rotation.T, jnp.float32)
 
     def quadratic(params):
@@ -56,9 +56,14 @@ def test_eigenvalues_of_a_quadratic_and_of_a_linear_network():
     np.testing.assert_allclose(found, np.linalg.eigvalsh(x.T @ x / 30)[:-3:-1], rtol=1e-3)
 
 
-def test_a_direction_has_the_norms_of_the_filters_and_leaves_norms_alone(residual):
-    params = residual[1]["params"]
-    drawn = landscape.direction(params, jax.random.key(0))
+def test_a_direction_has_the_norms_of_the_filters_and_leaves_norms_alone():
+    draw = np.random.default_rng(3)
+    shapes = {"conv": {"kernel": (3, 3, 2, 4)}, "norm": {"scale": (4,)}, "head": {"kernel": (4, 4)}}
+    params = jax.tree.map(
+        lambda shape: jnp.asarray(draw.standard_normal(shape), jnp.float32),
+        shapes, is_leaf=lambda shape: isinstance(shape, tuple),
+    )  # fmt: skip
+    drawn = jax.jit(landscape.direction)(params, jax.random.key(0))
     for own, its in zip(jax.tree.leaves(params), jax.tree.leaves(drawn), strict=True):
         if own.ndim < 2:
             assert not its.any()
@@ -86,7 +91,7 @@ def loss_of(w, examples):
 def test_a_surface_has_the_loss_of_every_place(linear):
     scores, examples = linear
     w = np.array([[1.0, -1.0], [0.5, 2.0]], np.float32)
-    first, second = np.eye(2, dtype=np.float32), np.ones((2, 2), np.float32)
+    first, second = np.eye(2, dtype=np.float32), np.array([[0, 1], [3, 0]], np.float32)
     places = np.array([-1.0, 0.5])
     plane = landscape.surface(scores, {"params": {"w": w}}, ({"w": first}, {"w": second}), places)
     by_hand = [[loss_of(w + a * first + b * second, examples) for b in places] for a in places]
@@ -135,3 +140,5 @@ def test_a_block_of_its_own_is_measured_on_its_input(residual):
     # At least its input, its output and its parameters pass through memory.
     values = 8 * 8 * 4 + 4 * 4 * 8
     assert rows["stage2/block1"].traffic_bytes > 4 * values
+    # Equal blocks are measured once: a stage's first one is another than those behind it.
+    assert rows["stage2/block2"].traffic_bytes != rows["stage2/block1"].traffic_bytes

@@ -4,11 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from analysis.tiny import SHAPE, network
+from analysis.tiny import abstract_variables, network
 
 from resnet_jax.analysis.studies import receptive_field
-from resnet_jax.analysis.subject import Examples, initial_variables
+from resnet_jax.analysis.subject import Examples
 from resnet_jax.models import create
+from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS
 
 
 @pytest.mark.parametrize(
@@ -27,16 +28,45 @@ def test_fields_by_hand(name, sizes):
     assert {place: fields[receptive_field.Name(*place)].size for place in sizes} == sizes
 
 
-def test_every_pixel_of_the_field_counts_and_none_beside_it():
+# The field and the stride behind a stem's 3x3 convolution and its pool.
+BEHIND_POOLS = {
+    "none": (3, 1),
+    "max": (5, 2),
+    "max_with_zeros": (5, 2),
+    "max_blur": (7, 2),  # 3x3 maxima at every position, then 3x3 at every other
+    "average": (4, 2),
+    "convolution": (5, 2),
+}
+
+
+@pytest.mark.parametrize("pool", STEM_POOLS)
+def test_fields_behind_every_pool(pool):
+    assert pool in BEHIND_POOLS, f"say in BEHIND_POOLS what stem_pool '{pool}' does to a field"
+    size, stride = BEHIND_POOLS[pool]
+    model = network(norm="none", stage_depths=(1, 1), stem_pool=pool)
+    fields = receptive_field.theoretical(model)
+    # The second stage's first convolution still sees positions that are `stride` apart.
+    assert fields[receptive_field.Name(1, 1)] == (size + 4 * stride, stride)
+    assert fields[receptive_field.Name(2, 1)] == (size + 10 * stride, 2 * stride)
+
+
+# The second stage's field where an anti-aliased convolution has stride 1 and a pool follows it.
+BEHIND_ANTIALIASING = {"none": 13, "average": 14, "blur": 15}
+
+
+@pytest.mark.parametrize("antialias", ANTIALIASING)
+def test_every_pixel_of_the_field_counts_and_none_beside_it(antialias):
     """Kernels of ones on positive images: the gradient vanishes where the theory says, only."""
-    model = network(norm="none", stage_depths=(1, 1))
+    assert antialias in BEHIND_ANTIALIASING, f"say in BEHIND_ANTIALIASING what '{antialias}' does"
+    model = network(norm="none", stage_depths=(1, 1), antialias=antialias)
     variables = jax.tree.map(
-        lambda leaf: jnp.full_like(leaf, 0.01), initial_variables(model, SHAPE, 0)
+        lambda leaf: jnp.full(leaf.shape, 0.01, leaf.dtype), abstract_variables(model)
     )
     images = np.ones((1, 32, 32, 3), np.float32)
     sizes = receptive_field.effective(model, variables, Examples(images, np.zeros(1)), 1)
     theory = receptive_field.theoretical(model)[receptive_field.Name(2, 1)]
-    assert theory == receptive_field.Field(13, 2)  # 3, 2 x 2, then 2 and 4
+    # 3, 2 x 2, then 2, the pool's, and 4.
+    assert theory == receptive_field.Field(BEHIND_ANTIALIASING[antialias], 2)
     rows, columns = np.nonzero(sizes)
     assert rows.max() - rows.min() + 1 == columns.max() - columns.min() + 1 == theory.size
     assert (sizes > 0).sum() == theory.size**2 and sizes.max() == 1

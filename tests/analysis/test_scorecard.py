@@ -39,6 +39,9 @@ def test_parts_of_a_set_come_together():
     assert list(found) == ["imagenet_v2", "imagenet_c"]
     assert found["imagenet_c"]["mce"] == pytest.approx(1)
     assert found["imagenet_c"]["examples"] == 300
+    # A share of AlexNet's errors that grows evenly from 1/3 to 5/3.
+    mean = sum(ALEXNET_ERRORS.values()) / len(ALEXNET_ERRORS)
+    assert found["imagenet_c"]["top1"] == pytest.approx(1 - mean)
     assert found["imagenet_c"]["errors"]["fog"][2] == pytest.approx(ALEXNET_ERRORS["fog"])
 
 

@@ -37,6 +37,21 @@ def test_a_folded_network_computes_the_same_without_norms(network):
     assert before - after == 3 * 4 + 3 * 8
 
 
+def test_a_folded_kernel_by_hand():
+    """W s / sqrt(v + e) and b - m s / sqrt(v + e), with an epsilon that counts."""
+    model = tiny.network(norm_options={"epsilon": 0.5}, stage_depths=(1, 1))
+    variables = tiny.variables_of(model)
+    params, statistics = variables["params"], variables["batch_stats"]
+    _, found = fold(model, variables)
+    factor = params["stem_norm"]["scale"] / np.sqrt(statistics["stem_norm"]["var"] + 0.5)
+    stem = found["params"]["stem_conv"]
+    np.testing.assert_allclose(
+        stem["kernel"], params["stem_conv"]["kernel"] * factor[None, None, None], rtol=1e-5
+    )
+    bias = params["stem_norm"]["bias"] - statistics["stem_norm"]["mean"] * factor
+    np.testing.assert_allclose(stem["bias"], bias, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     "changes", [{"arrangement": "full_preactivation"}, {"arrangement": "bn_after_addition"}]
 )
@@ -75,6 +90,19 @@ def test_channels_that_say_nothing_can_be_taken_out(arrangement):
     thin, rest = pruning.without_channels(model, dull, 0.5)
     assert rest["params"]["stage2"]["block1"]["conv1"]["kernel"].shape[-1] == 4
     np.testing.assert_allclose(logits(thin, rest), logits(model, dull), rtol=1e-4, atol=1e-5)
+
+
+def test_channels_count_as_their_norm_scales_them():
+    """Four channels with equal kernels: those that their norm makes smallest go."""
+    model = tiny.network(stage_depths=(1,), widths=(4,))
+    variables = jax.tree.map(jnp.ones_like, tiny.variables_of(model))
+    variables["params"]["stage1"]["block1"]["norm1"]["scale"] = jnp.array([1.0, -2.0, 1.0, 1.0])
+    variables["batch_stats"]["stage1"]["block1"]["norm1"]["var"] = jnp.array([1.0, 9, 0.25, 1e-3])
+    # The kernels' sizes are as 1, 2/3, 2 and 30.
+    for kept, chosen in ((0.25, [3]), (0.5, [2, 3]), (0.75, [0, 2, 3])):
+        _, thin = pruning.without_channels(model, variables, kept)
+        found = thin["batch_stats"]["stage1"]["block1"]["norm1"]["var"]
+        assert found.tolist() == pytest.approx([[1.0, 9, 0.25, 1e-3][place] for place in chosen])
 
 
 def test_distillation_by_hand():
@@ -116,6 +144,66 @@ def test_a_student_that_can_comes_to_agree_with_its_teacher(data):
     kernel = found["params"]["kernel"]
     # Logits count up to a constant.
     np.testing.assert_allclose(kernel[:, 0] - kernel[:, 1], taught[:, 0] - taught[:, 1], atol=0.15)
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("given", ["labels", "teacher"])
+def test_updates_by_hand(data, given):
+    """SGD with momentum 0.9, weight decay 1e-4 and half a cosine, in NumPy."""
+    draw = np.random.default_rng(5)
+    start, taught = draw.standard_normal((2, 4, 2))
+    steps, rate, size = 3, 0.5, 8
+    options = {}
+    if given == "teacher":
+        options = {"objective": learning.distillation(2.0, 0.75),
+                   "teacher": lambda images: images.reshape(len(images), -1) @ taught}  # fmt: skip
+    found = learning.learn(
+        linear, {"params": {"kernel": jnp.asarray(start, jnp.float32)}}, data,
+        steps=steps, rate=rate, batch_size=size, seed=1, **options,
+    )  # fmt: skip
+
+    kernel, momentum = start, 0.0
+    for step in range(steps):
+        batch = data.eval_batch(data.arrays, data.train_picks(1, step, size))
+        x, right = np.reshape(batch.images, (size, 4)), np.eye(2)[batch.labels]
+        by_logits = softmax(x @ kernel) - right
+        if given == "teacher":
+            # T^2 times the gradient of a divergence whose logits are divided by T.
+            softened = softmax(x @ kernel / 2) - softmax(x @ taught / 2)
+            by_logits = 0.75 * 2 * softened + 0.25 * by_logits
+        momentum = 0.9 * momentum + x.T @ by_logits / size + 1e-4 * kernel
+        kernel = kernel - rate * (1 + np.cos(np.pi * step / steps)) / 2 * momentum
+    np.testing.assert_allclose(found["params"]["kernel"], kernel, rtol=2e-5, atol=2e-6)
+
+
+class Changed:
+    """A split whose training images are twice those of evaluation."""
+
+    def __init__(self, data):
+        self.arrays, self.train_picks, self.eval_batch = (
+            data.arrays, data.train_picks, data.eval_batch,
+        )  # fmt: skip
+
+    def train_batch(self, arrays, picks, key):
+        batch = self.eval_batch(arrays, picks)
+        return batch._replace(images=2 * batch.images)
+
+
+@pytest.mark.parametrize("consistent", [True, False])
+def test_the_teacher_sees_the_students_crop_or_the_image_as_it_is(data, consistent):
+    taught = np.random.default_rng(5).standard_normal((4, 2))
+    found = learning.learn(
+        linear, {"params": {"kernel": jnp.zeros((4, 2))}}, Changed(data), steps=1, rate=1.0,
+        batch_size=8, consistent=consistent, objective=learning.distillation(1.0, 1.0),
+        teacher=lambda images: images.reshape(len(images), -1) @ taught,
+    )  # fmt: skip
+    images = data.eval_batch(data.arrays, data.train_picks(0, 0, 8)).images
+    x = 2 * np.reshape(images, (8, 4))
+    by_logits = 0.5 - softmax((x if consistent else x / 2) @ taught)
+    np.testing.assert_allclose(found["params"]["kernel"], -x.T @ by_logits / 8, rtol=1e-4)
 
 
 def test_what_is_masked_stays_at_zero(data):
@@ -175,12 +263,14 @@ def test_int8_is_near_the_network_and_a_quarter_of_its_size(network):
 
     images = tiny.examples().images
     exact = logits(model, variables)
-    found = jax.jit(partial(quantisation.apply_quantised, model))(params, images)
+    quantised = jax.jit(partial(quantisation.apply_quantised, model))
+    found = quantised(params, images)
     assert np.abs(found - exact).max() < 0.05 * np.abs(exact).max()
     aware = jax.jit(partial(quantisation.apply_rounded, model, train=False))(variables, images)
     np.testing.assert_allclose(found, aware, rtol=1e-3, atol=1e-3 * np.abs(exact).max())
-    alone = jax.jit(partial(quantisation.apply_quantised, model))(params, images[:1])
-    np.testing.assert_allclose(alone, found[:1], rtol=1e-4, atol=1e-5)
+    # What else is in the batch changes nothing.
+    others = np.concatenate([images[:1], 3 * images[1:]])
+    np.testing.assert_allclose(quantised(params, others)[:1], found[:1], rtol=1e-4, atol=1e-5)
 
 
 def test_the_gradient_passes_the_rounding():

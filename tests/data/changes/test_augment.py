@@ -8,8 +8,18 @@ from resnet_jax.data.changes.augment import (
     normalise,
     random_crop,
     random_cutout,
+    random_erasing,
     random_flip,
 )
+
+# Compiled as fast as can be, for what runs once or twice.
+FAST = {"xla_backend_optimization_level": 0}
+erase = jax.jit(random_erasing, static_argnums=(3, 4), compiler_options=FAST)
+
+
+def augmented(augment: Augmentation, key: jax.Array, images: np.ndarray) -> np.ndarray:
+    call = jax.jit(lambda key, images: augment(key, images), compiler_options=FAST)
+    return np.asarray(call(key, images))
 
 
 @pytest.fixture
@@ -64,6 +74,67 @@ def test_cutout_erases_a_square_around_a_pixel(images, size):
     assert drawn == squares  # every one, those clipped at an edge too, and no other
 
 
+def sides(erased) -> np.ndarray:
+    """Height and width of each rectangle, which must be one."""
+    rows, columns = erased.any(axis=2), erased.any(axis=1)
+    np.testing.assert_array_equal(erased, rows[:, :, None] & columns[:, None, :])
+    for line in (*rows, *columns):
+        assert np.count_nonzero(np.diff(line.astype(int), prepend=0, append=0)) <= 2
+    return np.stack([rows.sum(axis=1), columns.sum(axis=1)], axis=1)
+
+
+def test_erasing_happens_as_often_as_it_says():
+    images = np.ones((600, 24, 20, 1), np.float32)
+    for probability in (0.2, 0.7):
+        found = np.asarray(erase(jax.random.key(1), images, probability, (0.1, 0.2), (2.0, 3.0)))
+        assert (found == 0).any(axis=(1, 2, 3)).mean() == pytest.approx(probability, abs=0.06)
+
+
+@pytest.mark.parametrize("aspect", [(2.0, 3.0), (0.25, 0.5)])
+def test_an_erased_rectangle_has_the_area_and_the_aspect_that_are_asked(aspect):
+    images = np.ones((600, 24, 20, 1), np.float32)
+    found = np.asarray(erase(jax.random.key(0), images, 1.0, (0.1, 0.2), aspect))
+    height, width = sides(found[..., 0] == 0).T
+    # Sides are rounded to pixels, by half a pixel at most.
+    share, half = 1 / (24 * 20), 0.5
+    assert ((height - half) * (width - half) * share < 0.2).all()
+    assert ((height + half) * (width + half) * share > 0.1).all()
+    assert ((height + half) / (width - half) > aspect[0]).all()
+    assert ((height - half) / (width + half) < aspect[1]).all()
+    assert (height * width * share).mean() == pytest.approx(0.15, abs=0.005)
+    # Evenly on a logarithmic scale: the mean of the logarithms lies in the middle.
+    assert np.log(height / width).mean() == pytest.approx(np.log(aspect).mean(), abs=0.02)
+
+
+def test_erased_rectangles_lie_everywhere_inside():
+    images = np.ones((600, 6, 5, 1), np.float32)
+    found = np.asarray(erase(jax.random.key(0), images, 1.0, (0.13, 0.13), (1.0, 1.0)))
+    erased = found[..., 0] == 0
+    assert (sides(erased) == 2).all()
+    # 5 x 4 places of a square of 2x2, 30 each.
+    assert len({image.tobytes() for image in erased}) == 20
+    corners = erased[:, [0, 0, -1, -1], [0, -1, 0, -1]].mean(axis=0)
+    assert corners == pytest.approx(np.full(4, 1 / 20), abs=0.03)
+
+
+def test_the_first_rectangle_that_fits_is_erased():
+    """One of four times as high as wide fits into no square; of other draws the first does."""
+    images = np.ones((64, 10, 10, 1), np.float32)
+    never = erase(jax.random.key(0), images, 1.0, (0.5, 0.5), (4.0, 4.0))
+    assert (never == 1).all()
+    found = np.asarray(erase(jax.random.key(0), images, 1.0, (0.5, 0.5), (1.0, 4.0)))
+    height, width = sides(found[..., 0] == 0).T
+    assert height.max() == 9 and height.min() == 7
+    assert abs(width - 50 / height).max() <= 1
+
+
+def test_erasing_has_random_numbers_of_its_own(images):
+    key = jax.random.key(4)
+    erased = erase(jax.random.fold_in(key, 3), images, 0.5)
+    np.testing.assert_array_equal(augmented(Augmentation(erase=0.5), key, images), erased)
+    assert (erased != images).any()
+
+
 def test_normalise_is_arithmetic():
     images = np.array([0, 51, 255, 102], np.uint8).reshape(1, 1, 2, 2)
     normalised = normalise(images, mean=(0.5, 0.2), std=(0.25, 0.1))
@@ -86,7 +157,7 @@ def test_augmentation_does_all_that_it_is_asked():
     """Each of the three leaves a mark on a ramp that the others do not."""
     augment = Augmentation(pad=2, flip=True, cutout=2)
     ramp = np.broadcast_to(np.arange(1, 10, dtype=np.float32), (64, 9, 9))
-    result = np.asarray(augment(jax.random.key(0), ramp[..., None]))[..., 0]
+    result = augmented(augment, jax.random.key(0), ramp[..., None])[..., 0]
 
     falling = np.median(np.diff(result, axis=2), axis=(1, 2)) == -1
     assert 0.2 < falling.mean() < 0.8  # flip
@@ -97,7 +168,7 @@ def test_augmentation_does_all_that_it_is_asked():
 
 def test_batch_of_one(images):
     augment = Augmentation(pad=2, flip=True, cutout=2)
-    assert augment(jax.random.key(0), images[:1]).shape == (1, 6, 5, 3)
+    assert augmented(augment, jax.random.key(0), images[:1]).shape == (1, 6, 5, 3)
 
 
 @pytest.mark.parametrize(
