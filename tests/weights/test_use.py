@@ -32,10 +32,7 @@ def tiny(**changes) -> Assembly:
 
 
 def start(assembly: Assembly, pretrained=None):
-    create_state = jax.jit(
-        assembly.initial_state, compiler_options={"xla_backend_optimization_level": 0}
-    )
-    return create_state(jax.random.key(0), pretrained or {})
+    return jax.jit(assembly.initial_state)(jax.random.key(0), pretrained or {})
 
 
 def file_for(model, folder) -> Path:
