@@ -32,7 +32,7 @@ def stream(seed: int, start: int, count: int, examples: int) -> np.ndarray:
 
 
 def repeated(seed: int, start: int, count: int, examples: int, repeats: int) -> np.ndarray:
-    """The same of the sequence in which each example comes `repeats` times in a row.
+    """Returns such elements of the sequence in which each example comes `repeats` times in a row.
 
     Repeated augmentation: Hoffer et al., arXiv 1901.09335; Berman et al., arXiv 1902.05509.
     """
@@ -81,7 +81,7 @@ class EvalOrder:
 
     @property
     def batches(self) -> int:
-        """Number of them."""
+        """Number of batches."""
         return -(-self.examples // self.counted)
 
     def examples_of(self, batch: int, rows: range) -> range:

@@ -1,4 +1,4 @@
-"""Data sets that stream: images are decoded and cropped on the host, by worker processes, in time.
+"""Data sets that stream: worker processes decode and crop images ahead of their use.
 
 The batch of step k is a pure function of (seed, k), as in data.resident; a run that goes on at step
 k starts to read there. What a batch holds does not depend on how many workers make it, nor on how
@@ -54,12 +54,12 @@ class StreamedData:
     Args:
       examples: the images, undecoded.
       mean, std: of each channel, on the scale of [0, 1].
-      train_transform, eval_transform: from the content of a file to pixels, on the host.
+      train_transform, eval_transform: see chunks.TrainTransform and chunks.EvalTransform.
       size_at: pixels of a side of the training images in step k.
-      size_changes: steps that are the first of another size.
+      size_changes: each step at which that size changes.
       augmentation: applied to training batches inside the step.
       dtype: of the images in a batch.
-      workers: processes that decode; 0 is none beside this one.
+      workers: processes that decode; 0: this one decodes.
       shard: see order.shard_rows.
       repeats: see order.repeated.
 
@@ -98,7 +98,7 @@ class StreamedData:
     def train_picks(self, seed: int, step: int, batch_size: int) -> Pixels:
         """Returns this process's rows of the batch of step `step`.
 
-        Steps that follow each other are read ahead; any other begins anew there.
+        The steps that follow are read ahead; asking for any other step starts the reading there.
 
         Raises:
           UserError: many images in a row can't be read, or the workers die again and again.
@@ -123,7 +123,7 @@ class StreamedData:
         return _Reading((seed, step, batch_size), len(rows), len(cut), chunks)
 
     def _checked(self, chunk: Chunk) -> Chunk:
-        """Logs the images that gave way to others; stops where nothing can be read."""
+        """Logs the images that others replace; raises UserError where none can be read."""
         for name, reason in chunk.unreadable:
             if name not in self.skipped:
                 self.skipped[name] = reason
@@ -177,8 +177,8 @@ class _Reading(NamedTuple):
 
     Attributes:
       at: (seed, step, batch size) of the batch that comes next.
-      rows: of this process in each batch.
-      per_batch: chunks that these rows are cut into.
+      rows: number of this process's rows in each batch.
+      per_batch: number of chunks that these rows are cut into.
     """
 
     at: tuple[int, int, int]
