@@ -38,7 +38,7 @@ class Evaluation:
         self._placement, self._seed, self._batch_size = placement, seed, batch_size
 
     def make(self) -> None:
-        """Makes the parts now.
+        """Makes evaluator and recalibration now and not when first used.
 
         Raises:
           UserError: the configuration describes them wrongly.

@@ -98,7 +98,7 @@ class StreamedData:
     def train_picks(self, seed: int, step: int, batch_size: int) -> Pixels:
         """Returns this process's rows of the batch of step `step`.
 
-        Steps that follow each other are read ahead; any other begins anew there.
+        The batches of the steps that follow are read ahead; asking for another step begins anew.
 
         Raises:
           UserError: many images in a row can't be read, or the workers die again and again.

@@ -30,7 +30,7 @@ MakeProgram = Callable[[Sequence[Run], Callable[[], None]], Program]
 
 
 class Member:
-    """One run of those that are trained together, or the only one, at its newest checkpoint.
+    """A run that is trained, alone or together with others, from its newest checkpoint on.
 
     Args:
       checkpoints: of the run; None: it starts anew, and nothing is saved.
@@ -171,11 +171,11 @@ def _advance(
         profile.at(step, state)
         for member, report in zip(members, reports, strict=True):
             member.push(step, report)
-        states = cache(partial(dispatch.split, state))  # split once, where anything needs it
+        states = cache(partial(dispatch.split, state))  # taken apart once, if at all
         if due(step, run.evaluate_every, run.steps):
             for member, own in zip(members, states(), strict=True):
                 member.evaluate(own)
-        # Asked once: what arrives while states are saved is for the next step to see.
+        # Asked once: a signal that arrives while states are saved is seen after the next call.
         stopped = interruption.agreed()
         if due(step, run.save_every, goal) or stopped:
             for member, own in zip(members, states(), strict=True):
