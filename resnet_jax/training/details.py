@@ -1,6 +1,8 @@
 """What an evaluation can tell beside its means, as sums that add up over batches."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import jax.numpy as jnp
@@ -78,10 +80,12 @@ class DetailedSums:
     Attributes:
       classes: that a prediction may be, [kept]; labels are places among them. None: all.
       answers: which classes are right, [rows, classes]; labels are rows. None: the label is.
+      metrics: beside DETAILED.
     """
 
     classes: Any = None
     answers: Any = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -89,16 +93,19 @@ class DetailedSums:
         labels: Int32[Array, "batch"],
         mask: Bool[Array, "batch"],
     ) -> Sums:
+        rows = {**DETAILED, **self.metrics}
         if self.classes is not None:
             logits = logits[:, jnp.asarray(self.classes)]
         if self.answers is not None:
             finite = ~jnp.isnan(logits).any(axis=1)
             hits = finite & jnp.asarray(self.answers)[labels, logits.argmax(axis=1)]
-            return metrics.sums_of(DETAILED, Outputs(logits, None, mask, hits, None))
-        sums = metrics.sums_of(DETAILED, metrics.ranked(logits, labels, mask))
+            return metrics.sums_of(rows, Outputs(logits, None, mask, hits, None))
+        sums = metrics.sums_of(rows, metrics.ranked(logits, labels, mask))
         return {**sums, "confusion": confusion(logits, labels, mask)}
 
 
-def figures(totals: Sums) -> dict[str, float | int]:
-    """Figures of DETAILED from the totals of DetailedSums."""
-    return metrics.figures(totals, DETAILED)
+def figures(
+    totals: Sums, others: Mapping[str, Metric] = MappingProxyType({})
+) -> dict[str, float | int]:
+    """Figures of DETAILED, and of other metrics, from the totals of DetailedSums."""
+    return metrics.figures(totals, {**DETAILED, **others})
