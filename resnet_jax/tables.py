@@ -9,6 +9,7 @@ nowhere else. A choice is a row's name, or a mapping of that `name` and options:
 The last names a row in a file of the user's own, which is run to have it.
 """
 
+import ast
 import dataclasses
 import difflib
 import hashlib
@@ -163,7 +164,7 @@ class Table(dict[str, Any]):
         """
         if name in self or foreign_file(name) is None:
             return self
-        row = _foreign_row(name)
+        row = foreign_row(name)
         if self.record is not None and not isinstance(row, self.record):
             row = self.record(row)
         self._check_call(name, row)
@@ -213,7 +214,12 @@ def _content(path: Path) -> bytes:
         ) from None
 
 
-def _foreign_row(name: str) -> Any:
+def foreign_row(name: str) -> Any:
+    """The row that 'my_rows.py:scalar_gate' names.
+
+    Raises:
+      UserError: the file can't be run, or has no such row.
+    """
     path = foreign_file(name)
     assert path is not None
     attribute = name.rpartition(":")[2]
@@ -255,6 +261,14 @@ def _line_of(error: Exception, path: Path) -> str:
     return line
 
 
+def literal(text: str) -> Any:
+    """The value of text that is written as in Python; other text is a string."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 def split(choice: Choice, what: str = "row") -> tuple[str, dict[str, Any]]:
     """Returns the name and the options of a choice.
 
@@ -269,57 +283,3 @@ def split(choice: Choice, what: str = "row") -> tuple[str, dict[str, Any]]:
             f"{choice!r} chooses no {what}: give its name, or name and options as a mapping"
         )
     return options.pop("name"), options
-
-
-def chosen(table: Table, default: str, *, call: bool = False) -> Any:
-    """A field of a dataclass whose value is a row of `table`; see `build`.
-
-    Args:
-      call: the value is what the row returns when it is called.
-    """
-    return dataclasses.field(
-        default_factory=lambda: _value(table, default, call),
-        metadata={"table": table, "call": call, "default": default},
-    )
-
-
-def derived(default: Any) -> Any:
-    """A field of a dataclass that is no choice, since it follows from others."""
-    return dataclasses.field(default=default, metadata={"derived": True})
-
-
-def choices_of(record: Any) -> set[str]:
-    """The fields of a dataclass that are choices."""
-    return {f.name for f in dataclasses.fields(record) if not f.metadata.get("derived")}
-
-
-def defaults_of(record: Any) -> dict[str, Any]:
-    """The choices of a dataclass and their defaults; of a row, its name."""
-    fields = [field for field in dataclasses.fields(record) if field.name in choices_of(record)]
-    return {field.name: field.metadata.get("default", field.default) for field in fields}
-
-
-def _value(table: Table, choice: Choice, call: bool) -> Any:
-    row = table.choose(choice)
-    return row() if call else row
-
-
-def tables_of(record: Any) -> dict[str, Table]:
-    """The tables that fields of a dataclass choose from, by the field's name."""
-    fields = dataclasses.fields(record)
-    return {field.name: field.metadata["table"] for field in fields if "table" in field.metadata}
-
-
-def build(record: Callable[..., Item], values: Mapping[str, Any]) -> Item:
-    """Makes a dataclass from choices: a name becomes the row that its field's table has.
-
-    Values that are no choices (a row itself, a number) stand as they are.
-    """
-    fields = {field.name: field.metadata for field in dataclasses.fields(record)}  # type: ignore
-    made = {
-        name: _value(fields[name]["table"], value, fields[name]["call"])
-        if "table" in fields[name] and isinstance(value, str | Mapping)
-        else value
-        for name, value in values.items()
-    }
-    return record(**made)

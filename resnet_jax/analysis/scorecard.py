@@ -1,13 +1,14 @@
 """The figures of an evaluation on each test set, beside those that others published."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from resnet_jax.analysis.published import ALEXNET_ERRORS, PUBLISHED, mean_corruption_error
 from resnet_jax.training.details import DETAILED, class_accuracies, figures
-from resnet_jax.training.metrics import best_first
+from resnet_jax.training.metrics import Metric, best_first
 
 Figures = dict[str, Any]
 
@@ -46,9 +47,15 @@ class Scores(NamedTuple):
         }
 
 
-def of_totals(totals: dict[str, np.ndarray]) -> Scores:
-    """Scores from the totals of training.details.DetailedSums."""
-    return Scores(figures(totals), totals.get("confusion"))
+def of_totals(
+    totals: dict[str, np.ndarray], metrics: Mapping[str, Metric] = MappingProxyType({})
+) -> Scores:
+    """Scores from the totals of training.details.DetailedSums.
+
+    Args:
+      metrics: beside DETAILED.
+    """
+    return Scores(figures(totals, metrics), totals.get("confusion"))
 
 
 def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
@@ -76,9 +83,9 @@ def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
 
 def line(own: Figures) -> str:
     """The figures of one set, with their names, in one line."""
-    words = [
-        f"{name.replace('_', ' ')} {own[name]:.4f}" for name in best_first(DETAILED) if name in own
-    ]
+    names = best_first(DETAILED)
+    names += [name for name in own if name not in (*names, "examples")]
+    words = [f"{name.replace('_', ' ')} {own[name]:.4f}" for name in names if name in own]
     return f"{', '.join(words)} on {own['examples']} examples"
 
 

@@ -37,7 +37,7 @@ class Examples(NamedTuple):
         return Batch(arrays["images"][picks.indices], arrays["labels"][picks.indices], picks.mask)
 
     def batches(self, size: int) -> Iterator["Examples"]:
-        """The examples in batches of `size`; the last may be smaller."""
+        """Yields the examples, `size` at a time; the last time there may be fewer."""
         for start in range(0, len(self.labels), size):
             yield Examples(*(array[start : start + size] for array in self))
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from resnet_jax.data.changes.augment import AUGMENTATIONS
 from resnet_jax.data.changes.policies import POLICIES
 from resnet_jax.data.sources.catalogue import SOURCES
-from resnet_jax.models import building
+from resnet_jax.models import ROWS, building
 from resnet_jax.tables import Table, options_of
 from resnet_jax.training.losses import LOSSES
+from resnet_jax.training.metrics import METRICS
 from resnet_jax.training.optim import OPTIMIZERS
 from resnet_jax.training.schedules import SHAPES
 
@@ -24,6 +26,12 @@ SECTIONS: dict[str, Table] = {
     "optim": OPTIMIZERS,
     "schedule": SHAPES,
 }
+
+
+def every_table() -> dict[str, Table]:
+    """All tables that a configuration chooses from, by the last name of the key."""
+    choosing = {key.rpartition(".")[2]: table for key, table in {**CHOICES, **SECTIONS}.items()}
+    return {**choosing, "augmentation": AUGMENTATIONS, "metric": METRICS, "network": ROWS}
 
 
 def divided(

@@ -1,6 +1,5 @@
 """Reading configurations and overriding their keys."""
 
-import ast
 import re
 import runpy
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.keys import check_key, flatten
-from resnet_jax.tables import UserError, nearest, options_of, split
+from resnet_jax.tables import UserError, literal, nearest, options_of, split
 
 # What a published network does not say: how it is computed and how it starts.
 NOT_OF_A_NETWORK = ("kernel_init", "zero_init_branch", "scan_blocks", "remat", "dtype")
@@ -131,7 +130,7 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
     if key == "name":
         set_network(config, text)
         return
-    value = _literal(text)
+    value = literal(text)
     key = _full_key(config, key)
     section, _, name = key.rpartition(".")
     if section in CHOICES:
@@ -149,13 +148,6 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
     for given, ruled_out in RULES_OUT.items():
         if key == f"model.{given}" and value is not None:
             config.model[ruled_out] = ()
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def _full_key(config: ConfigDict, key: str) -> str:

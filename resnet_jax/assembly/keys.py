@@ -15,6 +15,7 @@ FREE_KEYS = (
     "data.dir",
     "data.workers",
     "eval.batch_size",
+    "eval.metrics",
     "train.steps_per_call",
     "mesh.",
     "model.scan_blocks",

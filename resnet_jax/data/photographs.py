@@ -99,8 +99,7 @@ def streamed(
             evaluation.eval_scales,
             evaluation.interpolation,
         ),
-        size_at=sizes,
-        size_changes=sizes.changes(),
+        sizes=sizes,
         workers=os.cpu_count() or 1 if workers is None else workers,
         **options,
     )

@@ -4,24 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from resnet_jax.models.branches import BRANCHES, Branch
+from resnet_jax.models.choosing import build, choices_of, defaults_of, tables_of
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.pooling import STEM_POOLS
 from resnet_jax.models.residual import Block
 from resnet_jax.models.resnet import REMATS, ResNet
 from resnet_jax.models.stems import STEMS
-from resnet_jax.tables import (
-    Choice,
-    Table,
-    UserError,
-    build,
-    choices_of,
-    defaults_of,
-    nearest,
-    options_of,
-    split,
-    tables_of,
-)
+from resnet_jax.tables import Choice, Table, UserError, nearest, options_of, split
 
 # Blocks in each stage: arXiv 1512.03385, Table 1; 200: arXiv 1603.05027, section 5.
 IMAGENET_DEPTHS = {

@@ -8,10 +8,11 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.convolution import convolution
 from resnet_jax.models.norms import NORMS, BatchNorm, Norm, Product
 from resnet_jax.models.standardisation import standardise, standardised
-from resnet_jax.tables import Table, UserError, chosen, derived
+from resnet_jax.tables import Table, UserError
 
 # Initial values of convolutions' kernels. A normalised network computes the same at any scale of a
 # kernel, but a kernel that starts smaller turns faster at the same learning rate.

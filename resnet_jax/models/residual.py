@@ -19,10 +19,11 @@ from resnet_jax.models.arrangements import (
 )
 from resnet_jax.models.attention import ATTENTIONS, Attention
 from resnet_jax.models.branches import BRANCHES, Branch
+from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.layers import Layers, scaled_init
 from resnet_jax.models.pooling import ANTIALIASING, Pool
 from resnet_jax.models.shortcuts import SHORTCUTS, Shortcut
-from resnet_jax.tables import UserError, chosen, derived
+from resnet_jax.tables import UserError
 
 Image = Float[Array, "batch height width channels"]
 

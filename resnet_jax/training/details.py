@@ -1,6 +1,8 @@
 """Figures of an evaluation beyond its means, from sums that add up over batches."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import jax.numpy as jnp
@@ -80,10 +82,12 @@ class DetailedSums:
         all classes.
       answers: which classes are right, [rows, classes]; a label is a row. None: a label is the one
         right class.
+      metrics: metrics beside DETAILED.
     """
 
     classes: Any = None
     answers: Any = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -91,16 +95,19 @@ class DetailedSums:
         labels: Int32[Array, "batch"],
         mask: Bool[Array, "batch"],
     ) -> Sums:
+        rows = {**DETAILED, **self.metrics}
         if self.classes is not None:
             logits = logits[:, jnp.asarray(self.classes)]
         if self.answers is not None:
             finite = ~jnp.isnan(logits).any(axis=1)
             hits = finite & jnp.asarray(self.answers)[labels, logits.argmax(axis=1)]
-            return metrics.sums_of(DETAILED, Outputs(logits, None, mask, hits, None))
-        sums = metrics.sums_of(DETAILED, metrics.ranked(logits, labels, mask))
+            return metrics.sums_of(rows, Outputs(logits, None, mask, hits, None))
+        sums = metrics.sums_of(rows, metrics.ranked(logits, labels, mask))
         return {**sums, "confusion": confusion(logits, labels, mask)}
 
 
-def figures(totals: Sums) -> dict[str, float | int]:
-    """Figures of DETAILED from the totals of DetailedSums."""
-    return metrics.figures(totals, DETAILED)
+def figures(
+    totals: Sums, others: Mapping[str, Metric] = MappingProxyType({})
+) -> dict[str, float | int]:
+    """Figures of DETAILED, and of other metrics, from the totals of DetailedSums."""
+    return metrics.figures(totals, {**DETAILED, **others})

@@ -24,7 +24,7 @@ class Dispatch:
     (sweeps/members.py) compute the same, bit for bit.
 
     Args:
-      runs: a list of one run; programs of sweeps take several.
+      runs: exactly one; the loop hands over the runs of all its members.
       on_compiled: called after each compilation, before the first step that it made possible.
     """
 
@@ -86,7 +86,7 @@ class Dispatch:
 
 
 class Constants(NamedTuple):
-    """The arrays in which runs of one compiled step may differ."""
+    """Seed and numbers of a run as arrays: runs that share a compiled step differ in them alone."""
 
     key_data: Any
     numbers: Numbers

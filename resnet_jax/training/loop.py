@@ -30,7 +30,7 @@ MakeProgram = Callable[[Sequence[Run], Callable[[], None]], Program]
 
 
 class Member:
-    """A run in the loop, alone or one of several; it starts from its newest checkpoint.
+    """A run that is trained, alone or together with others, from its newest checkpoint on.
 
     Args:
       checkpoints: of the run; None: it starts anew, and nothing is saved.
@@ -175,7 +175,7 @@ def _advance(
         if due(step, run.evaluate_every, run.steps):
             for member, own in zip(members, states(), strict=True):
                 member.evaluate(own)
-        # Asked once: a signal that arrives while states are saved is seen after the next step.
+        # Asked once: a signal that arrives while states are saved is seen after the next call.
         stopped = interruption.agreed()
         if due(step, run.save_every, goal) or stopped:
             for member, own in zip(members, states(), strict=True):

@@ -4,6 +4,7 @@ They are sums with a count, so that batches of any size add up to the whole set.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 from jax.nn import one_hot
 from jaxtyping import Array, Bool, Float, Int32
 
+from resnet_jax.tables import Table
 from resnet_jax.training.losses import cross_entropy
 
 # Arrays, or small trees of them, by the name of their metric; and "examples", their number.
@@ -41,11 +43,12 @@ def mean(total: Any, examples: int) -> float:
     return float(total) / examples
 
 
-class Metric(NamedTuple):
+@dataclass(frozen=True)
+class Metric:
     """A figure of a network on a set of examples.
 
     Attributes:
-      sums: outputs of a batch -> sums over the examples that the mask counts.
+      function: Outputs of a batch -> sums over the examples that the mask counts.
       figure: (the sums of all batches, the number of examples) -> the figure; by default the mean.
       higher_is_better: whether 1 is the best value and not 0.
       needs_label: whether it needs the one right class; test sets with several leave it out.
@@ -53,7 +56,7 @@ class Metric(NamedTuple):
         show it; files hold every metric.
     """
 
-    sums: Callable[[Outputs], Any]
+    function: Callable[[Outputs], Any]
     figure: Callable[[Any, int], float] = mean
     higher_is_better: bool = True
     needs_label: bool = True
@@ -77,11 +80,16 @@ def top(outputs: Outputs, *, classes: int) -> Int32[Array, ""]:
 
 
 # Evaluations and training steps compute every one. top1 decides which checkpoint is the best.
-METRICS: dict[str, Metric] = {
-    "loss": Metric(loss, higher_is_better=False),
-    "top1": Metric(hits, needs_label=False),
-    "top5": Metric(partial(top, classes=5), in_brief=False),
-}
+METRICS = Table(
+    "metric",
+    "eval.metrics",
+    {
+        "loss": Metric(loss, higher_is_better=False),
+        "top1": Metric(hits, needs_label=False),
+        "top5": Metric(partial(top, classes=5), in_brief=False),
+    },
+    Metric,
+)
 
 
 def ranked(
@@ -106,15 +114,16 @@ def sums(
     logits: Float[Array, "batch classes"],
     labels: Int32[Array, "batch"],
     mask: Bool[Array, "batch"],
+    metrics: Mapping[str, Metric] = METRICS,
 ) -> Sums:
-    """Sums of METRICS over the examples that the mask counts."""
-    return sums_of(METRICS, ranked(logits, labels, mask))
+    """Sums of metrics over the examples that the mask counts."""
+    return sums_of(metrics, ranked(logits, labels, mask))
 
 
 def sums_of(metrics: Mapping[str, Metric], outputs: Outputs) -> Sums:
     """Sums of the metrics; those that need a label are left out where examples have several."""
     found = {
-        name: metric.sums(outputs)
+        name: metric.function(outputs)
         for name, metric in metrics.items()
         if not metric.needs_label or outputs.labels is not None
     }
@@ -137,9 +146,21 @@ def figures(totals: Sums, metrics: Mapping[str, Metric] = METRICS) -> dict[str, 
     return {"examples": examples, **found}
 
 
-def means(batches: Iterable[Sums]) -> dict[str, float | int]:
-    """The figures of METRICS from the sums of batches."""
-    return figures(totals(batches))
+def means(
+    batches: Iterable[Sums], metrics: Mapping[str, Metric] = METRICS
+) -> dict[str, float | int]:
+    """The figures of metrics from the sums of batches."""
+    return figures(totals(batches), metrics)
+
+
+def with_own(names: Iterable[str]) -> dict[str, Metric]:
+    """METRICS and those of a user's files, 'my_rows.py:top3' under the name 'top3'.
+
+    Raises:
+      UserError: there is no such metric.
+    """
+    own = {name.rpartition(":")[2]: METRICS.choose(name) for name in names}
+    return {**METRICS, **own}
 
 
 def in_brief() -> list[str]:

@@ -81,7 +81,8 @@ def parse(verb: Verb, arguments: Sequence[str]) -> list[str]:
         raise UserError(
             f"unexpected argument '{given[len(names)]}': flags are written --NAME=VALUE"
         )
-    if len(given) < len(names):
+    parameters = inspect.signature(verb.main).parameters.values()
+    if len(given) < sum(parameter.default is parameter.empty for parameter in parameters):
         raise UserError(f"give the arguments {' '.join(names)}: {names[len(given)]} is missing")
     return given
 

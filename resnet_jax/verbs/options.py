@@ -5,13 +5,13 @@ They are read from its source, since importing it would import JAX, which --help
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import flags
 
-from resnet_jax.tables import UserError, choose
+from resnet_jax.tables import UserError, choose, literal
 
 
 class Kind(NamedTuple):
@@ -144,6 +144,23 @@ def given(
         if not kind.valid(value):
             raise UserError(f"--{option}={value} {kind.words}")
         found[option] = value
+    return found
+
+
+def of_own(items: Sequence[str]) -> dict[str, Any]:
+    """Options of a row in a file of the user's own, from texts like 'points=3'.
+
+    Raises:
+      UserError: one is not KEY=VALUE.
+    """
+    found = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise UserError(
+                f"--option={item} is not KEY=VALUE: write for example --option=points=3"
+            )
+        found[key] = literal(text)
     return found
 
 

@@ -107,6 +107,14 @@ def peers_of(values: flags.FlagValues) -> runtime.Peers | None:
     return runtime.Peers(**{name: values[name].value for name in names})  # type: ignore[arg-type]
 
 
+def define_trust(values: flags.FlagValues) -> "flags.FlagHolder[bool]":
+    """The flag of a verb that opens a run, which may hold files of rows; see run_folder.load."""
+    return flags.DEFINE_bool(
+        "trust_rows", False, "Run the files of rows that lie in the run's folder.",
+        flag_values=values,
+    )  # fmt: skip
+
+
 class Trained:
     """The flags of a verb that takes a trained network: a run's checkpoint or a file of weights."""
 
@@ -132,6 +140,7 @@ class Trained:
         self._weights = flags.DEFINE_string(
             "weights", None, "File of weights, in place of a run's.", flag_values=values
         )
+        self._trust = define_trust(values)
         self.config = Configuration(
             values, "Configuration of the network whose weights --weights holds."
         )
@@ -139,6 +148,10 @@ class Trained:
     @property
     def workdir(self) -> Path | None:
         return Path(self._workdir.value) if self._workdir.value else None
+
+    @property
+    def trust_rows(self) -> bool:
+        return bool(self._trust.value)
 
     @property
     def weights(self) -> Path | None:
@@ -161,6 +174,7 @@ class Trained:
                 best=self._best.value,
                 changes=self._changes.value,
                 batch_size=self._batch_size.value,
+                trust_rows=self.trust_rows,
             )
         if self.workdir is not None or self.config.text is None:
             raise UserError("--weights goes with --config=FILE, which describes the network")
@@ -178,7 +192,9 @@ class Trained:
         """Variables of every checkpoint of --workdir; see restored.checkpoints."""
         from resnet_jax.assembly import restored
 
-        return restored.checkpoints(self.workdir) if self.workdir is not None else {}
+        if self.workdir is None:
+            return {}
+        return restored.checkpoints(self.workdir, self.trust_rows)
 
     def output_folder(self, name: str, out: str | None) -> Path:
         """Where a verb writes: the folder that the user names, else `name` in the run's.
@@ -195,13 +211,13 @@ class Trained:
         return self.workdir / name
 
 
-def run(workdir: Path, **options: Any) -> "Restored":
+def run(workdir: Path, *, trust_rows: bool, **options: Any) -> "Restored":
     """Returns the network of a run, in whose precision JAX computes from now on.
 
     Args:
-      options: see restored.load.
+      trust_rows, options: see restored.load.
     """
     from resnet_jax.assembly import restored, run_folder
 
-    runtime.compute_in(run_folder.load(workdir).model.dtype)
-    return restored.load(workdir, **options)
+    runtime.compute_in(run_folder.load(workdir, trust_rows=trust_rows).model.dtype)
+    return restored.load(workdir, trust_rows=trust_rows, **options)

@@ -82,7 +82,8 @@ def main(experiment: str) -> dict[str, Any]:
         waiting = jobs.jobs(missing.values(), store, together)
         if waiting:
             tick = LiveTable(tasks, store).tick
-            launch_on.run(waiting, at_once, tick, Path(_RUNS.value) / name)
+            folder = Path(_RUNS.value) / name.rpartition(":")[2]
+            launch_on.function(waiting, at_once, tick, folder)
     store.keep(tasks)
     page = results.write(chosen, scale, tasks, store, written_to)
     print((written_to / f"{scale}.md").read_text())

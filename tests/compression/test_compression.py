@@ -227,7 +227,7 @@ def test_the_teacher_sees_the_crop_of_the_student_or_the_whole_image(consistent)
     whole = data.eval_batch(data.arrays, picks).images
     assert not np.array_equal(crops, whole)
     np.testing.assert_array_equal(batch.images, crops)
-    np.testing.assert_array_equal(batch.taught, 2 * (crops if consistent else whole))
+    np.testing.assert_array_equal(batch.teacher_logits, 2 * (crops if consistent else whole))
 
 
 def test_a_loss_that_is_not_finite_is_a_sentence(data):
