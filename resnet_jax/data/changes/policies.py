@@ -130,7 +130,7 @@ AUTO = Strengths(10, shear=0.3, translate=None, rotate=30, enhance=0.9, posteriz
 RAND = Strengths(31, shear=0.3, translate=None, rotate=30, enhance=0.9, posterize=4)
 WIDE = Strengths(31, shear=0.99, translate=32, rotate=135, enhance=0.99, posterize=6)
 # RandAugment and TrivialAugment choose from these operations.
-CHOICE = tuple(name for name in OPERATIONS if name != "Invert")
+CANDIDATES = tuple(name for name in OPERATIONS if name != "Invert")
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class RandAugment:
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
         for _ in range(self.operations):
-            operation = CHOICE[draw.integers(len(CHOICE))]
+            operation = CANDIDATES[draw.integers(len(CANDIDATES))]
             image = _changed(draw, image, operation, RAND, self.magnitude)
         return image
 
@@ -171,7 +171,7 @@ class TrivialAugment:
     """
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
-        operation = CHOICE[draw.integers(len(CHOICE))]
+        operation = CANDIDATES[draw.integers(len(CANDIDATES))]
         return _changed(draw, image, operation, WIDE, int(draw.integers(WIDE.levels)))
 
 
