@@ -13,14 +13,14 @@ from resnet_jax.training.metrics import METRICS
 from resnet_jax.training.optim import OPTIMIZERS
 from resnet_jax.training.schedules import SHAPES
 
-# A key that holds a choice, with the options inside of it.
+# Keys whose value is a choice, with its options inside.
 CHOICES: dict[str, Table] = {
     **{f"model.{name}": table for name, table in building.TABLES.items() if name != "norm"},
     "data.source": SOURCES,
     "data.policy": POLICIES,
     "train.loss": LOSSES,
 }
-# A section that is a choice: `name` and the row's options stand among keys of its own.
+# Sections that are a choice: `name` and the row's options stand beside the section's own keys.
 SECTIONS: dict[str, Table] = {
     "norm": building.TABLES["norm"],
     "optim": OPTIMIZERS,
@@ -37,7 +37,7 @@ def every_table() -> dict[str, Table]:
 def divided(
     section: Mapping[str, Any], function: Callable[..., Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns what the function takes of a section, and the rest."""
+    """Divides a section into the options that the function takes, and the rest."""
     taken = options_of(function)
     own = {key: value for key, value in section.items() if key in taken}
     return own, {key: value for key, value in section.items() if key not in taken}

@@ -22,7 +22,7 @@ class Evaluation:
     """Figures of a network's variables on the evaluation split and on other test sets.
 
     Args:
-      seed, batch_size: of training, whose first batches a recalibration reads.
+      seed, batch_size: of training; a recalibration reads its first batches.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Evaluation:
 
     @cached_property
     def metrics(self) -> dict[str, metrics.Metric]:
-        """The metrics of an evaluation, with those of a user's own."""
+        """The metrics of an evaluation, with the user's own."""
         return metrics.with_own(self._config.eval.metrics)
 
     @cached_property

@@ -1,6 +1,6 @@
-"""The folder of a run: whose it is, its configuration, and the rows of a user's own that it used.
+"""The folder of a run: its configuration, and the files of rows that it used.
 
-`config.json` has every key. Files of rows are copied into `rows/`, with their hashes in
+`config.json` has every key. A user's files of rows are copied into `rows/`, with their hashes in
 `rows/sha256sums` (as `sha256sum -c` reads them). A stored file is run only where the user trusts it
 or names it, since a folder may come from someone else.
 """
@@ -64,10 +64,10 @@ def _with_tuples(value: Any) -> Any:
 def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
     """Writes config.json and the files of rows into a new workdir, or checks that they are there.
 
-    A run that has no checkpoint yet has nothing to lose, and gives way.
+    A run without a checkpoint has nothing to lose, so its files are overwritten.
 
     Args:
-      write: false on all but one of the processes that share the run.
+      write: whether this process writes; one of the run's processes does.
 
     Raises:
       UserError: the workdir holds a run of another configuration, or can't be written.
@@ -96,7 +96,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _files(config: ConfigDict) -> dict[str, tuple[Path, str]]:
-    """The files of rows that a configuration names, by their own names, and a name of a row."""
+    """The files of rows that a configuration names, by file name: the path and one row's name."""
     found: dict[str, tuple[Path, str]] = {}
 
     def note(name: str) -> str:
