@@ -1,7 +1,7 @@
 """Studies a trained network: python -m resnet_jax analyse lesion --workdir=runs/cifar10.
 
-What an analysis finds is written to RUN/analysis/ as JSON, SVG and PNG. With --config alone it
-looks at the network before its first update. ANALYSIS may be FILE.py:FUNCTION of your own. The
+The findings are written to RUN/analysis/ as JSON, SVG and PNG. With --config alone the analysis
+studies the network before its first update. ANALYSIS may be FILE.py:FUNCTION of your own. The
 analyses and their options:
 """
 
@@ -21,7 +21,7 @@ FLAGS = flags.FlagValues()
 _OUT = flags.DEFINE_string(
     "out", None, "Folder of the results; by default RUN/analysis.", flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of what the analysis draws.", flag_values=FLAGS)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of what the analysis draws.", flag_values=FLAGS)
 options.define(FLAGS, ROWS)
 _OWN = flags.DEFINE_multi_string(
     "option", [], "KEY=VALUE, of an analysis in a file of your own.", flag_values=FLAGS

@@ -1,7 +1,7 @@
 """Lists what can be chosen by name: python -m resnet_jax rows shortcut.
 
-Without an argument it lists the tables; with the name of one, its rows with their options, the
-defaults of these, and the first line of what each row says of itself.
+Without an argument it lists the tables; with a table's name, each of its rows with the options,
+their defaults, and the first line of the row's docstring.
 """
 
 import inspect
@@ -29,7 +29,7 @@ def main(table: str = "") -> dict[str, Any]:
 
 
 def described(row: Any) -> str:
-    """Its options with their defaults, and on a line of its own what it says of itself."""
+    """The row's options with their defaults, and on the next line the first of its docstring."""
     from resnet_jax.tables import options_of
 
     options = "".join(f" {key}={value!r}" for key, value in options_of(row).items())
