@@ -1,12 +1,12 @@
-"""Tables of rows: what is chosen by name, from this package or from a user's own file.
+"""Tables of rows, which are chosen by name: rows of this package or of a user's own file.
 
-A row is a function, or a record with a field `function` and what other rooms must know of it. The
-function's keyword parameters are the row's options: name, default and meaning stand there and
-nowhere else. A choice is a row's name, or a mapping of that `name` and options:
+A row is a function, or a record of a function (its field `function`) and facts that other rooms
+need. The function's keyword parameters are the row's options: their names, defaults and meanings
+stand there and nowhere else. A choice is a row's name, or a mapping of that `name` and options:
 
     "C"    {"name": "exclusive_gating", "gate_bias": -5.0}    "my_rows.py:scalar_gate"
 
-The last names a row in a file of the user's own, which is run to have it.
+The last one names a row in a user's own file, which is run to get the row.
 """
 
 import ast
@@ -24,17 +24,17 @@ from typing import Any, TypeVar
 Choice = str | Mapping[str, Any]
 Item = TypeVar("Item")
 
-# Types of options that say which values are valid; those of an int or a float are above 0.
+# Types that say which values of an option are valid; an int or a float must be above 0.
 Count = int  # 0 or more
 Share = float  # above 0, at most 1
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend: one sentence, shown without a traceback."""
+    """A mistake that the user can correct; it is shown as one sentence, without a traceback."""
 
 
 class Diverged(UserError):
-    """A loss or a gradient is no longer finite, which a rerun would repeat."""
+    """A loss or a gradient is no longer finite; a rerun would repeat this."""
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:
@@ -55,7 +55,7 @@ def choose(table: Mapping[str, Item], name: str, what: str) -> Item:
 
 
 def options_of(row: Any) -> dict[str, Any]:
-    """Returns the options that a row takes and their defaults; none of a row that is a value."""
+    """Returns the options that a row takes and their defaults; a row that is a value takes none."""
     function = getattr(row, "function", row)
     if not inspect.isroutine(function) and not isinstance(function, partial | type):
         return {}
@@ -111,7 +111,7 @@ def _refusal(
 
 
 def _of_type(default: Any, value: Any, what: str) -> Any:
-    """The value in the type of the option's default; a whole number serves as a float."""
+    """The value in the type of the option's default; an int becomes a float where that is one."""
     if default is None or isinstance(value, type(default)):
         return value
     if isinstance(default, float) and type(value) is int:
@@ -127,9 +127,9 @@ class Table(dict[str, Any]):
     """Rows by name, in the order of their importance.
 
     Attributes:
-      what: what errors call a row, as in "unknown shortcut 'E'".
-      key: of the configuration, that chooses a row.
-      record: class of the rows; a function in a user's file becomes one.
+      what: the word for a row in errors, as in "unknown shortcut 'E'".
+      key: the configuration's key that chooses a row.
+      record: class of the rows; a function in a user's file is wrapped in it.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Table(dict[str, Any]):
         return typed(self.with_foreign(name), name, self.what, options)
 
     def with_foreign(self, name: str) -> Mapping[str, Any]:
-        """The table, and in it the row of a user's own file where `name` is one's.
+        """The table, with the row of a user's own file added where `name` names one.
 
         Raises:
           UserError: the file can't be run, or has no such row.
@@ -171,7 +171,7 @@ class Table(dict[str, Any]):
         return {**self, name: row}
 
     def _check_call(self, name: str, row: Any) -> None:
-        """Raises UserError where the row is not called as the table's own rows are."""
+        """Raises UserError where the row is called with other arguments than the table's rows."""
         expected, found = (_required(other) for other in (list(self.values())[-1], row))
         if len(expected) != len(found):
             raise UserError(
@@ -237,7 +237,7 @@ def _module(path: Path) -> ModuleType:
     if name not in sys.modules:
         module = ModuleType(name)
         module.__file__ = str(path)
-        # Before it runs, since a dataclass looks its module up.
+        # Entered before it runs, since a dataclass looks its module up there.
         sys.modules[name] = module
         try:
             exec(compile(content, str(path), "exec"), module.__dict__)

@@ -1,4 +1,4 @@
-"""Records whose fields are rows of tables: what a network is made of, chosen by name."""
+"""Dataclasses whose fields are rows of tables, chosen by name: the pieces of a network."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -22,18 +22,18 @@ def chosen(table: Table, default: str, *, call: bool = False) -> Any:
 
 
 def derived(default: Any) -> Any:
-    """A field of a dataclass that is no choice, since it follows from others."""
+    """A field of a dataclass that no caller gives, since it follows from other things."""
     return dataclasses.field(default=default, metadata={"derived": True})
 
 
-def choices_of(record: Any) -> set[str]:
-    """The fields of a dataclass that are choices."""
+def arguments_of(record: Any) -> set[str]:
+    """The fields of a dataclass that a caller may give; the others are derived."""
     return {f.name for f in dataclasses.fields(record) if not f.metadata.get("derived")}
 
 
 def defaults_of(record: Any) -> dict[str, Any]:
-    """The choices of a dataclass and their defaults; of a row, its name."""
-    fields = [field for field in dataclasses.fields(record) if field.name in choices_of(record)]
+    """The arguments of a dataclass and their defaults; a row's default is its name."""
+    fields = [field for field in dataclasses.fields(record) if field.name in arguments_of(record)]
     return {field.name: field.metadata.get("default", field.default) for field in fields}
 
 
@@ -49,9 +49,9 @@ def tables_of(record: Any) -> dict[str, Table]:
 
 
 def build(record: Callable[..., Record], values: Mapping[str, Any]) -> Record:
-    """Makes a dataclass from choices: a name becomes the row that its field's table has.
+    """Makes a dataclass from arguments: a choice becomes the row of its field's table.
 
-    Values that are no choices (a row itself, a number) stand as they are.
+    Values that are no choices (a row itself, a number) are used as they are.
     """
     fields = {field.name: field.metadata for field in dataclasses.fields(record)}  # type: ignore
     made = {
