@@ -47,7 +47,7 @@ def get_config(changes: str = "") -> ConfigDict:
 
 
 def base() -> ConfigDict:
-    """What every recipe for ImageNet starts from."""
+    """The configuration that every recipe for ImageNet starts from."""
     config = default.get_config()
     config.data.name = "imagenet2012"
     config.data.eval_split = "validation"
@@ -61,7 +61,7 @@ def base() -> ConfigDict:
 
 
 def made_up(config: ConfigDict) -> None:
-    """A hundred steps on images that need not be read."""
+    """Sets a hundred steps on made-up images, for which no data are read."""
     del config.data.name
     config.data.update(source="synthetic", image_size=224, classes=1_000)
     config.train.steps = 100
