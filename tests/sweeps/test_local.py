@@ -86,3 +86,28 @@ def test_runs_of_one_program_are_grouped_by_what_they_differ_in(tmp_path):
     job = jobs.jobs(tasks, store, ("seed",))[0]
     assert [config.rpartition(",")[2] for config in job.configs] == ["seed=0", "seed=1"]
     assert job.workdirs == (store.workdir(tasks[0]), store.workdir(tasks[3]))
+
+
+def test_the_command_line_of_a_job(tmp_path):
+    command = jobs.command(Job(("a.py:seed=0", "a.py:seed=1"), (tmp_path / "0", tmp_path / "1")))
+    assert command[1:3] == ["-m", "resnet_jax.sweeps.execute"]
+    assert command[3:] == [
+        "--config=a.py:seed=0", f"--workdir={tmp_path / '0'}",
+        "--config=a.py:seed=1", f"--workdir={tmp_path / '1'}",
+    ]  # fmt: skip
+
+
+def test_a_failure_of_the_process_leaves_finished_members_alone(tmp_path):
+    job = Job(("a", "b", "c"), tuple(tmp_path / name for name in "abc"))
+    done, failed = records.Record("done", test_error=3.0), records.Record("failed", "before")
+    records.put(job.workdirs[0], done)
+    records.put(job.workdirs[1], failed)
+    jobs.record_failure(job, -15)
+    found = [records.Record(**records.read(workdir)["record"]) for workdir in job.workdirs]
+    assert found == [done, *[records.Record("failed", "killed by SIGTERM")] * 2]
+
+
+def test_how_many_processes_run_at_once_where_nobody_says(monkeypatch):
+    monkeypatch.setattr(jobs.os, "cpu_count", lambda: 6)
+    assert jobs.at_once("slurm", "smoke") == 100
+    assert (jobs.at_once("local", "smoke"), jobs.at_once("local", "paper")) == (6, 1)
