@@ -14,7 +14,7 @@ Figures = dict[str, Any]
 
 
 class Scores(NamedTuple):
-    """One set's results.
+    """The results on one test set.
 
     Attributes:
       figures: of training.details.DETAILED, without those that need one right class where examples
@@ -59,19 +59,19 @@ def of_totals(
 
 
 def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
-    """Puts one set with the mean corruption error in place of `imagenet_c:CORRUPTION:SEVERITY`."""
+    """Replaces the sets `imagenet_c:CORRUPTION:SEVERITY` by one with the mean corruption error."""
     whole = {name: values for name, values in sets.items() if ":" not in name}
-    parts = {tuple(name.split(":")): values for name, values in sets.items() if ":" in name}
-    for name in dict.fromkeys(key[0] for key in parts):
+    subsets = {tuple(name.split(":")): values for name, values in sets.items() if ":" in name}
+    for name in dict.fromkeys(key[0] for key in subsets):
         errors = {
             corruption: [
                 1 - values["top1"]
-                for (of, kind, _), values in parts.items()
+                for (of, kind, _), values in subsets.items()
                 if (of, kind) == (name, corruption)
             ]
             for corruption in ALEXNET_ERRORS
         }
-        own = [values for (of, _, _), values in parts.items() if of == name]
+        own = [values for (of, _, _), values in subsets.items() if of == name]
         whole[name] = {
             "examples": sum(values["examples"] for values in own),
             "top1": sum(values["top1"] for values in own) / len(own),
@@ -82,7 +82,7 @@ def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
 
 
 def line(own: Figures) -> str:
-    """The figures of one set in words."""
+    """The figures of one set, with their names, in one line."""
     names = best_first(DETAILED)
     names += [name for name in own if name not in (*names, "examples")]
     words = [f"{name.replace('_', ' ')} {own[name]:.4f}" for name in names if name in own]

@@ -10,7 +10,7 @@ from resnet_jax.data import photographs
 from resnet_jax.data.changes.augment import AUGMENTATIONS, Augmentation
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.resident import ResidentData
-from resnet_jax.data.sources.benchmarks import Benchmark, Trained, open_benchmarks
+from resnet_jax.data.sources.benchmarks import Benchmark, TrainingData, open_benchmarks
 from resnet_jax.data.sources.catalogue import SOURCES, Source
 from resnet_jax.data.sources.decoded import ImageSet
 from resnet_jax.data.stream import StreamedData
@@ -101,7 +101,7 @@ class Inputs:
                 " ImageNet"
             )
         folder = self._section.get("dir") or ""
-        trained = Trained(self.source.class_names, self._eval_examples, folder)
+        trained = TrainingData(self.source.class_names, self._eval_examples, folder)
         return open_benchmarks(where, trained)
 
     def benchmark_data(self, benchmark: Benchmark) -> ResidentData | StreamedData:

@@ -84,7 +84,7 @@ class EvalOrder:
 
     @property
     def batches(self) -> int:
-        """Number of them."""
+        """Number of batches."""
         return -(-self.examples // self.counted)
 
     def examples_of(self, batch: int, rows: range) -> range:

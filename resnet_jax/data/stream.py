@@ -1,4 +1,4 @@
-"""Data sets that stream: images are decoded and cropped on the host, by worker processes, in time.
+"""Data sets that stream: worker processes decode and crop images ahead of their use.
 
 The batch of step k is a pure function of (seed, k), as in data.resident; a run that goes on at step
 k starts to read there. What a batch holds does not depend on how many workers make it, nor on how
@@ -59,7 +59,7 @@ class StreamedData:
       sizes: pixels of a side of the training images, by step.
       augmentation: applied to training batches inside the step.
       dtype: of the images in a batch.
-      workers: processes that decode; 0 is none beside this one.
+      workers: processes that decode; 0: this one decodes.
       shard: see order.shard_rows.
       repeats: see order.repeated.
 
@@ -122,7 +122,7 @@ class StreamedData:
         return _Reading((seed, step, batch_size), len(rows), len(cut), chunks)
 
     def _checked(self, chunk: Chunk) -> Chunk:
-        """Logs the images that gave way to others; stops where nothing can be read."""
+        """Logs the images that others replace; raises UserError where none can be read."""
         for name, reason in chunk.unreadable:
             if name not in self.skipped:
                 self.skipped[name] = reason
@@ -176,8 +176,8 @@ class _Reading(NamedTuple):
 
     Attributes:
       at: (seed, step, batch size) of the batch that comes next.
-      rows: of this process in each batch.
-      per_batch: chunks that these rows are cut into.
+      rows: number of this process's rows in each batch.
+      per_batch: number of chunks that these rows are cut into.
     """
 
     at: tuple[int, int, int]

@@ -17,7 +17,7 @@ Tree = Any
 
 # (variables, images, *arguments) -> logits
 Logits = Callable[..., Array]
-# (logits, labels, mask) of a batch -> sums over the examples that the mask lets count
+# (logits, labels, mask) of a batch -> sums over the examples that the mask counts
 BatchSums = Callable[[Array, Array, Array], metrics.Sums]
 
 
@@ -56,7 +56,7 @@ class Evaluator:
         """Returns the figure of every metric, and the number of examples; accuracies are fractions.
 
         Args:
-          arguments: for `logits`, behind variables and images.
+          arguments: handed to `logits` after variables and images.
         """
         return metrics.means(self.batches(variables, *arguments), self._rows)
 
@@ -67,7 +67,7 @@ class Evaluator:
         )
 
     def placed_picks(self) -> Iterator[Tree]:
-        """Yields what says which examples each batch holds, on the devices."""
+        """Yields the picks of each batch, placed on the devices."""
         sharding = parallel.batch_sharded(self._mesh)
         for picks in self._data.eval_picks(self._batch_size, parallel.data_shards(self._mesh)):
             yield parallel.place_rows(picks, sharding)

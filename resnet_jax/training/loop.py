@@ -37,7 +37,7 @@ class Member:
 
     Attributes:
       step: updates made.
-      state: as last saved or restored, until updates go on from it.
+      state: the state last saved or restored.
       diverged: why the run can't go on, or None.
     """
 
@@ -60,7 +60,7 @@ class Member:
 
     @property
     def evaluation(self) -> Metrics:
-        """The figures of the state."""
+        """The figures of the newest evaluation, or of the state if there was none since."""
         return self._evaluation or self.run.evaluate(self.state)
 
     def push(self, step: int, report: Tree) -> None:
@@ -127,7 +127,7 @@ def train_together(
     Members that were stopped at different steps first catch up with each other.
 
     Args:
-      members: of runs with equal numbers of steps, and equal times of evaluation and saving.
+      members: their runs have equal numbers of steps, and evaluate and save at the same steps.
 
     Returns:
       The signal that stopped them, or None.
@@ -171,7 +171,7 @@ def _advance(
         profile.at(step, state)
         for member, report in zip(members, reports, strict=True):
             member.push(step, report)
-        states = cache(partial(dispatch.split, state))  # taken apart once, if at all
+        states = cache(partial(dispatch.split, state))  # split at most once
         if due(step, run.evaluate_every, run.steps):
             for member, own in zip(members, states(), strict=True):
                 member.evaluate(own)
@@ -189,12 +189,12 @@ def _advance(
 
 
 def due(step: int, every: int, last: int) -> bool:
-    """Whether something that happens every so many steps, and at the last one, happens now."""
+    """Whether an event of every `every` steps and of the step `last` happens at `step`."""
     return step == last or (every > 0 and step % every == 0)
 
 
 def call_lengths(run: Run, step: int, goal: int, profile: Profile) -> Iterator[int]:
-    """Yields how many steps each call makes on the way to `goal`, so that none passes an event.
+    """Yields how many steps each call makes on the way to `goal`; no call passes an event.
 
     Events are evaluations, saves, edges of the profile and changes of the images' size.
     """

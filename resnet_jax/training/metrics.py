@@ -22,12 +22,12 @@ Sums = dict[str, Any]
 
 
 class Outputs(NamedTuple):
-    """What a network puts out for a batch of examples, and what would be right.
+    """A network's outputs for a batch of examples, and the right answers.
 
     Attributes:
       labels: the right class of each example, [batch]; None where several are right.
       mask: the examples that count; the others only fill up the batch.
-      hits: whether the class with the largest logit is right, the first of equal ones.
+      hits: whether the class with the largest logit, the first of equal ones, is right.
       rank: how many classes stand before the right one, [batch]; None where several are right.
     """
 
@@ -39,7 +39,7 @@ class Outputs(NamedTuple):
 
 
 def mean(total: Any, examples: int) -> float:
-    """The mean over the examples, of their sum."""
+    """The mean over the examples, from their sum."""
     return float(total) / examples
 
 
@@ -48,12 +48,12 @@ class Metric:
     """A figure of a network on a set of examples.
 
     Attributes:
-      function: Outputs -> sums of a batch, over the examples that its mask lets count.
+      function: Outputs of a batch -> sums over the examples that the mask counts.
       figure: (the sums of all batches, the number of examples) -> the figure; by default the mean.
       higher_is_better: whether 1 is the best value and not 0.
-      needs_label: whether it asks for the one right class, so that sets with several leave it out.
-      in_brief: whether it stands in the console's lines, the curves of a run's page and the tables
-        of sweeps, beside being in all files.
+      needs_label: whether it needs the one right class; test sets with several leave it out.
+      in_brief: whether the console's lines, the curves of a run's page and the tables of sweeps
+        show it; files hold every metric.
     """
 
     function: Callable[[Outputs], Any]
@@ -70,16 +70,16 @@ def loss(outputs: Outputs) -> Float[Array, ""]:
 
 
 def hits(outputs: Outputs) -> Int32[Array, ""]:
-    """Examples whose first class is right."""
+    """Examples whose class with the largest logit is right."""
     return (outputs.mask & outputs.hits).sum()
 
 
 def top(outputs: Outputs, *, classes: int) -> Int32[Array, ""]:
-    """Examples whose right class is among the first so many."""
+    """Examples whose right class is among those with the `classes` largest logits."""
     return (outputs.mask & (outputs.rank < classes)).sum()
 
 
-# Evaluations and training steps compute all of them. top1 decides which checkpoint is the best.
+# Evaluations and training steps compute every one. top1 decides which checkpoint is the best.
 METRICS = Table(
     "metric",
     "eval.metrics",
@@ -97,10 +97,10 @@ def ranked(
     labels: Int32[Array, "batch"],
     mask: Bool[Array, "batch"],
 ) -> Outputs:
-    """What metrics see of a batch whose examples have one right class each.
+    """The outputs of a batch whose examples have one right class each.
 
-    A label is among the top k if fewer than k logits are larger, counting equal ones that stand
-    before it: the order that a stable sort would give.
+    A label is among the top k if fewer than k logits are larger, or equal and before it: the order
+    that a stable sort would give.
     """
     label_logit = jnp.take_along_axis(logits, labels[:, None], axis=1)
     before = jnp.arange(logits.shape[1])[None] < labels[:, None]
@@ -116,12 +116,12 @@ def sums(
     mask: Bool[Array, "batch"],
     metrics: Mapping[str, Metric] = METRICS,
 ) -> Sums:
-    """Sums of metrics over the examples that the mask lets count."""
+    """Sums of metrics over the examples that the mask counts."""
     return sums_of(metrics, ranked(logits, labels, mask))
 
 
 def sums_of(metrics: Mapping[str, Metric], outputs: Outputs) -> Sums:
-    """Sums of those metrics that the outputs are enough for."""
+    """Sums of the metrics; those that need a label are left out where examples have several."""
     found = {
         name: metric.function(outputs)
         for name, metric in metrics.items()
@@ -136,7 +136,7 @@ def totals(batches: Iterable[Sums]) -> dict[str, Any]:
 
 
 def figures(totals: Sums, metrics: Mapping[str, Metric] = METRICS) -> dict[str, float | int]:
-    """The number of examples, and the figure of each metric that there are sums of."""
+    """The number of examples, and the figure of each metric in `totals`."""
     examples = int(totals["examples"])
     found = {
         name: metric.figure(totals[name], examples)
@@ -164,7 +164,7 @@ def with_own(names: Iterable[str]) -> dict[str, Metric]:
 
 
 def in_brief() -> list[str]:
-    """Names of those METRICS that are shown where there is room for few."""
+    """Names of the METRICS that are shown where there is room for few."""
     return [name for name, metric in METRICS.items() if metric.in_brief]
 
 

@@ -13,7 +13,7 @@ from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
-    "model", None, "Published network, as resnet_jax.models.names() has.", flag_values=FLAGS
+    "model", None, "Published network; resnet_jax.models.names() lists them.", flag_values=FLAGS
 )
 _NAMING = flags.DEFINE_string(
     "naming",

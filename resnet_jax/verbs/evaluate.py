@@ -18,7 +18,7 @@ FLAGS = flags.FlagValues()
 _SETS = flags.DEFINE_list(
     "sets",
     [],
-    "Other test sets, NAME=FOLDER each, or NAME alone for a prepared TFDS set: imagenet_v2,"
+    "Other test sets, each NAME=FOLDER, or NAME alone for a prepared TFDS set: imagenet_v2,"
     " imagenet_sketch, imagenet_a, imagenet_r, imagenet_c, imagenet_real=real.json.",
     flag_values=FLAGS,
 )

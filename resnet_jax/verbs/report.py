@@ -1,6 +1,6 @@
 """Writes the page of a run anew: python -m resnet_jax report --workdir=runs/cifar10.
 
-RUN/report.html: figures, curves, mistakes, costs, gradients, configuration, and what
+RUN/report.html shows figures, curves, mistakes, costs, gradients, the configuration, and what
 `python -m resnet_jax analyse` has found about the run so far.
 """
 

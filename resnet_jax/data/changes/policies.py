@@ -57,12 +57,12 @@ class Strengths:
     """The strength of each operation at its highest level; at level 0 it changes next to nothing.
 
     Attributes:
-      levels: how many there are: 0, 1, ... levels - 1.
+      levels: number of levels: 0, 1, ... levels - 1.
       shear: share of a side.
       translate: pixels; None means 150/331 of the side, as in AutoAugment.
       rotate: degrees.
-      enhance: is added to a factor of 1.
-      posterize: bits that are taken off.
+      enhance: added to a factor of 1.
+      posterize: bits that are removed.
     """
 
     levels: int
@@ -149,8 +149,8 @@ class RandAugment:
     """Applies evenly drawn operations, all at one level (Cubuk et al., arXiv 1909.13719).
 
     Attributes:
-      operations: how many are applied, one after another.
-      magnitude: their level, 0 to 30.
+      operations: number of operations, applied one after another.
+      magnitude: level of the operations, 0 to 30.
     """
 
     operations: int = 2
@@ -165,9 +165,9 @@ class RandAugment:
 
 @dataclass(frozen=True)
 class TrivialAugment:
-    """Applies one operation at a level, both drawn evenly.
+    """Applies one operation at one level, both drawn evenly.
 
-    It is 'Wide' of Müller & Hutter, arXiv 2103.10158.
+    This is the 'Wide' version of Müller & Hutter, arXiv 2103.10158.
     """
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
@@ -242,7 +242,7 @@ POLICIES = Table(
 
 @dataclass(frozen=True)
 class ChangedCrop:
-    """A random crop that then goes through changes, in order: see chunks.TrainTransform."""
+    """A random crop, then the changes in their order; see chunks.TrainTransform."""
 
     crop: Callable[[np.random.Generator, bytes, int], np.ndarray]
     changes: tuple[Change, ...]
