@@ -77,7 +77,7 @@ def get_config() -> ConfigDict:
     train.batch_size = 128  # examples in one update, over all devices
     train.epochs = 10.0  # passes over the training set
     train.steps = placeholder(int)  # updates, in place of epochs
-    train.accumulate = 1  # micro-batches of a batch, computed one after another
+    train.accumulate = 1  # micro-batches that a batch is computed in, one after another
     train.steps_per_call = placeholder(int)  # updates in one compiled call; None: 1 on CPU, else 16
     train.onednn = False  # use oneDNN's convolutions on one x86 CPU; compiles at each start
     train.loss = choice("cross_entropy")  # a row of training.losses

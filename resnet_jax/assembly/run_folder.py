@@ -14,6 +14,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.keys import FREE_KEYS, flatten, identified, lock, mapped
+from resnet_jax.assembly.older_runs import upgraded
 from resnet_jax.tables import UserError, content_hash, foreign_file
 
 CONFIG, ROWS = "config.json", "rows"
@@ -44,7 +45,7 @@ def load(workdir: Path, *, trust_rows: bool = False) -> ConfigDict:
             )
         return f"{file}:{name.rpartition(':')[2]}"
 
-    values = mapped(_with_tuples(json.loads(path.read_text())), stored)
+    values = mapped(_with_tuples(_read(path)), stored)
     return lock(ConfigDict(values))
 
 
@@ -53,6 +54,10 @@ def foreign_name(name: str) -> str:
     path = foreign_file(name)
     assert path is not None
     return path.name
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return upgraded(json.loads(path.read_text()))
 
 
 def _with_tuples(value: Any) -> Any:
@@ -76,7 +81,7 @@ def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
     text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
     if path.exists() and any((workdir / "checkpoints").glob("[0-9]*")):
         _check_rows(workdir, config)
-        _check_same(workdir, old=json.loads(path.read_text()), new=json.loads(text))
+        _check_same(workdir, old=_read(path), new=json.loads(text))
     if not write:
         return
     try:
