@@ -8,8 +8,8 @@ every parameter, pad-4 crops and flips, option A. The paper subtracts the mean o
 the mean of each channel is subtracted and the result divided by its standard deviation.
 
 Published test error (Table 6): ResNet-20 8.75%, -32 7.51%, -44 7.17%, -56 6.97%, -110 6.61% in
-the mean of five runs with a standard deviation of 0.16. Depth 110 starts at a rate of 0.01 for
-about 400 updates there:
+the mean of five runs with a standard deviation of 0.16. The paper trains depth 110 at a rate of
+0.01 for about 400 updates first:
 :depth=110,schedule.warmup=constant,schedule.warmup_start=0.1,schedule.warmup_epochs=1.024.
 """
 

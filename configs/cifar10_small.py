@@ -2,11 +2,11 @@
 
     python -m resnet_jax.main --config=configs/cifar10_small.py:depth=56,shortcut=none
 
-What the small scale of experiments/ trains: half the widths of configs/cifar10.py (8-16-32), the
-first 7,500 training images twice, 469 updates of batch 32 in one cycle up to a rate of 0.05, the
-first 5,000 test images once, at the end. Such a run asks the papers' question of a narrower network
-that is far from trained: its errors are several times the published ones, and only their order is
-of interest.
+The small scale of experiments/ trains this: half the widths of configs/cifar10.py (8-16-32), two
+epochs of the first 7,500 training images (469 updates of batch 32) in one cycle up to a rate of
+0.05, and one test on the first 5,000 test images, at the end. The network is narrower than the
+papers' and far from trained: its errors are several times the published ones, and only their order
+is of interest.
 """
 
 from ml_collections import ConfigDict

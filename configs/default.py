@@ -1,9 +1,9 @@
-"""Every key of a run's configuration that does not belong to a row, with its unit.
+"""Every key of a run's configuration that is not an option of a row, with its unit.
 
-The other files change some of them. A row of a table is chosen by its name, and its options stand
-behind the name: `model.shortcut = {"name": "exclusive_gating", "gate_bias": -5.0}`, or beside it
-where a section names the row: `optim.name = "adam"`, `optim.b2 = 0.99`. What a row's options are,
-and their defaults, stands in its signature: `python -m resnet_jax rows` lists them all.
+The other files change some of these keys. A row of a table is chosen by its name. Its options stand
+with the name: `model.shortcut = {"name": "exclusive_gating", "gate_bias": -5.0}`, or beside it
+where a section names the row: `optim.name = "adam"`, `optim.b2 = 0.99`. A row's signature states
+its options and their defaults; `python -m resnet_jax rows` lists the rows.
 """
 
 from ml_collections import ConfigDict
@@ -13,7 +13,7 @@ from resnet_jax.assembly.keys import lock
 
 
 def choice(name: str | None) -> FieldReference:
-    """A row that may have options: its name, or a mapping of that `name` and options."""
+    """A key that holds a choice: a row's name, or a mapping of that `name` and options."""
     return FieldReference(name, field_type=object)
 
 
@@ -25,50 +25,48 @@ def get_config() -> ConfigDict:
     model.family = "cifar"  # cifar: 3x3 stem, three stages; imagenet: 7x7 stem and pool, four
     model.depth = 20  # layers with weights, counted as the papers do
     model.stage_depths = ()  # blocks in each stage, in place of depth
-    model.widths = ()  # of each stage; () is the family's, 16-32-64 or 64-128-256-512
+    model.widths = ()  # of each stage; (): the family's, 16-32-64 or 64-128-256-512
     model.width_factor = 1.0  # multiplies the stages' widths
     model.stem = choice(None)  # a row of models.stems; None is the family's
     model.stem_pool = choice(None)  # a row of models.pooling.STEM_POOLS; None is the family's
     model.stem_width = placeholder(int)  # None is the family's
-    model.branch = choice(None)  # a row of models.branches; None by family and depth
+    model.branch = choice(None)  # a row of models.branches; None: by family and depth
     model.stage_branches = ()  # one branch a stage, in place of branch
     model.arrangement = choice("original")  # a row of models.arrangements
     model.shortcut = choice("B")  # a row of models.shortcuts: A, B, C, D, none, ...
-    model.activate_identity = True  # an identity that opens a pre-activated stage is activated x
+    model.activate_identity = True  # a pre-activated stage opens with activated x as identity
     model.attention = choice("none")  # a row of models.attention
-    model.antialias = choice(
-        "none"
-    )  # what carries the strides of branches: models.pooling.ANTIALIASING
+    model.antialias = choice("none")  # a row of models.pooling.ANTIALIASING; carries F's strides
     model.kernel_init = choice("he_fan_out")  # a row of models.layers.KERNEL_INITS
-    model.zero_init_branch = False  # blocks start as their shortcut
-    model.branch_gain = placeholder(float)  # start of a learned factor of each branch; None: none
+    model.zero_init_branch = False  # whether each block starts as its shortcut
+    model.branch_gain = placeholder(float)  # initial learned factor of each branch; None: no factor
     model.dropout = 0.0  # rate, before every convolution of a branch but its first
     model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth
-    model.weight_epsilon = placeholder(float)  # standardise kernels, added to their variance
-    model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: not on CPU
-    model.remat = "none"  # none, block, stage: computed again in the backward pass, not kept
+    model.weight_epsilon = placeholder(float)  # of standardised kernels' variance; None: plain ones
+    model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: except on CPU
+    model.remat = "none"  # none, block, stage: what the backward pass computes again
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
     config.norm = norm = ConfigDict()
     norm.name = "batch"  # a row of models.norms, with its options
 
     config.init = init = ConfigDict()
-    init.weights = placeholder(str)  # file that a run starts from; another head is replaced
+    init.weights = placeholder(str)  # file to start from; a head of other classes is replaced
 
     config.finetune = finetune = ConfigDict()
-    finetune.frozen_parts = 0  # stem and stages that do not learn; stages + 1: all but the head
+    finetune.frozen_parts = 0  # of stem and stages, so many do not learn; stages + 1: all
     finetune.rate_decay = 1.0  # factor of the learning rate for each part further from the head
 
-    # Beside these the section takes the options of the source, of how its images are read
-    # (data.photographs), and the rows of data.changes.augment, as data.pad=4 or data.flip=True.
+    # The section also takes the options of the source, the keys of data.photographs for reading its
+    # images, and the rows of data.changes.augment, as data.pad=4 or data.flip=True.
     config.data = data = ConfigDict()
     data.source = choice("tfds")  # a row of data.sources.catalogue
-    data.train_split = "train"  # tfds slices too: train[:20000]; of folder: a folder in data.dir
+    data.train_split = "train"  # tfds: slices too, train[:20000]; folder: a folder in data.dir
     data.eval_split = "test"
     data.mean = (0.5,)  # of each channel, on the scale of [0, 1]
     data.std = (0.25,)
-    data.policy = choice(None)  # of photographs: a row of data.changes.policies; None is none
-    data.repeats = 1  # times that training meets an example in a row, each augmented anew
+    data.policy = choice(None)  # for photographs: a row of data.changes.policies; None: none
+    data.repeats = 1  # training repeats each example so often, augmented anew
 
     config.mesh = mesh = ConfigDict()
     mesh.data = placeholder(int)  # devices that a batch is split over; None: all
@@ -79,18 +77,18 @@ def get_config() -> ConfigDict:
     train.batch_size = 128  # examples in one update, over all devices
     train.epochs = 10.0  # passes over the training set
     train.steps = placeholder(int)  # updates, in place of epochs
-    train.accumulate = 1  # pieces that a batch is computed in, one after another
+    train.accumulate = 1  # micro-batches that a batch is computed in, one after another
     train.steps_per_call = placeholder(int)  # updates in one compiled call; None: 1 on CPU, else 16
-    train.onednn = False  # on one x86 CPU: its convolutions; compiled anew whenever a run starts
+    train.onednn = False  # use oneDNN's convolutions on one x86 CPU; compiles at each start
     train.loss = choice("cross_entropy")  # a row of training.losses
     train.label_smoothing = 0.0  # share of the target that is uniform
-    train.ema_decay = placeholder(float)  # of the averaged weights that are evaluated; None is off
+    train.ema_decay = placeholder(float)  # of the averaged weights that are evaluated; None: off
 
     config.mixing = mixing = ConfigDict()
     mixing.mixup = 0.0  # a of the Beta(a, a) of the first image's weight; 0: off
     mixing.cutmix = 0.0  # a of the Beta(a, a) of the first image's area; 0: off
     mixing.switch = 0.5  # probability of CutMix where both are on
-    mixing.probability = 1.0  # that anything is mixed
+    mixing.probability = 1.0  # probability that a batch is mixed
     mixing.per_example = False  # draw for each example, not once for a batch
 
     config.optim = optim = ConfigDict()
@@ -109,18 +107,19 @@ def get_config() -> ConfigDict:
     config.eval = evaluation = ConfigDict()
     evaluation.batch_size = 1_000  # examples
     evaluation.every_epochs = 1.0  # 0: at the end only
+    evaluation.metrics = ()  # your own, beside training.metrics.METRICS: ("my_rows.py:top3",)
     evaluation.recalibration_steps = 0  # training batches that give new batch statistics; 0: none
 
     config.checkpoint = checkpoint = ConfigDict()
     checkpoint.every_epochs = 1.0  # 0: at the end only
-    checkpoint.keep = 2  # newest
-    checkpoint.keep_best = 1  # by evaluation top-1, beside them
+    checkpoint.keep = 2  # number of newest checkpoints
+    checkpoint.keep_best = 1  # number of best ones by evaluation top-1, beside them
 
     config.report = report = ConfigDict()
-    report.every_steps = 50  # between two lines of metrics.jsonl; 0: only where one evaluates
-    report.profile = placeholder(str)  # START:STOP, steps whose trace goes to profile/; None is off
+    report.every_steps = 50  # between two lines of metrics.jsonl; 0: at evaluations only
+    report.profile = placeholder(str)  # START:STOP, steps to trace into profile/; None: off
     report.page = True  # report.html at the end: curves, mistakes, costs, gradients
     report.tensorboard = True
     report.wandb = False
-    report.project = "resnet_jax"  # W&B's
+    report.project = "resnet_jax"  # name of the project in W&B
     return lock(config)

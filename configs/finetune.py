@@ -1,16 +1,16 @@
-"""Fine-tuning: a network whose weights lie in a file, on another data set.
+"""Fine-tuning: a network with the weights of a file learns another data set.
 
     python -m resnet_jax.main --config=configs/finetune.py:init.weights=resnet20.safetensors
     python -m resnet_jax.main --config=configs/finetune.py:init.weights=FILE,finetune.frozen_parts=4
 
-The first learns every part, each at half the rate of the one behind it (discriminative rates,
-Howard & Ruder, arXiv 1801.06146, section 3.2); the second learns the head alone on the pooled
-features of stem and three stages, which use their running statistics: a linear probe. Between the
-two, frozen_parts counts stem and stages from the images on.
+The first command trains every part, each at half the rate of the part after it (discriminative
+rates, Howard & Ruder, arXiv 1801.06146, section 3.2). The second trains the head alone, on the
+pooled features of stem and three stages, which use their running statistics: a linear probe. Values
+between 0 and 4 freeze so many parts, counted from the stem on.
 
-As it stands: CIFAR-100 from the ResNet-20 that akamaster/pytorch_resnet_cifar10 trained on
-CIFAR-10, whose inputs were divided by ImageNet's deviations. The head is new, since the number of
-classes differs. Other networks go by their names: configs/finetune.py:name=resnet18d.
+Without changes it trains CIFAR-100 from the ResNet-20 of akamaster/pytorch_resnet_cifar10, which
+was trained on CIFAR-10 with inputs divided by ImageNet's deviations. The head is new, since the
+number of classes differs. Other networks are chosen by name: configs/finetune.py:name=resnet18d.
 """
 
 from ml_collections import ConfigDict

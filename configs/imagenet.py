@@ -8,7 +8,7 @@
 
 The linear rule of section 2.1: a rate of 0.1 for each 256 examples in a batch, so 0.4 for the
 1,024 here, after five epochs of gradual warm-up. Nesterov momentum 0.9, weight decay 1e-4, the last
-norm of each block starts at zero (section 5.1), crops of 8% to 100% of the image. Beside the paper:
+norm of each block starts at zero (section 5.1), crops of 8% to 100% of the image. Unlike the paper:
 a cosine in place of three steps, 0.1 label smoothing, and no weight decay on norms and biases ('Bag
 of Tricks', arXiv 1812.01187, sections 3 and 5). The stride lies in the 3x3 (v1.5).
 
@@ -47,7 +47,7 @@ def get_config(changes: str = "") -> ConfigDict:
 
 
 def base() -> ConfigDict:
-    """What every recipe for ImageNet starts from."""
+    """The configuration that every recipe for ImageNet starts from."""
     config = default.get_config()
     config.data.name = "imagenet2012"
     config.data.eval_split = "validation"
@@ -61,7 +61,7 @@ def base() -> ConfigDict:
 
 
 def made_up(config: ConfigDict) -> None:
-    """A hundred steps on images that need not be read."""
+    """Sets a hundred steps on made-up images, for which no data are read."""
     del config.data.name
     config.data.update(source="synthetic", image_size=224, classes=1_000)
     config.train.steps = 100

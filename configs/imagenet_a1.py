@@ -9,11 +9,11 @@ an example in a batch, stochastic depth 0.05. Tested at 224 pixels with a crop r
 bicubic.
 
 Published: 80.4% top-1 on ImageNet, 85.7% on ReaL, 68.7% on ImageNet-V2 (Table 3); 110 hours on four
-V100 (Table 2). What the paper leaves to timm's code is taken from there: targets above 0.2 count as
-1, the rate starts at 1e-4, gradients are clipped to a norm of 1 inside its LAMB, which adapts
-decaying parameters alone. timm's cosine begins before the warm-up ends; here it begins at its end.
-RandAugment here is torchvision's with two operations at one magnitude, 21 of its 30 for timm's 7 of
-10, without deviation.
+V100 (Table 2). Details that the paper does not state are those of timm's code: targets above 0.2
+count as 1, the rate starts at 1e-4, LAMB clips gradients to a norm of 1 and adapts only parameters
+that decay. timm's cosine begins before the warm-up ends; here it begins when the warm-up ends.
+RandAugment here is torchvision's: two operations at one magnitude, 21 of 30 for timm's 7 of 10,
+without deviation.
 """
 
 from ml_collections import ConfigDict

@@ -25,7 +25,7 @@ WARMUP_STEPS = 5_000
 
 def get_config(changes: str = "") -> ConfigDict:
     config = imagenet.base()
-    # 0 to 255 becomes -1 to 1.
+    # Pixels from 0 to 255 become values from -1 to 1.
     config.data.mean = (0.5, 0.5, 0.5)
     config.data.std = (0.5, 0.5, 0.5)
     set_network(config, "resnetv2_50x1_bit")

@@ -3,14 +3,15 @@
     python -m resnet_jax.main --config=configs/imagenet_fast.py
     python -m resnet_jax.main --config=configs/imagenet_fast.py:epochs=88
 
-Epochs are 16, 24, 32, 40, 56 or 88. Its rn50_configs: 512 images on each of eight GPUs, momentum
-SGD up to a rate of 1.7 at two epochs and down to zero in straight lines, weight decay 1e-4, not on
-norms, label smoothing 0.1, blurred strides, and images that grow from 160 to 192 pixels at about
-three quarters of the run. Tested on a 256-pixel centre crop and its mirror image.
+Epochs are 16, 24, 32, 40, 56 or 88. The recipe is that of FFCV's rn50_configs: 512 images on each
+of eight GPUs, momentum SGD whose rate rises to 1.7 in two epochs and falls to zero in straight
+lines, weight decay 1e-4 (not on norms), label smoothing 0.1, blurred strides, and images that grow
+from 160 to 192 pixels at about three quarters of the run. Tested on a 256-pixel centre crop and its
+mirror image.
 
 Published top-1 (its README), minutes on eight A100: 16 epochs 73.8% (14.9), 24 75.6% (21.7), 32
-76.6% (28.7), 40 77.2% (35.6), 56 78.0% (49.4), 88 78.4% (77.2). Beside its code: strides are
-blurred after a convolution, as in arXiv 1904.11486, and not before it.
+76.6% (28.7), 40 77.2% (35.6), 56 78.0% (49.4), 88 78.4% (77.2). Unlike in FFCV's code,
+strides are blurred after a convolution, as in arXiv 1904.11486, and not before it.
 """
 
 from ml_collections import ConfigDict

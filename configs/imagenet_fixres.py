@@ -2,16 +2,17 @@
 
     python -m resnet_jax.main --config=configs/imagenet_fixres.py:init.weights=resnet50.safetensors
 
-Random crops make objects look larger in training than the centre crop does in the test, so a
-network is better at a resolution above the one that it was trained at, once its head has seen what
-comes out of the pool there. The head of a ResNet-50 that was trained at 224 pixels learns on for 31
-epochs of 384-pixel crops taken as in the test but for a shift and a flip; everything else is
+Random crops make objects look larger in training than the centre crop does in the test. So a
+network is better at a resolution above that of its training, once its head has learned from the
+pooled features there. The head of a ResNet-50 that was trained at 224 pixels is trained for 31 more
+epochs on 384-pixel crops, taken as in the test except for a shift and a flip; everything else is
 frozen. From the paper's code (its README, and imnet_finetune/train.py): batch 512, momentum 0.9,
 weight decay 1e-4, a rate of 0.008 divided by 10 at epoch 30.
 
-Published top-1 (that README): 77.0% at 224, 79.1% at 384 pixels after this, with colour jitter and
-with statistics of the last norm that follow; no time is stated. Here these statistics stay as they
-are, or eval.recalibration_steps renews those of all norms. `export` writes such a file of a run.
+Published top-1 (that README): 77.0% at 224, and 79.1% at 384 pixels after this, with colour jitter
+and with running statistics of the last norm that are updated; no time is stated. Here all running
+statistics stay as they are, or eval.recalibration_steps recomputes them for all norms. `export`
+writes a run's weights to such a file.
 """
 
 from ml_collections import ConfigDict
@@ -26,7 +27,7 @@ STAGES = 4
 def get_config(changes: str = "") -> ConfigDict:
     config = imagenet.base()
     config.data.image_size = SIZE
-    # The short side that the test resizes to.
+    # The test resizes the short side to this.
     config.data.short_side = (round(SIZE / 0.875),) * 2
 
     config.model.depth = 50

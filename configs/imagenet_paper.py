@@ -12,8 +12,8 @@ and 300,000 updates, where the curves of Figure 4 fall. Bottlenecks carry the st
 
 Published top-1 error on ten crops (Tables 2 and 3): plain 18 27.94%, plain 34 28.54%; ResNet-18
 27.88%; -34 A 25.03%, B 24.52%, C 24.19%; -50 22.85%, -101 21.75%, -152 21.43%. The paper states no
-time. Beside the paper: each channel's mean is subtracted, not each pixel's, and there is no colour
-augmentation. Table 4's single models (-152: 19.38%) average over five scales:
+time. Unlike in the paper, each channel's mean is subtracted, not each pixel's, and colours are
+not augmented. Table 4's single models (-152: 19.38%) average over five scales:
 :data.eval_scales=(224,256,384,480,640), here of ten crops each and not fully convolutional.
 """
 

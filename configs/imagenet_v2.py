@@ -12,7 +12,7 @@ short side is 232.
 Published: 80.858% top-1, 95.434% top-5 (torchvision's documentation); no time is stated.
 
 torchvision averages every 32 updates with a decay of 1 - (1 - 0.99998) * 1024 * 32 / 600 =
-0.998908; for each update that is its 32nd root, 0.9999658.
+0.998908; the decay of each update here is the 32nd root of that, 0.9999658.
 """
 
 from ml_collections import ConfigDict
@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from configs import imagenet
 from resnet_jax.assembly.configuration import override
 
-# Updates between two averages there, and the decay of one.
+# torchvision's updates from one average to the next, and the decay of one average.
 EVERY = 32
 DECAY = 1 - (1 - 0.99998) * 1_024 * EVERY / 600
 

@@ -1,7 +1,7 @@
-"""What is process-wide: memory pages, precision, caches, logging, and the processes of a run.
+"""Process-wide settings: memory pages, precision, caches, logging, and the processes of a run.
 
-The command line alone calls these functions, so that a program that imports the package stays as it
-is. `cache_folder` changes nothing and is for everyone.
+Only the command line calls these functions, so importing the package changes nothing process-wide.
+`cache_folder` changes nothing and is for everyone.
 """
 
 import ctypes
@@ -19,15 +19,15 @@ from absl import flags, logging
 
 from resnet_jax.tables import UserError
 
-# Huge pages for what malloc gives: XLA takes memory for temporaries anew in every step, and small
-# pages cost a CPU a seventh of its time.
+# malloc gives huge pages: XLA allocates its temporaries anew in every step, and on small pages that
+# costs a CPU a seventh of its time.
 HUGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 def restart_with_huge_pages() -> None:
-    """Replaces this process by itself, once, since glibc reads its settings when a process starts.
+    """Restarts this process once, since glibc reads its settings when a process starts.
 
-    A GLIBC_TUNABLES of the user's own stands, and so does an interactive session.
+    Where the user has set GLIBC_TUNABLES, and in an interactive session, nothing happens.
     """
     interactive = hasattr(sys, "ps1") or sys.flags.interactive
     if sys.platform == "linux" and not interactive and not HUGE_PAGES.keys() & os.environ.keys():
@@ -36,13 +36,13 @@ def restart_with_huge_pages() -> None:
 
 def prepare() -> None:
     """Sets up logging and the compilation cache for a verb."""
-    # `python -m` does so too; configurations are imported from there.
+    # Configurations are imported from the current folder, as `python -m` has it.
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.insert(0, os.getcwd())
     # Verbs have flags of their own; absl's keep their defaults.
     flags.FLAGS.mark_as_parsed()
     logging.use_absl_handler()
-    # Orbax and JAX tell at length what goes well.
+    # Orbax and JAX log at length what goes well.
     logging.set_verbosity(logging.ERROR)
     python_logging.getLogger("jax").setLevel(python_logging.ERROR)
     hush_late_readers()
@@ -54,15 +54,15 @@ def prepare() -> None:
 
 
 def cache_folder(kind: str) -> Path:
-    """Returns the folder for one kind of what can be made again; XDG_CACHE_HOME moves them all."""
+    """Returns the folder for one kind of cache; XDG_CACHE_HOME moves all of them."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(root).expanduser() / "resnet_jax" / kind
 
 
 def hush_late_readers() -> None:
-    """Silences the readers of other arrays that Orbax leaves behind where one is damaged.
+    """Silences Orbax's readers that still run after one of them met a damaged array.
 
-    Each of them would print a traceback over the one line that says what happened.
+    Each of them would print a traceback below the one line that says what happened.
     """
     python_logging.getLogger("asyncio").setLevel(python_logging.CRITICAL)
     hook = sys.unraisablehook
@@ -76,7 +76,7 @@ def hush_late_readers() -> None:
 
 
 def compute_in(dtype: str) -> None:
-    """Lets JAX compute in 64 bits where `dtype` has them; JAX knows no other way than for all."""
+    """Lets JAX compute in 64 bits where `dtype` needs it; JAX can only set this process-wide."""
     if dtype == "float64":
         import jax
 
@@ -84,17 +84,17 @@ def compute_in(dtype: str) -> None:
 
 
 class Peers(NamedTuple):
-    """How the processes of a run meet, each on its machine.
+    """How the processes of a run find each other, each on its machine.
 
-    All of the first three are None where JAX finds its cluster (TPU VM, Slurm, Open MPI, GKE), and
-    for a process alone.
+    The first three are None where JAX finds its cluster (TPU VM, Slurm, Open MPI, GKE), and for a
+    single process.
 
     Attributes:
       coordinator: HOST:PORT of process 0.
-      processes: in all.
-      process: this one, counted from 0.
-      start_timeout: seconds to wait for the others to start.
-      peer_timeout: seconds without a sign of life after which a process is given up.
+      processes: number of processes.
+      process: number of this process, counted from 0.
+      start_timeout: seconds to wait for the other processes to start.
+      peer_timeout: seconds without a sign of life after which a process counts as lost.
     """
 
     coordinator: str | None
@@ -106,9 +106,9 @@ class Peers(NamedTuple):
 
 @contextmanager
 def together(peers: Peers) -> Iterator[None]:
-    """Waits until all processes of the run have met; from then on the first alone prints.
+    """Waits until all processes of the run have met; from then on only the first one prints.
 
-    Where a process is lost the others end with status 2 and a sentence on standard error.
+    Where a process is lost, the others end with status 2 and a sentence on standard error.
     """
     _join(peers)
     import jax
@@ -124,13 +124,13 @@ def together(peers: Peers) -> Iterator[None]:
 
 @contextmanager
 def ending_together() -> Iterator[None]:
-    """Ends this process at once where it fails or another is lost, without waiting for that one."""
+    """Ends this process at once where it fails or another is lost; it waits for no other."""
     import jax
 
     try:
         yield
     except UserError:
-        # A mistake of the user, which every process finds.
+        # Every process finds a user's mistake, so none has to be ended.
         raise
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() == 1:
@@ -144,7 +144,7 @@ def ending_together() -> Iterator[None]:
 
 
 def _join(peers: Peers) -> None:
-    """Returns once all processes have met, or at once where there is but one."""
+    """Returns once all processes have met, or at once where there is only one."""
     import jax
 
     given = coordinator, processes, process = peers[:3]
@@ -163,7 +163,7 @@ def _join(peers: Peers) -> None:
         " see that they reach each other; --start_timeout=SECONDS waits longer, --processes=1 runs"
         " this one alone"
     )
-    # The loop has a way of its own to hear SIGTERM, see training.interruption.
+    # The loop hears SIGTERM itself, see training.interruption.
     jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
@@ -175,7 +175,7 @@ def _join(peers: Peers) -> None:
     except (ValueError, IndexError):
         if any(value is not None for value in given):
             raise UserError(f"--coordinator={coordinator} is not HOST:PORT") from None
-        # JAX found no cluster: a process alone.
+        # JAX found no cluster: this process is alone.
     _end_on_abort(_lost() if jax.process_count() > 1 else None)
 
 
@@ -187,10 +187,12 @@ def _lost() -> str:
 
 
 def _end_on_abort(sentence: str | None) -> None:
-    """Says this where JAX's runtime aborts the process, its only answer to a peer that is lost.
+    """Ends the process with this sentence where JAX's runtime aborts it, as for a lost peer.
 
-    A handler of Python's would not be called: the abort comes from a thread of the runtime. None
-    takes the handler away.
+    A Python handler would not be called, since the abort comes from a thread of the runtime.
+
+    Args:
+      sentence: None removes the handler.
     """
     global _on_abort
     kind = ctypes.CFUNCTYPE(None, ctypes.c_int)
@@ -198,12 +200,12 @@ def _end_on_abort(sentence: str | None) -> None:
     ctypes.CDLL(None).signal(int(signal.SIGABRT), _on_abort)
 
 
-# Python must hold on to what C calls.
+# A reference that keeps alive what C calls.
 _on_abort: Any = None
 
 
 def _end(sentence: str) -> Any:
-    """Ends the process at once: an orderly end would wait for the process that is lost."""
+    """Ends the process at once, since an orderly end would wait for the lost process."""
     sys.stdout.flush()
     os.write(2, f"error: {sentence}\n".encode())
     os._exit(2)

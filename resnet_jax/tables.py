@@ -1,14 +1,15 @@
-"""Tables of rows: what is chosen by name, from this package or from a user's own file.
+"""Tables of rows, which are chosen by name: rows of this package or of a user's own file.
 
-A row is a function, or a record with a field `function` and what other rooms must know of it. The
-function's keyword parameters are the row's options: name, default and meaning stand there and
-nowhere else. A choice is a row's name, or a mapping of that `name` and options:
+A row is a function, or a record of a function (its field `function`) and facts that other rooms
+need. The function's keyword parameters are the row's options: their names, defaults and meanings
+stand there and nowhere else. A choice is a row's name, or a mapping of that `name` and options:
 
     "C"    {"name": "exclusive_gating", "gate_bias": -5.0}    "my_rows.py:scalar_gate"
 
-The last names a row in a file of the user's own, which is run to have it.
+The last one names a row in a user's own file, which is run to get the row.
 """
 
+import ast
 import dataclasses
 import difflib
 import hashlib
@@ -23,17 +24,17 @@ from typing import Any, TypeVar
 Choice = str | Mapping[str, Any]
 Item = TypeVar("Item")
 
-# Types of options that say which values are valid; those of an int or a float are above 0.
+# Types that say which values of an option are valid; an int or a float must be above 0.
 Count = int  # 0 or more
 Share = float  # above 0, at most 1
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend: one sentence, shown without a traceback."""
+    """A mistake that the user can correct; it is shown as one sentence, without a traceback."""
 
 
 class Diverged(UserError):
-    """A loss or a gradient is no longer finite, which a rerun would repeat."""
+    """A loss or a gradient is no longer finite; a rerun would repeat this."""
 
 
 def nearest(name: object, valid: Iterable[str]) -> str:
@@ -54,7 +55,7 @@ def choose(table: Mapping[str, Item], name: str, what: str) -> Item:
 
 
 def options_of(row: Any) -> dict[str, Any]:
-    """Returns the options that a row takes and their defaults; none of a row that is a value."""
+    """Returns the options that a row takes and their defaults; a row that is a value takes none."""
     function = getattr(row, "function", row)
     if not inspect.isroutine(function) and not isinstance(function, partial | type):
         return {}
@@ -110,7 +111,7 @@ def _refusal(
 
 
 def _of_type(default: Any, value: Any, what: str) -> Any:
-    """The value in the type of the option's default; a whole number serves as a float."""
+    """The value in the type of the option's default; an int becomes a float where that is one."""
     if default is None or isinstance(value, type(default)):
         return value
     if isinstance(default, float) and type(value) is int:
@@ -126,9 +127,9 @@ class Table(dict[str, Any]):
     """Rows by name, in the order of their importance.
 
     Attributes:
-      what: what errors call a row, as in "unknown shortcut 'E'".
-      key: of the configuration, that chooses a row.
-      record: class of the rows; a function in a user's file becomes one.
+      what: the word for a row in errors, as in "unknown shortcut 'E'".
+      key: the configuration's key that chooses a row.
+      record: class of the rows; a function in a user's file is wrapped in it.
     """
 
     def __init__(
@@ -156,21 +157,21 @@ class Table(dict[str, Any]):
         return typed(self.with_foreign(name), name, self.what, options)
 
     def with_foreign(self, name: str) -> Mapping[str, Any]:
-        """The table, and in it the row of a user's own file where `name` is one's.
+        """The table, with the row of a user's own file added where `name` names one.
 
         Raises:
           UserError: the file can't be run, or has no such row.
         """
         if name in self or foreign_file(name) is None:
             return self
-        row = _foreign_row(name)
+        row = foreign_row(name)
         if self.record is not None and not isinstance(row, self.record):
             row = self.record(row)
         self._check_call(name, row)
         return {**self, name: row}
 
     def _check_call(self, name: str, row: Any) -> None:
-        """Raises UserError where the row is not called as the table's own rows are."""
+        """Raises UserError where the row is called with other arguments than the table's rows."""
         expected, found = (_required(other) for other in (list(self.values())[-1], row))
         if len(expected) != len(found):
             raise UserError(
@@ -213,7 +214,12 @@ def _content(path: Path) -> bytes:
         ) from None
 
 
-def _foreign_row(name: str) -> Any:
+def foreign_row(name: str) -> Any:
+    """The row that 'my_rows.py:scalar_gate' names.
+
+    Raises:
+      UserError: the file can't be run, or has no such row.
+    """
     path = foreign_file(name)
     assert path is not None
     attribute = name.rpartition(":")[2]
@@ -231,7 +237,7 @@ def _module(path: Path) -> ModuleType:
     if name not in sys.modules:
         module = ModuleType(name)
         module.__file__ = str(path)
-        # Before it runs, since a dataclass looks its module up.
+        # Entered before it runs, since a dataclass looks its module up there.
         sys.modules[name] = module
         try:
             exec(compile(content, str(path), "exec"), module.__dict__)
@@ -255,6 +261,14 @@ def _line_of(error: Exception, path: Path) -> str:
     return line
 
 
+def literal(text: str) -> Any:
+    """The value of text that is written as in Python; other text is a string."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
 def split(choice: Choice, what: str = "row") -> tuple[str, dict[str, Any]]:
     """Returns the name and the options of a choice.
 
@@ -269,57 +283,3 @@ def split(choice: Choice, what: str = "row") -> tuple[str, dict[str, Any]]:
             f"{choice!r} chooses no {what}: give its name, or name and options as a mapping"
         )
     return options.pop("name"), options
-
-
-def chosen(table: Table, default: str, *, call: bool = False) -> Any:
-    """A field of a dataclass whose value is a row of `table`; see `build`.
-
-    Args:
-      call: the value is what the row returns when it is called.
-    """
-    return dataclasses.field(
-        default_factory=lambda: _value(table, default, call),
-        metadata={"table": table, "call": call, "default": default},
-    )
-
-
-def derived(default: Any) -> Any:
-    """A field of a dataclass that is no choice, since it follows from others."""
-    return dataclasses.field(default=default, metadata={"derived": True})
-
-
-def choices_of(record: Any) -> set[str]:
-    """The fields of a dataclass that are choices."""
-    return {f.name for f in dataclasses.fields(record) if not f.metadata.get("derived")}
-
-
-def defaults_of(record: Any) -> dict[str, Any]:
-    """The choices of a dataclass and their defaults; of a row, its name."""
-    fields = [field for field in dataclasses.fields(record) if field.name in choices_of(record)]
-    return {field.name: field.metadata.get("default", field.default) for field in fields}
-
-
-def _value(table: Table, choice: Choice, call: bool) -> Any:
-    row = table.choose(choice)
-    return row() if call else row
-
-
-def tables_of(record: Any) -> dict[str, Table]:
-    """The tables that fields of a dataclass choose from, by the field's name."""
-    fields = dataclasses.fields(record)
-    return {field.name: field.metadata["table"] for field in fields if "table" in field.metadata}
-
-
-def build(record: Callable[..., Item], values: Mapping[str, Any]) -> Item:
-    """Makes a dataclass from choices: a name becomes the row that its field's table has.
-
-    Values that are no choices (a row itself, a number) stand as they are.
-    """
-    fields = {field.name: field.metadata for field in dataclasses.fields(record)}  # type: ignore
-    made = {
-        name: _value(fields[name]["table"], value, fields[name]["call"])
-        if "table" in fields[name] and isinstance(value, str | Mapping)
-        else value
-        for name, value in values.items()
-    }
-    return record(**made)

@@ -100,7 +100,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def draw(found: dict[str, Any]) -> Any:
-    """Top-1 against each cost, a line for each method; a quarter and a point less are marked."""
+    """Top-1 against each cost; dotted lines mark a point less and a quarter of the cost."""
     import matplotlib
     import matplotlib.pyplot as plt
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_jax.tables import choose
+from resnet_jax.tables import choose, foreign_file, foreign_row
 
 if TYPE_CHECKING:
     from resnet_jax.reporting.findings import Findings
@@ -16,10 +16,12 @@ ANALYSES: dict[str, Path] = {
 
 
 def load(name: str) -> "Callable[..., Findings]":
-    """Imports the file of an analysis, and returns its function.
+    """Imports the file of an analysis, and returns its function; or FILE.py:FUNCTION of a user.
 
     Raises:
       UserError: there is no such analysis.
     """
+    if foreign_file(name) is not None:
+        return foreign_row(name)
     choose(ANALYSES, name, "analysis")
     return importlib.import_module(f"resnet_jax.analysis.studies.{name}").study

@@ -1,4 +1,4 @@
-"""The blocks of a residual network: their names, and networks in which they do something else."""
+"""The blocks of a residual network: their names, and how to change what they compute."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,13 +13,13 @@ from resnet_jax.analysis.subject import logits
 from resnet_jax.models.residual import ResidualBlock
 from resnet_jax.models.resnet import ResNet
 
-# (number of the block, what it does, its input) -> what it does instead.
+# (number of the block, its own function, its input) -> its output.
 Change = Callable[[int, Callable[[Array], Any], Array], Any]
 METHODS = {"block": "__call__", "shortcut": "shortcut_path", "branch": "branch_path"}
 
 
 class Name(NamedTuple):
-    """Where a block stands, both counted from 1."""
+    """The stage of a block and its number in the stage, both counted from 1."""
 
     stage: int
     block: int
@@ -33,7 +33,7 @@ class Name(NamedTuple):
 
 
 def names(model: ResNet) -> list[Name]:
-    """The blocks from the stem to the head; blocks inside of a block do not count."""
+    """The blocks from the stem to the head, without blocks inside of a block."""
     return [
         Name(stage, block)
         for stage, depth in enumerate(model.stage_depths, start=1)
@@ -42,14 +42,14 @@ def names(model: ResNet) -> list[Name]:
 
 
 def changed(model: ResNet, **changes: Change) -> AbstractContextManager[None]:
-    """Inside of the context, the blocks of the unrolled `model` compute something else.
+    """Inside of the context, the changes replace what blocks of the unrolled `model` compute.
 
     Args:
-      changes: by what they take the place of: `block`, a block as a whole; `shortcut`, its shortcut
-        with the factor of its branch; `branch`, its branch.
+      changes: by what they replace: `block`, the whole block; `shortcut`, its shortcut with the
+        factor of its branch; `branch`, its branch.
     """
     numbers = {name.path: number for number, name in enumerate(names(model))}
-    by_method = {METHODS[part]: change for part, change in changes.items()}
+    by_method = {METHODS[name]: change for name, change in changes.items()}
 
     def intercept(
         method: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext

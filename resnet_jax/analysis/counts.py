@@ -56,7 +56,7 @@ def layers(model: ResNet, image_shape: tuple[int, int, int]) -> list[Layer]:
 
 
 def _own_parameters(module: nn.Module) -> dict[str, Any]:
-    """The arrays that the module holds itself, and not the modules inside of it."""
+    """The module's own arrays, without those of the modules inside it."""
     params = module.variables.get("params", {})
     return {name: leaf for name, leaf in params.items() if not isinstance(leaf, Mapping)}
 
@@ -65,8 +65,8 @@ def _layer(module: nn.Module, params: dict[str, Any], output: Any) -> Layer:
     shape = output.shape[1:]
     macs = 0
     if "kernel" in params:
-        # Every output value is a product over the kernel's axes but the last, its features; a
-        # kernel over channels has but one.
+        # Every output value sums over all axes of the kernel but the last, the features; a kernel
+        # over channels has one axis.
         axes = params["kernel"].shape
         macs = int(np.prod(shape)) * int(np.prod(axes[:-1] if len(axes) > 1 else axes))
     return Layer(
@@ -82,22 +82,22 @@ def _layer(module: nn.Module, params: dict[str, Any], output: Any) -> Layer:
 def kept_bytes(layers: Sequence[Layer], remat: str) -> int:
     """Bytes of one image's layer outputs that a step holds at once.
 
-    Without rematerialisation all of them wait for the backward pass. With it those inside of blocks
-    or stages do not, but for the last output of each, and those of the largest one, which is being
+    Without rematerialisation all outputs are kept for the backward pass. With it, each block or
+    stage keeps its last output alone, and the largest one holds all of its outputs while they are
     computed again.
 
     Args:
       remat: see models.resnet.ResNet.
     """
-    parts: dict[str, list[int]] = {}
+    groups: dict[str, list[int]] = {}
     for number, layer in enumerate(layers):
         path = layer.name.split("/")
         depth = {"stage": 1, "block": 2}.get(remat, 0)
         inside = depth and path[0].startswith("stage")
-        part = "/".join(path[:depth]) if inside else str(number)
-        parts.setdefault(part, []).append(layer.output_bytes)
-    outputs = sum(part[-1] for part in parts.values())
-    return outputs + max(sum(part[:-1]) for part in parts.values())
+        group = "/".join(path[:depth]) if inside else str(number)
+        groups.setdefault(group, []).append(layer.output_bytes)
+    outputs = sum(group[-1] for group in groups.values())
+    return outputs + max(sum(group[:-1]) for group in groups.values())
 
 
 def tree_bytes(tree: Any) -> int:

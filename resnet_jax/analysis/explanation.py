@@ -1,4 +1,4 @@
-"""Where a network looked: Grad-CAM, and how covering parts of the picture lowers a probability."""
+"""Where a network looked: Grad-CAM, and how covered squares lower a probability."""
 
 from collections.abc import Callable
 
@@ -53,7 +53,7 @@ def grad_cam(
 def occlusion(
     probability: Callable[[Array], Array], image: Float[Array, "h w c"], *, cells: int = 7
 ) -> Map:
-    """How much the probability falls when a square of the mean colour covers a part of the image.
+    """How much the probability falls when a square of the mean colour covers a place of the image.
 
     Zeiler & Fergus, arXiv 1311.2901, section 4.2. Squares are 2 / (cells + 1) of the side and
     overlap by half; a position's value is the mean over the squares that cover it.

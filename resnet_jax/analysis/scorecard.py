@@ -1,19 +1,20 @@
 """The figures of an evaluation on each test set, beside those that others published."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from resnet_jax.analysis.published import ALEXNET_ERRORS, PUBLISHED, mean_corruption_error
 from resnet_jax.training.details import DETAILED, class_accuracies, figures
-from resnet_jax.training.metrics import best_first
+from resnet_jax.training.metrics import Metric, best_first
 
 Figures = dict[str, Any]
 
 
 class Scores(NamedTuple):
-    """One set's results.
+    """The results on one test set.
 
     Attributes:
       figures: of training.details.DETAILED, without those that need one right class where examples
@@ -46,25 +47,31 @@ class Scores(NamedTuple):
         }
 
 
-def of_totals(totals: dict[str, np.ndarray]) -> Scores:
-    """Scores from the totals of training.details.DetailedSums."""
-    return Scores(figures(totals), totals.get("confusion"))
+def of_totals(
+    totals: dict[str, np.ndarray], metrics: Mapping[str, Metric] = MappingProxyType({})
+) -> Scores:
+    """Scores from the totals of training.details.DetailedSums.
+
+    Args:
+      metrics: beside DETAILED.
+    """
+    return Scores(figures(totals, metrics), totals.get("confusion"))
 
 
 def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
-    """Puts one set with the mean corruption error in place of `imagenet_c:CORRUPTION:SEVERITY`."""
+    """Replaces the sets `imagenet_c:CORRUPTION:SEVERITY` by one with the mean corruption error."""
     whole = {name: values for name, values in sets.items() if ":" not in name}
-    parts = {tuple(name.split(":")): values for name, values in sets.items() if ":" in name}
-    for name in dict.fromkeys(key[0] for key in parts):
+    subsets = {tuple(name.split(":")): values for name, values in sets.items() if ":" in name}
+    for name in dict.fromkeys(key[0] for key in subsets):
         errors = {
             corruption: [
                 1 - values["top1"]
-                for (of, kind, _), values in parts.items()
+                for (of, kind, _), values in subsets.items()
                 if (of, kind) == (name, corruption)
             ]
             for corruption in ALEXNET_ERRORS
         }
-        own = [values for (of, _, _), values in parts.items() if of == name]
+        own = [values for (of, _, _), values in subsets.items() if of == name]
         whole[name] = {
             "examples": sum(values["examples"] for values in own),
             "top1": sum(values["top1"] for values in own) / len(own),
@@ -75,10 +82,10 @@ def grouped(sets: dict[str, Figures]) -> dict[str, Figures]:
 
 
 def line(own: Figures) -> str:
-    """The figures of one set in words."""
-    words = [
-        f"{name.replace('_', ' ')} {own[name]:.4f}" for name in best_first(DETAILED) if name in own
-    ]
+    """The figures of one set, with their names, in one line."""
+    names = best_first(DETAILED)
+    names += [name for name in own if name not in (*names, "examples")]
+    words = [f"{name.replace('_', ' ')} {own[name]:.4f}" for name in names if name in own]
     return f"{', '.join(words)} on {own['examples']} examples"
 
 

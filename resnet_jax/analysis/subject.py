@@ -1,4 +1,4 @@
-"""What an analysis looks at, and how it evaluates a network on some examples."""
+"""The network and the examples that an analysis studies, and how it evaluates them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -27,7 +27,7 @@ class Examples(NamedTuple):
 
     @property
     def arrays(self) -> Tree:
-        """What lies on the devices: everything."""
+        """All images and labels; they lie on the devices."""
         return self._asdict()
 
     def eval_picks(self, batch_size: int, multiple: int) -> Iterator[Indices]:
@@ -37,7 +37,7 @@ class Examples(NamedTuple):
         return Batch(arrays["images"][picks.indices], arrays["labels"][picks.indices], picks.mask)
 
     def batches(self, size: int) -> Iterator["Examples"]:
-        """The examples, in pieces of `size`; the last may be shorter."""
+        """Yields the examples, `size` at a time; the last time there may be fewer."""
         for start in range(0, len(self.labels), size):
             yield Examples(*(array[start : start + size] for array in self))
 
@@ -47,9 +47,9 @@ class Subject(NamedTuple):
 
     Attributes:
       model: unrolled, as `variables` are.
-      examples: (split, count) -> the first so many of 'train' or 'test', not augmented; count None
-        is all.
-      mean, std: of each channel, which made images of pixels.
+      examples: (split, count) -> the first `count` examples of 'train' or 'test', not augmented;
+        None: all.
+      mean, std: of each channel, by which pixels were normalised.
       checkpoints: variables by step, each read when called.
     """
 
@@ -75,15 +75,15 @@ def initial_variables(model: ResNet, image_shape: tuple[int, int, int], seed: in
 
 
 def run_once() -> dict[str, int] | None:
-    """Options of the compiler for what runs once: XLA's for CPU takes longer than it saves."""
+    """Compiler options for a function that runs once: on CPU, optimising it takes too long."""
     return {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
 
 
 def logits(model: ResNet, variables: Tree, images: Array) -> Array:
-    """Of the network as evaluated."""
+    """The network's logits in evaluation."""
     return cast(Array, model.apply(variables, images, train=False))
 
 
 def evaluator(logits: Logits, examples: Examples, batch_size: int = 500) -> Evaluator:
-    """What gives a network's mean loss and top-1 on the examples, on all devices."""
+    """Returns an evaluator of the examples, which uses all devices."""
     return Evaluator(logits, examples, batch_size, parallel.make_mesh())

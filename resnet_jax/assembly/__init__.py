@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a run. No other room reads the keys of a configuration."""
+"""Makes a run from a configuration. No other room reads the keys of a configuration."""
 
 from resnet_jax.assembly.assembly import Assembly
 

@@ -1,4 +1,4 @@
-"""A run's parts, each made when first asked for."""
+"""Everything that a run consists of, each thing made when first asked for."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -36,15 +36,15 @@ from resnet_jax.weights import read_tensors, to_variables
 
 
 class Assembly:
-    """The parts of the run that a configuration describes, each made when first asked for.
+    """The run that a configuration describes: network, data, step ..., made when first asked for.
 
     Args:
-      platform: that the run is compiled for; None is the one that this process computes on.
-      devices: that it is compiled for, in place of those that there are.
-      examples: in the training set, where that need not be read.
+      platform: compile the run for it; None: the platform of this process.
+      devices: compile the run for them; None: the devices that there are.
+      examples: number of training examples, where the training set need not be read.
 
     Raises:
-      UserError: on the first use of a part that the configuration describes wrongly.
+      UserError: on the first use of something that the configuration describes wrongly.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class Assembly:
         return self.train_data.examples if self._examples is None else self._examples
 
     def _steps(self, examples: int) -> int:
-        """The same for a training set of so many examples."""
+        """Updates in a run whose training set has this many examples."""
         train = self._config.train
         return train.steps or self._epochs_in_steps(train.epochs, examples)
 
@@ -124,7 +124,7 @@ class Assembly:
         return self._epochs_in_steps(epochs, self._train_examples)
 
     def _epochs_in_steps(self, epochs: float, examples: int) -> int:
-        """At least one step, unless none is asked for."""
+        """Epochs in steps, rounded: at least one step, unless `epochs` is 0."""
         return max(1, round(epochs * (examples / self.batch_size))) if epochs else 0
 
     @cached_property
@@ -134,7 +134,7 @@ class Assembly:
 
     @cached_property
     def accumulate(self) -> int:
-        """Micro-batches that a batch is computed in."""
+        """Micro-batches that a batch is split into."""
         return self._config.train.accumulate
 
     @cached_property
@@ -200,7 +200,7 @@ class Assembly:
 
     @cached_property
     def _pretrained(self) -> dict:
-        """What the run's parameters and statistics start from; what is missing there is drawn."""
+        """Parameters and statistics that the run starts from; missing ones are drawn."""
         path = self._config.init.weights
         return self.variables_from(Path(path), replace_head=True) if path else {}
 
@@ -228,7 +228,7 @@ class Assembly:
         that both layouts start from the same numbers.
 
         Args:
-          pretrained: variables, or some of them, that take the place of what is drawn.
+          pretrained: variables, or some of them, that replace the drawn ones.
         """
         image = jnp.zeros((1, *self.source.image_shape))
         variables = self.model.clone(scan_blocks=True).init(key, image, train=False)
@@ -247,7 +247,7 @@ class Assembly:
 
     def run(self) -> Run:
         config = self._config
-        # What can't be made stops the run before it starts.
+        # Made here, so that a mistake stops the run before it starts.
         self.evaluation.make()
         train_step = self.train_step
         return Run(
@@ -270,7 +270,7 @@ class Assembly:
 
     @cached_property
     def compiler_options(self) -> dict[str, Any]:
-        """XLA's, for training steps."""
+        """XLA's options for training steps."""
         one_cpu = self._on_cpu and self.mesh.size == 1
         return onednn_options() if self._config.train.onednn and one_cpu else {}
 

@@ -3,22 +3,24 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from resnet_jax.data.changes.augment import AUGMENTATIONS
 from resnet_jax.data.changes.policies import POLICIES
 from resnet_jax.data.sources.catalogue import SOURCES
-from resnet_jax.models import building
+from resnet_jax.models import ROWS, building
 from resnet_jax.tables import Table, options_of
 from resnet_jax.training.losses import LOSSES
+from resnet_jax.training.metrics import METRICS
 from resnet_jax.training.optim import OPTIMIZERS
 from resnet_jax.training.schedules import SHAPES
 
-# A key that holds a choice, with the options inside of it.
+# Keys whose value is a choice, with its options inside.
 CHOICES: dict[str, Table] = {
     **{f"model.{name}": table for name, table in building.TABLES.items() if name != "norm"},
     "data.source": SOURCES,
     "data.policy": POLICIES,
     "train.loss": LOSSES,
 }
-# A section that is a choice: `name` and the row's options stand among keys of its own.
+# Sections that are a choice: `name` and the row's options stand beside the section's own keys.
 SECTIONS: dict[str, Table] = {
     "norm": building.TABLES["norm"],
     "optim": OPTIMIZERS,
@@ -26,10 +28,16 @@ SECTIONS: dict[str, Table] = {
 }
 
 
+def every_table() -> dict[str, Table]:
+    """All tables that a configuration chooses from, by the last name of the key."""
+    choosing = {key.rpartition(".")[2]: table for key, table in {**CHOICES, **SECTIONS}.items()}
+    return {**choosing, "augmentation": AUGMENTATIONS, "metric": METRICS, "network": ROWS}
+
+
 def divided(
     section: Mapping[str, Any], function: Callable[..., Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns what the function takes of a section, and the rest."""
+    """Divides a section into the options that the function takes, and the rest."""
     taken = options_of(function)
     own = {key: value for key, value in section.items() if key in taken}
     return own, {key: value for key, value in section.items() if key not in taken}

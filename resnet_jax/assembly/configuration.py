@@ -1,6 +1,5 @@
 """Reading configurations and overriding their keys."""
 
-import ast
 import re
 import runpy
 from collections.abc import Sequence
@@ -12,9 +11,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.keys import check_key, flatten
-from resnet_jax.tables import UserError, nearest, options_of, split
+from resnet_jax.tables import UserError, literal, nearest, options_of, split
 
-# What a published network does not say: how it is computed and how it starts.
+# Keys of `model` that a published network leaves open: how it is computed and how it starts.
 NOT_OF_A_NETWORK = ("kernel_init", "zero_init_branch", "scan_blocks", "remat", "dtype")
 
 Overrides = Sequence[tuple[str, str]]
@@ -42,14 +41,14 @@ def read(text: str, overrides: Overrides = ()) -> ConfigDict:
 
 
 def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:
-    """Takes what a file itself understands out of the changes behind the colon.
+    """Separates the arguments of a configuration file from the changes behind the colon.
 
     Args:
-      text: as `override` reads it; a flag of the file stands there without a value.
-      defaults: the file's arguments; one that is False is a flag.
+      text: as `override` reads it, except that a flag of the file has no value.
+      defaults: the file's arguments; an argument whose default is False is a flag.
 
     Returns:
-      Their values, and the other changes.
+      The arguments' values, and the other changes.
 
     Raises:
       UserError: a value of another type.
@@ -73,10 +72,10 @@ def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:
 
 
 def override(config: ConfigDict, text: str) -> ConfigDict:
-    """Applies what stands behind the colon of --config=FILE:depth=110,shortcut=C.
+    """Applies the changes behind the colon of --config=FILE:depth=110,shortcut=C.
 
     A key without a dot belongs to `config.model`, or is an option of one of its rows; others are
-    written in full. `name=resnet50d` makes the network that published one.
+    written in full. `name=resnet50d` chooses that published network.
 
     Raises:
       UserError: not of that form, an unknown key, or a value of another type.
@@ -94,7 +93,7 @@ def override(config: ConfigDict, text: str) -> ConfigDict:
 
 
 def set_network(config: ConfigDict, name: str) -> None:
-    """Sets every key that says what the network is to what the published one has.
+    """Sets every key that describes the network to the published network's value.
 
     Raises:
       UserError: there is no such network; names the nearest.
@@ -106,7 +105,7 @@ def set_network(config: ConfigDict, name: str) -> None:
     row = choose(ROWS, name, "network")
     chosen = {**building.DEFAULTS, **row}
     for key in config.model:
-        # A depth that a network does not state is without effect beside its stages' depths.
+        # A published network without a depth gives its stages' depths, which are used instead.
         if key not in NOT_OF_A_NETWORK and (key, chosen[key]) != ("depth", None):
             value = chosen[key]
             config.model[key] = float(value) if key == "width_factor" else value
@@ -117,10 +116,10 @@ def set_network(config: ConfigDict, name: str) -> None:
 
 
 def set_value(config: ConfigDict, key: str, text: str) -> None:
-    """Sets a key to a value written as in Python; what is no Python literal is a string.
+    """Sets a key to a value written as in Python; text that is no Python literal is a string.
 
-    A key that chooses a row takes the options of the row before away. What the value rules out is
-    reset: a depth the depths of stages, a branch the branches of stages.
+    A key that chooses a row removes the options of the row chosen before. A depth resets the depths
+    of stages, and a branch the branches of stages, since both say the same.
 
     Raises:
       UserError: no such key, an option that its row does not take, or a value of another type.
@@ -131,7 +130,7 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
     if key == "name":
         set_network(config, text)
         return
-    value = _literal(text)
+    value = literal(text)
     key = _full_key(config, key)
     section, _, name = key.rpartition(".")
     if section in CHOICES:
@@ -149,13 +148,6 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
     for given, ruled_out in RULES_OUT.items():
         if key == f"model.{given}" and value is not None:
             config.model[ruled_out] = ()
-
-
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def _full_key(config: ConfigDict, key: str) -> str:

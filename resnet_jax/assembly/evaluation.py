@@ -22,7 +22,7 @@ class Evaluation:
     """Figures of a network's variables on the evaluation split and on other test sets.
 
     Args:
-      seed, batch_size: of training, whose first batches a recalibration reads.
+      seed, batch_size: of training; a recalibration reads its first batches.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Evaluation:
         self._placement, self._seed, self._batch_size = placement, seed, batch_size
 
     def make(self) -> None:
-        """Makes the parts now.
+        """Makes evaluator and recalibration now and not when first used.
 
         Raises:
           UserError: the configuration describes them wrongly.
@@ -46,7 +46,7 @@ class Evaluation:
         _ = self.evaluator, self.recalibration
 
     def __call__(self, variables: dict) -> dict[str, float | int]:
-        """Examples, loss, top1 and top5 of the evaluation split."""
+        """The figures of the evaluation split."""
         return self.evaluator(self.recalibrated(self._placement.gathered(variables)))
 
     def recalibrated(self, variables: dict) -> dict:
@@ -60,19 +60,27 @@ class Evaluation:
           variables: recalibrated, where the run asks for it.
         """
         if benchmark is None:
-            data, sums = self._inputs.eval_data, DetailedSums()
+            data, sums = self._inputs.eval_data, DetailedSums(metrics=self.metrics)
         else:
             data = self._inputs.benchmark_data(benchmark)
-            sums = DetailedSums(benchmark.classes, benchmark.answers)
+            sums = DetailedSums(benchmark.classes, benchmark.answers, self.metrics)
         return metrics.totals(self._evaluator_of(data, sums).batches(variables))
 
     @cached_property
+    def metrics(self) -> dict[str, metrics.Metric]:
+        """The metrics of an evaluation, with the user's own."""
+        return metrics.with_own(self._config.eval.metrics)
+
+    @cached_property
     def evaluator(self) -> Evaluator:
-        return self._evaluator_of(self._inputs.eval_data, metrics.sums)
+        return self._evaluator_of(
+            self._inputs.eval_data, partial(metrics.sums, metrics=self.metrics)
+        )
 
     def _evaluator_of(self, data: EvalData, sums: BatchSums) -> Evaluator:
         logits = partial(eval_logits, self._model.apply)
-        return Evaluator(logits, data, self._examples, self._placement.mesh, sums)
+        mesh = self._placement.mesh
+        return Evaluator(logits, data, self._examples, mesh, sums, self.metrics)
 
     @cached_property
     def _examples(self) -> int:

@@ -10,7 +10,7 @@ from resnet_jax.data import photographs
 from resnet_jax.data.changes.augment import AUGMENTATIONS, Augmentation
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.resident import ResidentData
-from resnet_jax.data.sources.benchmarks import Benchmark, Trained, open_benchmarks
+from resnet_jax.data.sources.benchmarks import Benchmark, TrainingData, open_benchmarks
 from resnet_jax.data.sources.catalogue import SOURCES, Source
 from resnet_jax.data.sources.decoded import ImageSet
 from resnet_jax.data.stream import StreamedData
@@ -23,10 +23,10 @@ class Inputs:
     Args:
       dtype: of the images in a batch.
       shard: (index, count) of this process among those that share every batch.
-      steps: updates in a run, from the number of examples in its training set.
+      steps: number of training examples -> updates in a run.
 
     Raises:
-      UserError: on the first use of what it describes wrongly.
+      UserError: on the first use of something that the configuration describes wrongly.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Inputs:
         options |= {key: self._section[key] for key in taken if key in self._section}
         if "splits" in taken:
             options["splits"] = (self._section["train_split"], self._section["eval_split"])
-        # Not as a choice, since a set's own name is an option called so.
+        # Not as a choice, since sources have an option called `name`: the data set's name.
         return configure(SOURCES.with_foreign(name), name, SOURCES.what, options)()
 
     @cached_property
@@ -73,7 +73,7 @@ class Inputs:
 
     @cached_property
     def repeats(self) -> int:
-        """Times that training meets an example in a row."""
+        """How often training repeats an example before the next one."""
         return self._section["repeats"]
 
     @cached_property
@@ -90,7 +90,7 @@ class Inputs:
         return self.source.load(self._section["eval_split"])
 
     def benchmarks(self, where: Mapping[str, str]) -> list[Benchmark]:
-        """Other test sets, see data.benchmarks.open_benchmarks.
+        """Other test sets, see data.sources.benchmarks.open_benchmarks.
 
         Raises:
           UserError: one is not there, or the run's data are no photographs.
@@ -101,7 +101,7 @@ class Inputs:
                 " ImageNet"
             )
         folder = self._section.get("dir") or ""
-        trained = Trained(self.source.class_names, self._eval_examples, folder)
+        trained = TrainingData(self.source.class_names, self._eval_examples, folder)
         return open_benchmarks(where, trained)
 
     def benchmark_data(self, benchmark: Benchmark) -> ResidentData | StreamedData:
@@ -109,9 +109,9 @@ class Inputs:
         return self._data(benchmark.examples, None)
 
     def preprocessing(self) -> dict:
-        """What an image of evaluation goes through: cropped, scaled, mean subtracted, over std.
+        """How evaluation prepares an image: crop, scale, subtract the mean, divide by the std.
 
-        Where the crop is None it is left to data.pictures.read_picture.
+        Where `crop_ratio` is None, data.images.pictures.read_picture decides how to crop.
         """
         size, crop_ratio, interpolation = (
             self._section.get(key) for key in ("eval_size", "crop_ratio", "interpolation")
@@ -152,7 +152,7 @@ class Inputs:
         )
 
 
-# What this module reads of the section.
+# Keys of the section that this module reads.
 OWN = ("source", "train_split", "eval_split", "mean", "std", "repeats")
 
 

@@ -1,4 +1,4 @@
-"""The keys of a configuration: which there are, and what they say of a run."""
+"""The keys of a configuration: which ones exist, and which ones change what a run computes."""
 
 import json
 from collections.abc import Callable
@@ -15,6 +15,7 @@ FREE_KEYS = (
     "data.dir",
     "data.workers",
     "eval.batch_size",
+    "eval.metrics",
     "train.steps_per_call",
     "mesh.",
     "model.scan_blocks",
@@ -25,7 +26,7 @@ OPEN = ("norm", "data", "optim", "schedule")
 
 
 def lock(config: ConfigDict) -> ConfigDict:
-    """Refuses new keys, but in the sections that take the options of rows."""
+    """Refuses new keys, except in the sections that take the options of rows."""
     config.lock()
     for section in OPEN:
         config[section].unlock()
@@ -63,7 +64,7 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def facts(config: ConfigDict) -> dict[str, Any]:
     """Returns every key that changes what a run computes, as flat JSON values.
 
-    A row of a user's own file stands there with a hash of the file's content.
+    The name of a row in a user's own file comes with a hash of the file's content.
     """
     flat = flatten(json.loads(config.to_json()))
     kept = {key: flat[key] for key in sorted(flat) if not key.startswith(FREE_KEYS)}
@@ -71,7 +72,7 @@ def facts(config: ConfigDict) -> dict[str, Any]:
 
 
 def mapped(value: Any, change: Callable[[str], Any]) -> Any:
-    """The value with every name of a row of a user's file changed, in lists and mappings too."""
+    """The value with `change` applied to every name of a row in a user's file, at any depth."""
     if isinstance(value, dict):
         return {key: mapped(item, change) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -18,8 +18,8 @@ def schedule(config: ConfigDict, *, steps: int, in_steps: Callable[[float], int]
     """The schedule of `config.schedule`: factors of the peak rate.
 
     Args:
-      steps: of the whole run.
-      in_steps: from epochs to steps.
+      steps: updates in the whole run.
+      in_steps: epochs -> steps.
     """
     section = config.schedule.to_dict()
     warmup_steps = in_steps(section.pop("warmup_epochs"))
@@ -35,14 +35,14 @@ def schedule(config: ConfigDict, *, steps: int, in_steps: Callable[[float], int]
 def optimizer(config: ConfigDict) -> Optimizer:
     """The optimizer of `config.optim`."""
     section = config.optim.to_dict()
-    # Both are numbers that runs of one compiled step may differ in.
+    # These two are Numbers, which runs of one compiled step may differ in.
     del section["rate"], section["weight_decay"]
     general, choice = divided(section, optimizers.optimizer)
     return optimizers.optimizer(optimizers.OPTIMIZERS.choose(choice), **general)
 
 
 def objective(config: ConfigDict) -> Objective:
-    """The loss of `config.train`, with its targets."""
+    """The loss of `config.train`, with the smoothing of its targets."""
     train = config.train.to_dict()
     return class_objective(LOSSES.choose(train["loss"]), train["label_smoothing"])
 
@@ -51,7 +51,7 @@ def mixing(config: ConfigDict, *, repeats: int) -> Mixing | None:
     """The mixing of images that `config.mixing` asks for, or None.
 
     Args:
-      repeats: times that an example stands in a batch, in a row.
+      repeats: how often each example stands in a batch, one beside the other.
     """
     chosen = Mixing(**config.mixing, distance=repeats)
     return chosen if chosen.mixup or chosen.cutmix else None

@@ -1,4 +1,4 @@
-"""What a configuration says of a run's reports."""
+"""The reports of a run that a configuration describes."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from resnet_jax.training.profile import Profile
 
 
 def reports(config: ConfigDict, workdir: Path, steps: int) -> Reports:
-    """Where the lines of a run of so many updates go; the first process alone writes them."""
+    """The reports of a run of `steps` updates; only the first process writes them."""
     report = config.report
     if not parallel.is_first_process():
         return Reports([])
@@ -28,7 +28,7 @@ def reports(config: ConfigDict, workdir: Path, steps: int) -> Reports:
 
 
 def profile(config: ConfigDict, workdir: Path) -> Profile:
-    """The steps that are recorded; each process has a folder of its own."""
+    """The profile of the steps in `report.profile`; each process has a folder of its own."""
     index, count = parallel.process_shard()
     folder = workdir / "profile" / (f"process{index}" if count > 1 else "")
     return Profile(config.report.profile, folder)

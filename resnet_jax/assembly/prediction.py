@@ -1,4 +1,4 @@
-"""What a network says of single pictures, and where it looked."""
+"""A network's predictions for single pictures, and where it looked."""
 
 import re
 from collections.abc import Mapping
@@ -25,13 +25,13 @@ from resnet_jax.weights import read_tensors, to_variables
 
 
 class Network(NamedTuple):
-    """A network with its weights and what its images go through, without a data set.
+    """A network with its weights and the preprocessing of its images, without a data set.
 
     Attributes:
       model: unrolled, as `variables` are.
       mean, std: of each channel, on the scale of [0, 1].
       origin: where the weights come from, in words.
-      crop_ratio, interpolation: see data.pictures.read_picture.
+      crop_ratio, interpolation: see data.images.pictures.read_picture.
     """
 
     model: ResNet
@@ -88,11 +88,11 @@ class Guess(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A picture and what the network says of it.
+    """A picture and the network's guesses.
 
     Attributes:
-      pixels: as the network saw them.
-      maps: by the name of the explanation, for the first guess.
+      pixels: the pixels that the network saw.
+      maps: explanations of the first guess, by name.
     """
 
     name: str
@@ -171,7 +171,7 @@ def _read_names(path: Path) -> tuple[str, ...]:
 
 
 def table(pictures: list[Picture]) -> str:
-    """A line a picture: its guesses, the first first."""
+    """The guesses for each picture, the most probable first, one a line."""
     lines = []
     for picture in pictures:
         lines.append(picture.name)

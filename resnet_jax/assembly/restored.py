@@ -1,4 +1,4 @@
-"""A network with its weights: of a run's checkpoint, of a file, or before the first update."""
+"""A network with its weights, from a run's checkpoint or a file, or before the first update."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +13,7 @@ from resnet_jax.assembly.subject import subject
 from resnet_jax.models.scan import unstack_blocks
 from resnet_jax.tables import UserError
 
-# What `changes` may begin with.
+# Only keys that begin so may be changed for an evaluation.
 EVALUATION_KEYS = (
     "eval.", "data.eval_", "data.crop_ratio", "data.interpolation", "data.dir", "data.source",
     "data.name", "data.workers",
@@ -25,8 +25,8 @@ class Restored(NamedTuple):
 
     Attributes:
       variables: for evaluation, in the layout of the assembly's model.
-      origin: where they come from, in words.
-      step: updates that made them; None where nothing tells.
+      origin: where the variables come from, in words.
+      step: updates that made them; None where that is unknown.
     """
 
     assembly: Assembly
@@ -35,7 +35,7 @@ class Restored(NamedTuple):
     step: int | None = None
 
     def unrolled_variables(self) -> Any:
-        """The variables in the layout whose names are those of single blocks."""
+        """The variables in the unrolled layout, see models.scan."""
         scanned = self.assembly.model.scan_blocks
         return unstack_blocks(self.variables) if scanned else self.variables
 
@@ -61,7 +61,7 @@ def load(
     Args:
       step: of the checkpoint; None is the newest.
       best: take the one with the highest evaluation top-1, whatever `step` says.
-      changes: to keys that evaluation alone reads, as 'data.eval_size=256,data.eval_views=ten'.
+      changes: of keys that only evaluation reads, as 'data.eval_size=256,data.eval_views=ten'.
       batch_size: examples in a batch of evaluation, in place of the run's.
       trust_rows: see run_folder.load.
 

@@ -22,8 +22,8 @@ def train(
     """Starts the run of `config` in `workdir`, or continues the one that is there.
 
     Args:
-      guard: entered while the run trains; a command line's ends the process where another one of
-        the run is lost.
+      guard: entered while the run trains. The command line's guard ends this process where another
+        process of the run is lost.
 
     Returns:
       The figures of the final evaluation, the step and the workdir.
@@ -53,7 +53,7 @@ def opened(
     with (
         assembly.checkpoints(workdir) as checkpoints,
         assembly.reports(workdir) as reports,
-        # Inside, since closing checkpoints waits for every process.
+        # Inside the checkpoints, since closing them waits for every process.
         guard(),
     ):
         yield run, checkpoints, reports

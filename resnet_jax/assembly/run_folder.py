@@ -1,6 +1,6 @@
-"""The folder of a run: whose it is, its configuration, and the rows of a user's own that it used.
+"""The folder of a run: its configuration, and the files of rows that it used.
 
-`config.json` has every key. Files of rows are copied into `rows/`, with their hashes in
+`config.json` has every key. A user's files of rows are copied into `rows/`, with their hashes in
 `rows/sha256sums` (as `sha256sum -c` reads them). A stored file is run only where the user trusts it
 or names it, since a folder may come from someone else.
 """
@@ -14,6 +14,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.keys import FREE_KEYS, flatten, identified, lock, mapped
+from resnet_jax.assembly.older_runs import upgraded
 from resnet_jax.tables import UserError, content_hash, foreign_file
 
 CONFIG, ROWS = "config.json", "rows"
@@ -44,7 +45,7 @@ def load(workdir: Path, *, trust_rows: bool = False) -> ConfigDict:
             )
         return f"{file}:{name.rpartition(':')[2]}"
 
-    values = mapped(_with_tuples(json.loads(path.read_text())), stored)
+    values = mapped(_with_tuples(_read(path)), stored)
     return lock(ConfigDict(values))
 
 
@@ -53,6 +54,10 @@ def foreign_name(name: str) -> str:
     path = foreign_file(name)
     assert path is not None
     return path.name
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return upgraded(json.loads(path.read_text()))
 
 
 def _with_tuples(value: Any) -> Any:
@@ -64,10 +69,10 @@ def _with_tuples(value: Any) -> Any:
 def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
     """Writes config.json and the files of rows into a new workdir, or checks that they are there.
 
-    A run that has no checkpoint yet has nothing to lose, and gives way.
+    A run without a checkpoint has nothing to lose, so its files are overwritten.
 
     Args:
-      write: false on all but one of the processes that share the run.
+      write: whether this process writes; one of the run's processes does.
 
     Raises:
       UserError: the workdir holds a run of another configuration, or can't be written.
@@ -76,7 +81,7 @@ def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
     text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
     if path.exists() and any((workdir / "checkpoints").glob("[0-9]*")):
         _check_rows(workdir, config)
-        _check_same(workdir, old=json.loads(path.read_text()), new=json.loads(text))
+        _check_same(workdir, old=_read(path), new=json.loads(text))
     if not write:
         return
     try:
@@ -96,7 +101,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _files(config: ConfigDict) -> dict[str, tuple[Path, str]]:
-    """The files of rows that a configuration names, by their own names, and a name of a row."""
+    """The files of rows that a configuration names, by file name: the path and one row's name."""
     found: dict[str, tuple[Path, str]] = {}
 
     def note(name: str) -> str:

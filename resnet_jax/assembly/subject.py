@@ -1,4 +1,4 @@
-"""The network of a run as an analysis takes it."""
+"""The network of a run, as the Subject of an analysis."""
 
 from functools import partial
 from typing import Any

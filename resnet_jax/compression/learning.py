@@ -29,7 +29,7 @@ class TaughtBatch(NamedTuple):
     images: Float[Array, "batch height width channels"]
     labels: Int32[Array, "batch"]
     mask: Bool[Array, "batch"]
-    taught: Float[Array, "batch classes"]
+    teacher_logits: Float[Array, "batch classes"]
 
 
 class Taught:
@@ -72,13 +72,13 @@ def distillation(temperature: float, share: float) -> Objective:
 
     Args:
       temperature: T, which divides the logits of both; gradients are scaled by T^2.
-      share: of this in the objective; the rest is cross-entropy with the classes. 1 is function
+      share: weight of the teacher's term; the rest is cross-entropy with the classes. 1 is function
         matching (Beyer et al., arXiv 2106.05237, section 3).
     """
     of_classes = class_objective()
 
     def objective(logits: Array, batch: TaughtBatch) -> Array:
-        softened = divergence(logits / temperature, batch.taught / temperature)
+        softened = divergence(logits / temperature, batch.teacher_logits / temperature)
         return share * temperature**2 * softened + (1 - share) * of_classes(logits, batch)
 
     return objective

@@ -1,4 +1,4 @@
-"""Chunks of batches, each a pure function of its number: what worker processes compute.
+"""Chunks of batches, which worker processes compute; each is a pure function of its number.
 
 A chunk is small enough that several workers share a batch, and large enough that handing it over
 costs little beside decoding it. The chunks of all batches are numbered in one sequence: with n
@@ -20,8 +20,8 @@ from resnet_jax.data.order import EvalOrder, repeated
 if TYPE_CHECKING:
     from jaxtyping import Int32, UInt8
 
-ROWS = 32  # of a batch in one chunk
-# Examples that are tried in place of one whose image can't be read, before training stops.
+ROWS = 32  # rows of a batch in one chunk
+# Training stops where the images of this many examples, tried one after another, can't be read.
 ATTEMPTS = 10
 
 # (random numbers, content of an image file, pixels of a side) -> [side, side, 3] bytes
@@ -29,7 +29,7 @@ TrainTransform = Callable[[np.random.Generator, bytes, int], np.ndarray]
 
 
 class EvalTransform(Protocol):
-    """From a decoded image to a stack of crops of it, all of one shape."""
+    """Cuts a decoded image into a stack of crops of one shape."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -42,7 +42,7 @@ class EvalTransform(Protocol):
 
 
 class Unreadable(NamedTuple):
-    """An image that was passed over, and why."""
+    """An image that could not be read, and why."""
 
     name: str
     reason: str
@@ -54,7 +54,7 @@ class Chunk(NamedTuple):
     Attributes:
       images: one for each row in training, a stack of crops in evaluation.
       labels: class of each.
-      unreadable: images that were not readable, in the order that they were met in.
+      unreadable: images that could not be read, in the order in which they were tried.
     """
 
     images: UInt8[np.ndarray, "rows *crops height width 3"]
@@ -63,7 +63,7 @@ class Chunk(NamedTuple):
 
 
 def chunks_of(rows: range) -> tuple[range, ...]:
-    """The rows, cut into those of each chunk."""
+    """Cuts the rows of a batch into those of each chunk."""
     return tuple(
         range(start, min(start + ROWS, rows.stop)) for start in range(rows.start, rows.stop, ROWS)
     )
@@ -79,7 +79,7 @@ class TrainChunks:
     Attributes:
       rows: of each chunk of a batch, see chunks_of.
       size_at: pixels of a side in step k.
-      repeats: see order.repeated; each has random choices of its own.
+      repeats: see order.repeated; each repeat has random choices of its own.
     """
 
     examples: EncodedSet
@@ -91,7 +91,7 @@ class TrainChunks:
     repeats: int = 1
 
     def nbytes(self, number: int) -> int:
-        """Of the images of the largest chunk in the batch of chunk `number`."""
+        """Bytes of the images of the largest chunk in the batch of chunk `number`."""
         step = number // len(self.rows)
         return len(self.rows[0]) * 3 * self.size_at(step) ** 2
 
@@ -137,7 +137,7 @@ class EvalChunks:
     rows: tuple[range, ...]
 
     def nbytes(self, number: int) -> int:
-        """Of the images of the largest chunk."""
+        """Bytes of the images of the largest chunk."""
         return len(self.rows[0]) * math.prod(self.transform.shape)
 
     def __call__(self, number: int, memory: np.ndarray | None = None) -> Chunk:
@@ -158,7 +158,7 @@ class EvalChunks:
 
 
 def _room(memory: np.ndarray | None, shape: tuple[int, ...]) -> np.ndarray:
-    """Bytes of this shape at the beginning of the memory, or in new one."""
+    """An array of bytes of this shape, at the beginning of `memory` or newly allocated."""
     if memory is None:
         return np.empty(shape, np.uint8)
     return memory[: math.prod(shape)].reshape(shape)

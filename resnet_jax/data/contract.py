@@ -13,7 +13,7 @@ Tree = Any
 
 
 class Batch(NamedTuple):
-    """What a step computes on.
+    """The examples that a step computes on.
 
     Attributes:
       images: normalised; evaluation may have several views of each, [batch, views, ...].
@@ -44,7 +44,7 @@ class EvalData(Protocol):
 
     @property
     def arrays(self) -> Tree:
-        """What must lie on the devices; `eval_batch` and `train_batch` get it back as arguments."""
+        """Arrays to put on the devices; `eval_batch` and `train_batch` take them as `arrays`."""
         ...
 
     def eval_picks(self, batch_size: int, multiple: int) -> Iterator[Picks]:
@@ -66,12 +66,12 @@ class Data(EvalData, Protocol):
 
     @property
     def examples(self) -> int:
-        """Number of them in the split."""
+        """Number of examples in the split."""
         ...
 
     @property
     def size_changes(self) -> Sequence[int]:
-        """Steps that are the first with training images of another size."""
+        """Each step at which the size of the training images changes."""
         ...
 
     def train_picks(self, seed: int, step: int, batch_size: int) -> Picks:

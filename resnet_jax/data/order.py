@@ -21,7 +21,10 @@ class Indices(NamedTuple):
 
 
 def stream(seed: int, start: int, count: int, examples: int) -> np.ndarray:
-    """Returns elements start...start + count of the endless sequence of permutations, int32."""
+    """Returns `count` numbers of examples, int32, from position `start` of an endless stream on.
+
+    The stream is one permutation of the examples after another.
+    """
     positions = np.arange(start, start + count)
     epochs, places = np.divmod(positions, examples)
     indices = np.empty(count, np.int32)
@@ -32,7 +35,7 @@ def stream(seed: int, start: int, count: int, examples: int) -> np.ndarray:
 
 
 def repeated(seed: int, start: int, count: int, examples: int, repeats: int) -> np.ndarray:
-    """The same of the sequence in which each example comes `repeats` times in a row.
+    """Returns the same of a stream in which each example stands `repeats` times in a row.
 
     Repeated augmentation: Hoffer et al., arXiv 1901.09335; Berman et al., arXiv 1902.05509.
     """
@@ -81,7 +84,7 @@ class EvalOrder:
 
     @property
     def batches(self) -> int:
-        """Number of them."""
+        """Number of batches."""
         return -(-self.examples // self.counted)
 
     def examples_of(self, batch: int, rows: range) -> range:

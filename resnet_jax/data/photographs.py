@@ -1,4 +1,4 @@
-"""How photographs of any size become batches: what training crops, what evaluation sees.
+"""How photographs of any size become batches: the crops of training, the views of evaluation.
 
 The fields of the records are keys of the configuration's section `data`.
 """
@@ -16,12 +16,12 @@ from resnet_jax.data.images.views import views
 from resnet_jax.data.stream import StreamedData
 from resnet_jax.tables import Choice
 
-TRAINING = RandomCrop()
+RANDOM_CROP = RandomCrop()
 
 
 @dataclass(frozen=True)
-class Training:
-    """What training makes of a photograph.
+class TrainingCrops:
+    """How training crops and changes a photograph.
 
     Attributes:
       crop_area: least and most share of the image that a crop shows; see crops.RandomCrop.
@@ -30,12 +30,12 @@ class Training:
         fixed size (see crops.ScaledCrop); None is RandomCrop.
       policy: a row of policies.POLICIES.
       jitter: most change of brightness, contrast, saturation and hue; see policies.Jitter.
-      first_size: pixels of a side at first, of images that grow; see resizing.resizing.
-      growth: from and until when they grow, as fractions of the run.
+      first_size: pixels of a side in the first step, where images grow; see resizing.resizing.
+      growth: the start and the end of the growth, as fractions of the run.
     """
 
-    crop_area: tuple[float, float] = TRAINING.area
-    crop_aspect: tuple[float, float] = TRAINING.aspect
+    crop_area: tuple[float, float] = RANDOM_CROP.area
+    crop_aspect: tuple[float, float] = RANDOM_CROP.aspect
     short_side: tuple[int, int] | None = None
     policy: Choice = "none"
     jitter: tuple[float, float, float, float] | None = None
@@ -43,7 +43,7 @@ class Training:
     growth: tuple[float, float] = (0.0, 1.0)
 
     def transform(self, image_size: int) -> ChangedCrop:
-        """From a file's content to pixels."""
+        """The function from a file's content to pixels, see chunks.TrainTransform."""
         changes = POLICIES.choose(self.policy)(), Jitter(*self.jitter) if self.jitter else None
         crop: Any = RandomCrop(self.crop_area, self.crop_aspect)
         if self.short_side:
@@ -52,15 +52,15 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What evaluation sees of a photograph.
+class EvaluationViews:
+    """The views of a photograph that evaluation uses.
 
     Attributes:
       eval_size: pixels of a side; None is the training images' size.
       crop_ratio: `eval_size` as a share of the image's short side.
       interpolation: bilinear or bicubic.
       eval_views: a row of views: centre, mirrored, ten.
-      eval_scales: short sides, pixels, in place of `crop_ratio`: several views.
+      eval_scales: short sides, pixels, in place of `crop_ratio`; each scale gives views.
     """
 
     eval_size: int | None = None
@@ -81,12 +81,12 @@ def streamed(
 
     Args:
       image_size: pixels of a side of the training images.
-      steps: updates in the whole run, in the course of which images may grow.
-      options: fields of Training and Evaluation; of StreamedData; and `workers`, the processes that
-        decode, by default one for each core.
+      steps: updates in the whole run, of which `growth` is a fraction.
+      options: fields of TrainingCrops and EvaluationViews, arguments of StreamedData, and
+        `workers`, the processes that decode: by default one for each core.
     """
     keys = {key: options.pop(key) for key in KEYS if key in options}
-    training, evaluation = (_of_keys(record, keys) for record in (Training, Evaluation))
+    training, evaluation = (_of_keys(record, keys) for record in (TrainingCrops, EvaluationViews))
     sizes = resizing(training.first_size, image_size, training.growth, steps)
     workers = keys.get("workers")
     return StreamedData(
@@ -99,15 +99,16 @@ def streamed(
             evaluation.eval_scales,
             evaluation.interpolation,
         ),
-        size_at=sizes,
-        size_changes=sizes.changes(),
+        sizes=sizes,
         workers=os.cpu_count() or 1 if workers is None else workers,
         **options,
     )
 
 
 # The keys that `streamed` takes.
-KEYS = {field.name for record in (Training, Evaluation) for field in fields(record)} | {"workers"}
+KEYS = {field.name for record in (TrainingCrops, EvaluationViews) for field in fields(record)} | {
+    "workers"
+}
 
 
 def _of_keys(record: Any, keys: Mapping[str, Any]) -> Any:

@@ -1,7 +1,7 @@
-"""Results of a function of 0, 1, 2, ..., computed ahead in worker processes.
+"""The chunks of a data set, computed ahead of their use by worker processes.
 
-The processes import what decodes and crops, not JAX: they start in a fraction of a second and take
-70 MB each. Pixels come back through memory that all of them share.
+The workers import what decodes and crops, but not JAX: they start in a fraction of a second and
+take 70 MB each. Pixels come back through shared memory.
 """
 
 from __future__ import annotations
@@ -24,30 +24,31 @@ from absl import logging
 from resnet_jax.data.chunks import Chunk
 from resnet_jax.tables import UserError
 
-# After so many deaths of workers with no chunk between them, the pipeline gives up.
+# The pipeline gives up after this many deaths of workers with no chunk in between.
 DEATHS = 3
-AHEAD = 3  # chunks for each worker that are asked for before they are needed
+AHEAD = 3  # chunks that each worker is asked for before they are needed
 
 
 class ChunkFunction(Protocol):
-    """From a number to a chunk; it travels to the workers once."""
+    """Makes the chunk of a number; it is sent to the workers once."""
 
     def __call__(self, number: int, memory: np.ndarray | None = None) -> Chunk:
-        """Its images lie at the beginning of `memory`, where that is given."""
+        """Returns the chunk; its images lie at the beginning of `memory` where that is given."""
         ...
 
     def nbytes(self, number: int) -> int:
-        """Of the chunk's images, known without making it."""
+        """Bytes of the chunk's images, known before the chunk is made."""
         ...
 
 
 class Pipeline:
-    """Chunks `first`, `first` + 1, ... up to `stop`, in order; the same for any number of workers.
+    """Chunks `first`, `first` + 1, ... in order; they are the same for any number of workers.
 
-    The images of a chunk lie in shared memory until the next one is asked for.
+    The images of a chunk lie in shared memory, and stay there until the next chunk is asked for.
 
     Args:
-      workers: processes; 0 computes in this one, when a chunk is asked for.
+      stop: the number after the last chunk.
+      workers: processes; 0: this process makes each chunk when it is asked for.
     """
 
     def __init__(self, function: ChunkFunction, first: int, stop: int, *, workers: int):
@@ -153,7 +154,7 @@ class _Returned(NamedTuple):
 
 
 def _context() -> Any:
-    """Where it can be had, workers are forked from a process that has no JAX and no threads."""
+    """Forks workers from a process without JAX and threads, where the platform can do so."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
@@ -161,7 +162,7 @@ def _context() -> Any:
     return context
 
 
-# Of a worker process: the function that it computes, and the shared memory.
+# In a worker process: the function that it computes, and the shared memory.
 _function: ChunkFunction
 _slots: np.ndarray
 
@@ -174,7 +175,7 @@ def _adopt(function: ChunkFunction, memory: Any, slots: int) -> None:
     _function, _slots = function, np.frombuffer(memory, np.uint8).reshape(slots, -1)
     # The workers share the cores already.
     cv2.setNumThreads(0)
-    # Ctrl-C is for the run to answer, which still needs its batches.
+    # The run itself answers Ctrl-C, and needs batches until it stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Data sets that stream: images are decoded and cropped on the host, by worker processes, in time.
+"""Data sets that stream: worker processes decode and crop images ahead of their use.
 
 The batch of step k is a pure function of (seed, k), as in data.resident; a run that goes on at step
 k starts to read there. What a batch holds does not depend on how many workers make it, nor on how
@@ -7,7 +7,7 @@ many processes of a run share it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from resnet_jax.data.chunks import (
 )
 from resnet_jax.data.contract import Batch
 from resnet_jax.data.images.encoded import EncodedSet
+from resnet_jax.data.images.resizing import Resizing
 from resnet_jax.data.order import EvalOrder, shard_rows
 from resnet_jax.data.pipeline import Pipeline
 from resnet_jax.tables import UserError
@@ -55,11 +56,10 @@ class StreamedData:
       examples: the images, undecoded.
       mean, std: of each channel, on the scale of [0, 1].
       train_transform, eval_transform: from the content of a file to pixels, on the host.
-      size_at: pixels of a side of the training images in step k.
-      size_changes: steps that are the first of another size.
+      sizes: pixels of a side of the training images, by step.
       augmentation: applied to training batches inside the step.
       dtype: of the images in a batch.
-      workers: processes that decode; 0 is none beside this one.
+      workers: processes that decode; 0: this one decodes.
       shard: see order.shard_rows.
       repeats: see order.repeated.
 
@@ -76,8 +76,7 @@ class StreamedData:
         std: Sequence[float],
         train_transform: TrainTransform,
         eval_transform: EvalTransform,
-        size_at: Callable[[int], int],
-        size_changes: Sequence[int] = (),
+        sizes: Resizing,
         augmentation: Augmentation | None = None,
         dtype: Any = jnp.float32,
         workers: int = 0,
@@ -87,10 +86,10 @@ class StreamedData:
         self.examples = len(examples)
         self.arrays: dict[str, Array] = {}
         self.skipped: dict[str, str] = {}
-        self.size_changes = size_changes
+        self.size_changes = sizes.changes()
         self._set, self._workers, self._shard = examples, workers, shard
         self._train_transform, self._eval_transform = train_transform, eval_transform
-        self._size_at, self._repeats = size_at, repeats
+        self._sizes, self._repeats = sizes, repeats
         self._augmentation = augmentation or Augmentation()
         self._normalisation = {"mean": mean, "std": std, "dtype": dtype}
         self._reading: _Reading | None = None
@@ -98,7 +97,7 @@ class StreamedData:
     def train_picks(self, seed: int, step: int, batch_size: int) -> Pixels:
         """Returns this process's rows of the batch of step `step`.
 
-        Steps that follow each other are read ahead; any other begins anew there.
+        The batches of the steps that follow are read ahead; asking for another step begins anew.
 
         Raises:
           UserError: many images in a row can't be read, or the workers die again and again.
@@ -117,13 +116,13 @@ class StreamedData:
         rows = shard_rows(self._shard, batch_size)
         cut = chunks_of(rows)
         function = TrainChunks(
-            self._set, self._train_transform, seed, batch_size, cut, self._size_at, self._repeats
+            self._set, self._train_transform, seed, batch_size, cut, self._sizes, self._repeats
         )
         chunks = Pipeline(function, step * len(cut), ENDLESS, workers=self._workers)
         return _Reading((seed, step, batch_size), len(rows), len(cut), chunks)
 
     def _checked(self, chunk: Chunk) -> Chunk:
-        """Logs the images that gave way to others; stops where nothing can be read."""
+        """Logs the images that others replace; raises UserError where none can be read."""
         for name, reason in chunk.unreadable:
             if name not in self.skipped:
                 self.skipped[name] = reason
@@ -177,8 +176,8 @@ class _Reading(NamedTuple):
 
     Attributes:
       at: (seed, step, batch size) of the batch that comes next.
-      rows: of this process in each batch.
-      per_batch: chunks that these rows are cut into.
+      rows: number of this process's rows in each batch.
+      per_batch: number of chunks that these rows are cut into.
     """
 
     at: tuple[int, int, int]

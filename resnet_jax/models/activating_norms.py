@@ -1,4 +1,4 @@
-"""Norms that hold their own activation: what follows them in an arrangement is a convolution."""
+"""Norms that hold their own activation: an arrangement's activation after them is left out."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,10 +16,10 @@ Image = Float[Array, "batch height width channels"]
 
 
 class _ActivatingNorm(nn.Module):
-    """What the two norms share: a scale and a bias, and statistics of one example in float32.
+    """Scale, bias and types of both norms; statistics are of one example, in at least float32.
 
     Attributes:
-      train: does not matter, since an example's statistics are its own.
+      train: without effect, since each example is normalised by its own statistics.
       epsilon: added to the variance or to the mean square.
     """
 
@@ -73,7 +73,7 @@ class FilterResponseNorm(_ActivatingNorm):
 
 
 def evo_norm(channel_groups: int = 32, epsilon: float = 1e-5) -> Callable[..., Any]:
-    """EvoNorm-S0; fewer channels than groups are one channel a group."""
+    """EvoNorm-S0; with fewer channels than groups, each channel is a group."""
     return partial(EvoNorm, channel_groups=channel_groups, epsilon=epsilon)
 
 

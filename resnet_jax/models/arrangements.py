@@ -14,19 +14,20 @@ Steps = tuple[str, ...]
 class Arrangement:
     """What is computed in a block, step by step.
 
-    A network is one long sequence of convolutions, and what a block does before its first one (its
-    lead) is what the block before left to do. So the steps of the stem, of projections and before
-    the head follow from those of the blocks, unless a row says otherwise.
+    The steps before a block's first convolution are its lead. In a pre-activated block the lead
+    normalises and activates the output of the block before; so the last block's output needs the
+    lead too, before the head, and the stem ends without it. Steps of the stem, of projections and
+    before the head follow in this way from those of the blocks, unless a row gives them.
 
     Attributes:
       each: around every convolution of the branch but the last.
       last: around the last convolution of the branch.
       after: after the addition.
-      first: around the first of several convolutions; None is `each`.
-      stem: around the stem's last convolution; None is `each` without its lead.
-      head: before the pool of the head; None is the lead.
-      shares_lead: a block that opens a stage computes its lead once, for shortcut and branch
-        ('Identity Mappings', appendix; fb.resnet.torch); otherwise the shortcut takes x itself.
+      first: around the first of several convolutions; None: as `each`.
+      stem: around the stem's last convolution; None: `each` without the lead.
+      head: before the pool of the head; None: the lead.
+      shares_lead: whether the shortcut of a block that opens a stage takes x after the lead, as the
+        branch does ('Identity Mappings', appendix; fb.resnet.torch), and not x itself.
 
     Raises:
       UserError: steps with no convolution or several, or unknown ones.
@@ -54,7 +55,7 @@ class Arrangement:
                 )
 
     def around(self, number: int, convolutions: int) -> Steps:
-        """The steps around convolution `number`, counted from 1, of a branch of so many."""
+        """The steps around convolution `number`, counted from 1, of `convolutions`."""
         opening = self.first or self.each
         if number < convolutions:
             return opening if number == 1 else self.each
@@ -77,20 +78,20 @@ class Arrangement:
 
     @property
     def projection_norm(self) -> bool:
-        """Whether a projection ends in a norm: where the branch does."""
+        """Whether a norm follows a projection, as one follows the branch's last convolution."""
         return NORM in _from(self.last)
 
     def without_norm(self) -> "Arrangement":
-        """The same without norms."""
+        """This arrangement without norms."""
         return self._with(lambda step: () if step == NORM else (step,))
 
     def with_biases(self) -> "Arrangement":
-        """The same with a scalar bias before every convolution and activation (Fixup)."""
+        """This arrangement with a scalar bias before each convolution and activation (Fixup)."""
         biased = (CONVOLUTION, ACTIVATION)
         return self._with(lambda step: (BIAS, step) if step in biased else (step,))
 
     def _with(self, instead: Callable[[str], Steps]) -> "Arrangement":
-        """The same with other steps in the place of each step."""
+        """This arrangement with `instead(step)` in place of each step."""
 
         def changed(steps: Steps | None) -> Any:
             return None if steps is None else tuple(s for step in steps for s in instead(step))
@@ -99,7 +100,7 @@ class Arrangement:
         return replace(self, **{name: changed(getattr(self, name)) for name in names})
 
     def has_bare_norm(self) -> bool:
-        """Whether a norm stands somewhere that no activation follows."""
+        """Whether some norm is not followed by an activation."""
         every = (self.first or self.each, self.each, self.last, self.after, self.head_steps)
         return any(
             step == NORM and following != ACTIVATION

@@ -16,7 +16,7 @@ Image = Float[Array, "batch height width channels"]
 
 
 class ChannelConvolution(nn.Module):
-    """Each channel becomes the same weighted sum of itself and its neighbours; zeros outside."""
+    """A convolution over the channels, with one kernel for all of them, padded with zeros."""
 
     size: int
     param_dtype: Any
@@ -76,7 +76,7 @@ class Attention:
     Attributes:
       function: (x, layers) -> x, its channels weighted. It is called while its block is built, so
         the layers that it makes belong to that block.
-      layers: their names.
+      layers: names of those layers.
     """
 
     function: Callable[..., Image]

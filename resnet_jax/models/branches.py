@@ -37,7 +37,7 @@ class Convolution(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A branch: its convolutions, and how many such residual pairs one outer shortcut spans."""
+    """A branch: its convolutions, and how many residual blocks of them an outer shortcut spans."""
 
     convolutions: tuple[Convolution, ...]
     repeats: int = 1
@@ -63,8 +63,8 @@ def bottleneck(groups: int = 1, base_width: int = 64, first_reduction: int = 1) 
 
     Args:
       groups: of the 3x3: its cardinality (ResNeXt, Xie et al., arXiv 1611.05431, section 3).
-      base_width: channels of each group where the stage's width is 64; 128 in one group is the
-        twice wider bottleneck of torchvision's wide_resnet50_2.
+      base_width: channels of each group where the stage's width is 64. One group of 128 is the
+        bottleneck of torchvision's wide_resnet50_2.
       first_reduction: divides the width of the first 1x1; 2 in SENet-154 (Hu et al., arXiv
         1709.01507, appendix).
     """
@@ -101,7 +101,7 @@ def wide(kernels: Sequence[int] = (3, 3)) -> Branch:
 
 
 def deep(pairs: int = 2) -> Branch:
-    """`pairs` basic residual blocks, shortcuts around each and one around the whole.
+    """`pairs` basic residual blocks, with a shortcut around each and one around all of them.
 
     Zhang et al., 'Residual Networks of Residual Networks', arXiv 1608.02908, section 3.
     """

@@ -4,24 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from resnet_jax.models.branches import BRANCHES, Branch
+from resnet_jax.models.choosing import arguments_of, build, defaults_of, tables_of
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.pooling import STEM_POOLS
 from resnet_jax.models.residual import Block
 from resnet_jax.models.resnet import REMATS, ResNet
 from resnet_jax.models.stems import STEMS
-from resnet_jax.tables import (
-    Choice,
-    Table,
-    UserError,
-    build,
-    choices_of,
-    defaults_of,
-    nearest,
-    options_of,
-    split,
-    tables_of,
-)
+from resnet_jax.tables import Choice, Table, UserError, nearest, options_of, split
 
 # Blocks in each stage: arXiv 1512.03385, Table 1; 200: arXiv 1603.05027, section 5.
 IMAGENET_DEPTHS = {
@@ -51,7 +41,7 @@ FAMILIES = Table(
         "imagenet": Family("imagenet", "max", stem_width=64, widths=(64, 128, 256, 512)),
     },
 )
-# What a choice makes of another: both say the same.
+# An argument that is given rules out another one, which would say the same differently.
 RULES_OUT = {"depth": "stage_depths", "branch": "stage_branches"}
 # The tables that arguments of `resnet` choose from.
 TABLES: dict[str, Table] = {
@@ -78,28 +68,28 @@ def resnet(
     branch: Choice | None = None,
     stage_branches: Sequence[Choice] = (),
     remat: str = "none",
-    **choices: Any,
+    **others: Any,
 ) -> ResNet:
     """Builds a network from the rows of the tables; see tables.Choice.
 
     Args:
       family: 'cifar' (3x3 stem, three stages) or 'imagenet' (7x7 stem and pool, four stages).
-      depth: layers with weights, counted as the papers do; `stage_depths` takes its place.
+      depth: layers with weights, counted as the papers do; unused where `stage_depths` is given.
       stage_depths: blocks in each stage.
       widths: of the stages; empty for the family's.
       width_factor: multiplies the stages' widths (k of Wide ResNet), not the stem's.
       stem, stem_pool, stem_width: None for the family's.
       branch: None for the family's: basic, and on ImageNet bottleneck from depth 50.
       stage_branches: one a stage, in place of `branch`.
-      choices: other attributes of residual.Block, layers.Layers and ResNet.
+      others: other attributes of residual.Block, layers.Layers and ResNet.
 
     Raises:
       UserError: an unknown name, an option that its row does not take, an impossible depth.
     """
     chosen = FAMILIES.choose(family)
     branch = branch or _branch(family, depth)
-    block = build(Block, {"branch": branch, **_taken(choices, Block)})
-    layers = build(Layers, _taken(choices, Layers))
+    block = build(Block, {"branch": branch, **_taken(others, Block)})
+    layers = build(Layers, _taken(others, Layers))
     widths = tuple(widths) or chosen.widths
     return ResNet(
         stage_depths=tuple(stage_depths) or _stage_depths(family, depth, branch, block.branch),
@@ -111,7 +101,7 @@ def resnet(
         layers=layers,
         stage_branches=tuple(BRANCHES.choose(name)() for name in stage_branches),
         remat=REMATS.choose(remat),
-        **_rest(choices),
+        **_rest(others),
     )
 
 
@@ -119,32 +109,32 @@ def _branch(family: str, depth: int | None) -> str:
     return "bottleneck" if family == "imagenet" and (depth or 0) >= 50 else "basic"
 
 
-def with_defaults(choices: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of `resnet`, with what the family decides in the place of None."""
-    family, depth = choices["family"], choices.get("depth")
+def with_defaults(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of `resnet`, each None replaced by the family's value."""
+    family, depth = arguments["family"], arguments.get("depth")
     own = FAMILIES.choose(family)
     by_family = {"branch": _branch(family, depth), "stem": own.stem, "stem_pool": own.stem_pool}
-    given = {name: value for name, value in choices.items() if value is not None}
+    given = {name: value for name, value in arguments.items() if value is not None}
     return {**by_family, **given}
 
 
-def _taken(choices: Mapping[str, Any], record: Any) -> dict[str, Any]:
-    return {name: value for name, value in choices.items() if name in choices_of(record)}
+def _taken(arguments: Mapping[str, Any], record: Any) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if name in arguments_of(record)}
 
 
-def _rest(choices: Mapping[str, Any]) -> dict[str, Any]:
-    """What is left for the network itself.
+def _rest(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the network itself.
 
     Raises:
       UserError: an argument that nothing takes.
     """
     own = {"classes", "survival", "scan_blocks", "frozen_parts"}
-    others = choices_of(Block) | choices_of(Layers)
-    for name in choices:
+    others = arguments_of(Block) | arguments_of(Layers)
+    for name in arguments:
         if name not in own | others:
             valid = sorted(own | others | set(TABLES))
             raise UserError(f"a network takes no '{name}'{nearest(name, valid)}")
-    return {name: value for name, value in choices.items() if name in own}
+    return {name: value for name, value in arguments.items() if name in own}
 
 
 def _stage_depths(

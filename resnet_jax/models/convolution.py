@@ -1,13 +1,13 @@
-"""Convolution in NHWC whose formulation depends on the platform it is lowered for.
+"""Convolution in NHWC, formulated for the platform that it is lowered for.
 
 XLA's CPU backend is slow at weight gradients and at 1x1 convolutions, so on one CPU device both
 are written as matrix products; forward passes and input gradients of larger kernels stay with
 `lax.conv`. On GPU, TPU and on several devices nothing is rewritten: a loop over groups of images
 would have to gather a batch that is sharded over devices.
 
-A kernel keeps the type of the parameters. It is rounded to the type of the images where the two
-are multiplied, and its gradient is summed, over devices as well, without being rounded (but for
-convolutions in groups of channels, which are left to JAX altogether).
+A kernel has the type of the parameters. It is rounded to the type of the images where the two are
+multiplied; its gradient is summed without rounding, over devices as well. Convolutions in groups of
+channels are left to JAX altogether.
 
 The rule for derivatives is reverse-mode, and itself differentiable: gradients of gradients and
 `jvp` of `grad` work, `jvp` of the convolution alone raises JAX's error about `custom_vjp`.
@@ -26,10 +26,10 @@ from jaxtyping import Array, Float
 
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 
-# What one product of a kernel's gradient reads, so that it stays in the cache.
+# One matrix product of a kernel's gradient reads at most this much, which stays in the cache.
 GROUP_BYTES = 8 * 2**20
-# A small kernel's is summed in so many parts, to keep the cores busy: up to so many weights.
-PARTS, PARTS_KERNEL = 4, 2**16
+# The gradient of a kernel with at most SMALL_KERNEL weights is summed in PIECES pieces, one a core.
+PIECES, SMALL_KERNEL = 4, 2**16
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
@@ -76,7 +76,7 @@ _convolution = jax.custom_vjp(_value, nondiff_argnums=(2, 3))
 
 
 def _forward(x: Array, kernel: Array, strides: Pair, padding: Padding):
-    # Not `_convolution`: `jvp` of `grad` passes through here.
+    # `_value` and not `_convolution`, since `jvp` of `grad` differentiates this function.
     return _value(x, kernel, strides, padding), (x, kernel)
 
 
@@ -127,11 +127,11 @@ def _kernel_gradient(
     """Gradient of the kernel: shifted copies of x times shifted copies of gradient.
 
     kernel[i, j] takes x[a, b] to gradient[h, w] where a = down h + i - top, b = right w + j - left.
-    For every (a, w), what each j reads of x is written side by side, and so is what each i made of
-    it in gradient: the product of the two, summed over (a, w), is the gradient for all (i, j).
-    Patches of x (im2col) would be a matrix `rows` times as wide, times a gradient that is as many
-    times narrower. Rows a of x that differ by a multiple of `down` meet the same i, others don't,
-    so that each remainder by `down` has a product of its own.
+    For every (a, w), the elements of x that the columns j read stand side by side, and so do the
+    elements of gradient that the rows i wrote: the product of the two, summed over (a, w), is the
+    gradient for all (i, j). Patches of x (im2col) would be a matrix `rows` times as wide, times a
+    gradient that is as many times narrower. Rows a of x that differ by a multiple of `down` meet
+    the same i and other rows do not, so each remainder by `down` has a product of its own.
     """
     (rows, columns, channels, features), (down, right) = kernel.shape, strides
     (top, _), (left, _) = padding
@@ -144,22 +144,22 @@ def _kernel_gradient(
     while batch % groups:
         groups += 1
     images = batch // groups
-    parts = math.gcd(images, PARTS) if groups > 1 and kernel.size <= PARTS_KERNEL else 1
+    pieces = math.gcd(images, PIECES) if groups > 1 and kernel.size <= SMALL_KERNEL else 1
 
     def product(x: Array, gradient: Array, rest: int) -> Array:
         x, reach = x[:, rest::down], right * (width - 1) + 1
         reads = [_shift(x, 2, left - j, reach)[:, :, ::right] for j in range(columns)]
         writes = [_shift(gradient, 1, (i - top) // down, x.shape[1]) for i in remainders[rest]]
         return lax.dot_general(
-            _side_by_side(writes, parts),
-            _side_by_side(reads, parts),
+            _side_by_side(writes, pieces),
+            _side_by_side(reads, pieces),
             (((1,), (1,)), ((0,), (0,))),
             preferred_element_type=kernel.dtype,
         ).sum(axis=0)
 
     def add_group(total: Array, start: Array | int):
         group = [lax.dynamic_slice_in_dim(array, start, images) for array in (x, gradient)]
-        # Without the barrier every shift computes for each element where in the batch it is.
+        # Without the barrier every shift would compute each element's place in the batch anew.
         xs, gradients = lax.optimization_barrier(group)
         products = [product(xs, gradients, rest) for rest in range(down) if remainders[rest]]
         return total + jnp.concatenate(products), None
@@ -177,15 +177,18 @@ def _kernel_gradient(
 
 
 def _shift(array: Array, axis: int, by: int, size: int) -> Array:
-    """Moves the content of an axis, that has then so many places: zeros where nothing was."""
+    """Moves the content of an axis `by` places and cuts the axis to `size`; zeros move in."""
     ends = [(0, 0, 0)] * array.ndim
     ends[axis] = (by, size - by - array.shape[axis], 0)
     return lax.pad(array, jnp.zeros((), array.dtype), ends)
 
 
-def _side_by_side(images: list[Array], parts: int) -> Array:
-    """[parts, pixels, channels of all]; a sum that XLA computes at once, unlike concatenation."""
+def _side_by_side(images: list[Array], pieces: int) -> Array:
+    """The images' channels side by side, as [pieces, pixels, all channels].
+
+    XLA computes this sum of padded images in one pass, unlike a concatenation.
+    """
     channels = images[0].shape[-1]
     total = len(images) * channels
     spread = (_shift(image, 3, n * channels, total) for n, image in enumerate(images))
-    return reduce(jnp.add, spread).reshape(parts, -1, total)
+    return reduce(jnp.add, spread).reshape(pieces, -1, total)

@@ -8,12 +8,13 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.convolution import convolution
 from resnet_jax.models.norms import NORMS, BatchNorm, Norm, Product
 from resnet_jax.models.standardisation import standardise, standardised
-from resnet_jax.tables import Table, UserError, chosen, derived
+from resnet_jax.tables import Table, UserError
 
-# How the kernels of convolutions start. Normalised networks compute the same at any scale of a
+# Initial values of convolutions' kernels. A normalised network computes the same at any scale of a
 # kernel, but a kernel that starts smaller turns faster at the same learning rate.
 KERNEL_INITS = Table(
     "model.kernel_init",
@@ -41,10 +42,10 @@ def scaled_init(init: nn.initializers.Initializer, scale: float) -> nn.initializ
 
 
 class Gain(nn.Module):
-    """One learned factor of the whole input.
+    """A learned factor, one number for the whole input.
 
-    From 0 it is SkipInit (De & Smith, arXiv 2002.10444, section 4) and ReZero (Bachlechner et al.,
-    arXiv 2003.04887, equation 1).
+    With `initial` 0 it is SkipInit (De & Smith, arXiv 2002.10444, section 4) and ReZero
+    (Bachlechner et al., arXiv 2003.04887, equation 1).
     """
 
     initial: float
@@ -72,14 +73,15 @@ class Layers:
     """How a network makes a convolution, a norm, an activation and a dropout.
 
     Attributes:
-      norm: a row of NORMS. Where it makes no layer, convolutions carry a bias, but for Fixup's.
+      norm: a row of NORMS. Where it makes no layer, convolutions have a bias, except in Fixup.
       kernel_init: of convolutions; a row of KERNEL_INITS.
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
       dtype: of activations; parameters are float32, or float64 where this is.
-      joint_norm: normalise what widening 1x1 convolutions would give without computing it (see
-        BatchNorm), which pays where memory traffic decides: on accelerators.
+      joint_norm: normalise the output of a widening 1x1 convolution without computing that output
+        first (see BatchNorm), which saves memory traffic and so pays on accelerators.
       projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
-      train: batch statistics, dropout and stochastic depth are on; a call of the network decides.
+      train: whether batch statistics, dropout and stochastic depth are on; set by each call of
+        the network.
     """
 
     norm: Norm = chosen(NORMS, "batch")
@@ -103,7 +105,7 @@ class Layers:
     def conv(self, features: int, kernel: int, stride: int = 1, **options: Any) -> nn.Conv:
         """A convolution that pads (k - 1) / 2 on both sides, as torchvision does.
 
-        It has a bias where no norm follows to make one pointless, or where a `bias_init` is given.
+        It has a bias where the network has no norms (Fixup aside), or where `bias_init` is given.
         """
         return nn.Conv(
             features,
@@ -121,7 +123,7 @@ class Layers:
         )
 
     def make_norm(self, **options: Any) -> Any:
-        """A norm; the network's arrangement has none where its norm is absent."""
+        """A norm; never called where the norm is absent, since no arrangement holds one then."""
         return self.norm.function()(
             train=self.train, dtype=self.dtype, param_dtype=self.param_dtype, **options
         )

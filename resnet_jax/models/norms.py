@@ -30,9 +30,9 @@ class BatchNorm(nn.Module):
     (biased) variance, so a result depends on this number and not on how many devices share the
     batch. The running averages move once a step towards the mean over the groups.
 
-    A product x = inputs @ kernel that is wider than its inputs need not be computed to be
-    normalised: mean and covariance of the inputs give its statistics, and scaling the kernel
-    normalises it. Training would keep x and read it several times in each direction.
+    A product x = inputs @ kernel that is wider than its inputs can be normalised without computing
+    x first: the mean and covariance of the inputs give the statistics of x, and a scaled kernel
+    gives the normalised x. Otherwise training keeps x and reads it several times in each direction.
 
     Attributes:
       train: use the batch's statistics and update the running ones, else use the running ones.
@@ -57,7 +57,7 @@ class BatchNorm(nn.Module):
         """Normalises x.
 
         Args:
-          product: inputs and kernel that x is the product of; training then reads them alone.
+          product: the inputs and kernel whose product x is; training then reads them and not x.
         """
         channels = x.shape[-1]
         shape = (channels,)
@@ -135,9 +135,10 @@ def batch_norm(group_size: int | None = None, momentum: float = 0.9, epsilon: fl
 
 
 def group_norm(channel_groups: int = 32, epsilon: float = 1e-6):
-    """Group normalisation (Wu & He, arXiv 1803.08494): sees one example, so train does not matter.
+    """Group normalisation (Wu & He, arXiv 1803.08494).
 
-    Fewer channels than groups are one channel a group.
+    Each example is normalised by its own statistics, so `train` has no effect. With fewer channels
+    than groups, each channel is a group.
     """
 
     def layer(*, train: bool, name: str, dtype: Dtype, param_dtype: Dtype, **options: Any):
@@ -162,11 +163,11 @@ def no_norm() -> None:
 
 
 def fixup() -> None:
-    """No norm, and what makes up for it: Fixup (Zhang et al., arXiv 1901.09321, section 3).
+    """Fixup in place of norms (Zhang et al., arXiv 1901.09321, section 3).
 
-    A scalar bias stands before every convolution, activation and the head; a learned factor from 1
-    multiplies each branch. The last kernel of a branch and the head start at zero, the branch's
-    other kernels are divided by L^(1/(2m-2)) for L branches of m convolutions.
+    A scalar bias stands before every convolution, activation and the head; a learned factor,
+    1 at first, multiplies each branch. The last kernel of a branch and the head start at zero; the
+    branch's other initial kernels are divided by L^(1/(2m-2)) for L branches of m convolutions.
     """
 
 
@@ -175,15 +176,15 @@ class Norm:
     """A kind of normalisation.
 
     Attributes:
-      function: from its options to what makes a layer, called with (train, dtype, param_dtype,
-        name, scale_init) and returning a function or module of x.
-      activates: it holds its own activation, so that none follows it.
-      running: it keeps running averages under `batch_stats`, and has an option `momentum`, the
-        weight of the old average.
-      folds: in evaluation it is scale (x - mean) / sqrt(var + epsilon) + bias, so that it can be
-        folded into a convolution before it; `epsilon` is an option.
-      absent: it makes no layer.
-      fixup: the network is built as Fixup has it.
+      function: takes the options and returns a maker of layers; the maker takes (train, dtype,
+        param_dtype, name, scale_init) and returns a function or module of x.
+      activates: whether it holds its own activation, so that no other follows it.
+      running: whether it keeps running averages under `batch_stats`; it then has an option
+        `momentum`, the weight of the old average.
+      folds: whether it is scale (x - mean) / sqrt(var + epsilon) + bias in evaluation, so that it
+        can be folded into the convolution before it; it then has an option `epsilon`.
+      absent: whether it makes no layer.
+      fixup: whether the network is built as Fixup has it.
     """
 
     function: Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Parts of a network from images to logits: stem, stages, head; what fine-tuning tells apart."""
+"""The parts of a network that fine-tuning treats separately: the stem, each stage, the head."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def rate_shares(stages: int, frozen_parts: int, decay: float) -> tuple[float, ..
 
 
 def replaced(variables: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """`variables`, with the leaves that `others` has in their place."""
+    """Returns `variables` with the leaves of `others` in place of its own."""
     return {
         key: replaced(value, others[key])
         if isinstance(value, Mapping) and key in others

@@ -14,7 +14,7 @@ Image = Float[Array, "batch height width channels"]
 
 
 def average_pool(x: Image, stride: int) -> Image:
-    """Means of windows as wide as the stride; what is left over at the edges is dropped."""
+    """Means of windows as wide as the stride; an incomplete window at the edge is dropped."""
     return nn.avg_pool(x, window_shape=(stride, stride), strides=(stride, stride))
 
 
@@ -41,8 +41,8 @@ class Pool:
 
     Attributes:
       function: in a block (x, stride) -> x, in the stem (x, layers) -> x.
-      windows: (kernel, stride) of all that it does, one after another; a block's stride is 2.
-      learns: it has parameters.
+      windows: (kernel, stride) of its windows, one after another; in a block the stride is 2.
+      learns: whether it has parameters.
     """
 
     function: Callable[..., Image]
@@ -68,7 +68,7 @@ def no_pool(x: Image, layers: Layers) -> Image:
 
 
 def _max_pool(x: Image, stride: int, edge: float = -jnp.inf) -> Image:
-    # Padded apart, which XLA folds into the pool: converters to ONNX drop a pool's own padding.
+    # A pad of its own, since converters to ONNX drop a pool's padding; XLA folds it into the pool.
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=edge)
     return nn.max_pool(x, window_shape=(3, 3), strides=(stride, stride))
 

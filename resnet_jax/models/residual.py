@@ -19,33 +19,34 @@ from resnet_jax.models.arrangements import (
 )
 from resnet_jax.models.attention import ATTENTIONS, Attention
 from resnet_jax.models.branches import BRANCHES, Branch
+from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.layers import Layers, scaled_init
 from resnet_jax.models.pooling import ANTIALIASING, Pool
 from resnet_jax.models.shortcuts import SHORTCUTS, Shortcut
-from resnet_jax.tables import UserError, chosen, derived
+from resnet_jax.tables import UserError
 
 Image = Float[Array, "batch height width channels"]
 
 
 @dataclass(frozen=True)
 class Block:
-    """What all blocks of a network have in common; a stage may have a branch of its own.
+    """The properties that all blocks of a network share; a stage may have a branch of its own.
 
     Attributes:
       branch: F, a row of BRANCHES; one that repeats holds residual blocks of its own inside the
         outer shortcut.
       arrangement: a row of ARRANGEMENTS.
       shortcut: a row of SHORTCUTS.
-      activate_identity: an identity shortcut that opens a pre-activated stage takes the activated
-        x, as a projection does (resnet-1k-layers), and not x itself.
+      activate_identity: whether an identity shortcut that opens a pre-activated stage takes the
+        activated x, as a projection does (resnet-1k-layers), and not x itself.
       attention: a row of ATTENTIONS; weights the channels of F before the addition.
       antialias: a row of ANTIALIASING; carries the stride in place of the branch's convolution.
-      zero_init_branch: F starts as zero, so that the block starts as its shortcut; in a branch that
-        repeats this holds for each of the inner blocks.
+      zero_init_branch: whether F is zero at first, so that the block starts as its shortcut; in a
+        branch that repeats this holds for each of the inner blocks.
       kernel_scale: multiplies the initial kernels of F.
-      branch_gain: F is multiplied by a learned factor that starts so; None: it is not.
+      branch_gain: initial value of a learned factor of F; None: F has no such factor.
       dropout: rate before every convolution of the branch but the first (Wide ResNet, section 2.4).
-      stochastic_depth: drop F of an example with probability 1 - survival.
+      stochastic_depth: whether F of an example is dropped with probability 1 - survival.
     """
 
     branch: Branch = chosen(BRANCHES, "basic", call=True)
@@ -76,13 +77,13 @@ def run(
     """Applies the steps to x in their order.
 
     Args:
-      conv: the convolution among them.
-      norms: names of the norms among them, in their order.
-      options: of the norm that follows the convolution, or of the only one.
+      conv: the layer of the step CONVOLUTION.
+      norms: names for the steps NORM, in their order.
+      options: of the norm that follows the convolution.
     """
     names = iter(norms)
     if layers.norm.activates:
-        # Its own activation takes the place of the one that follows it.
+        # The norm's own activation takes the place of the activation that follows it.
         steps = tuple(
             step
             for before, step in zip((None, *steps), steps, strict=False)
@@ -111,7 +112,7 @@ class ResidualBlock(nn.Module):
     Attributes:
       width: the stage's width; the output has `width * branch.expansion` features.
       stride: of the block as a whole.
-      activated: x has been through the arrangement's lead already.
+      activated: whether x has been through the arrangement's lead already.
     """
 
     block: Block
@@ -182,7 +183,7 @@ class ResidualBlock(nn.Module):
         return block.attention.function(x, self.layers)
 
     def _inner_blocks(self, x: Image) -> Image:
-        """Residual blocks in a row; what follows the last addition waits for the outer one."""
+        """Residual blocks in a row; the outer block takes the steps after the last addition."""
         repeats = self.block.branch.repeats
         inner = replace(
             self.block, branch=self.block.branch._replace(repeats=1), stochastic_depth=False

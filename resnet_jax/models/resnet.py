@@ -19,14 +19,14 @@ from resnet_jax.models.shortcuts import changes_shape
 from resnet_jax.models.stems import Stem, apply_stem
 from resnet_jax.tables import Table, UserError
 
-# Layers inside blocks or inside stages; between them the network keeps what it computes.
+# The backward pass computes the layers inside each block, or inside each stage, again.
 REMATS = Table("model.remat", "model.remat", {name: name for name in ("none", "block", "stage")})
 
 Image = Float[Array, "batch height width channels"]
 
 
 class Stage(nn.Module):
-    """A stage-opening block, which may change shape, and blocks that are all equal.
+    """A block that may change the shape of x, then blocks that are all equal.
 
     Attributes:
       width: before the branch's expansion.
@@ -62,7 +62,7 @@ class Stage(nn.Module):
         return x
 
     def _scanned(self, x: Image) -> Image:
-        # Inside of a loop nothing else could be computed in its place.
+        # In a loop's body XLA can't undo the rematerialisation, so nothing needs to prevent it.
         remat = partial(nn.remat, prevent_cse=False)
         make_block: Any = remat(ResidualBlock) if self.remat_blocks else ResidualBlock
         scan = nn.scan(
@@ -90,10 +90,10 @@ class ResNet(nn.Module):
       layers: how it makes convolutions and norms. Statistics, head and logits are at least float32.
       survival: probability that the last block's branch is kept; falls linearly from 1 with depth.
       scan_blocks: run the equal blocks of a stage as one scan.
-      frozen_parts: how many of stem, first stage, second stage ... pass no gradient and use their
-        running statistics; one more than stem and stages leaves the head alone: a linear probe.
-      remat: what is not kept for the backward pass but computed again in it (Chen et al., arXiv
-        1604.06174): a row of REMATS.
+      frozen_parts: so many of stem, first stage, second stage ... pass no gradient and use their
+        running statistics. With stem and all stages frozen, the head alone learns: a linear probe.
+      remat: which layers the backward pass computes again, so that less is kept for it (Chen et
+        al., arXiv 1604.06174): a row of REMATS.
     """
 
     classes: int
@@ -168,10 +168,10 @@ class ResNet(nn.Module):
         return head(x)
 
     def _fixup(self, branch: Branch, block: Block) -> Block:
-        """Blocks that start as Fixup has it (Zhang et al., arXiv 1901.09321, section 3).
+        """The block with Fixup's initial values (Zhang et al., arXiv 1901.09321, section 3).
 
-        Kernels are divided by L^(1/(2m-2)) for L branches of m convolutions, but for a single one,
-        which starts at zero.
+        Kernels are divided by L^(1/(2m-2)) for L branches of m convolutions; where m is 1, the
+        only kernel starts at zero.
         """
         count, convolutions = sum(self.stage_depths) * branch.repeats, len(branch.convolutions)
         scale = count ** (-1 / (2 * convolutions - 2)) if convolutions > 1 else 1.0

@@ -19,7 +19,7 @@ Paths = tuple[Array, Array | float]
 
 
 def changes_shape(x: Image, features: int, stride: int) -> bool:
-    """Whether a block of that stride and output can't have an identity shortcut."""
+    """Whether a block changes the shape of x, so that its shortcut can't be the identity."""
     return x.shape[-1] != features or stride > 1
 
 
@@ -46,7 +46,7 @@ def option_a(x: Image, features: int, stride: int, layers: Layers, layout: str =
     """Option A: identity; where shapes differ, subsampled and padded with zero channels.
 
     He et al., arXiv 1512.03385, section 3.3. The new channels stand after the old ones
-    (fb.resnet.torch), or half on both sides (akamaster/pytorch_resnet_cifar10).
+    (fb.resnet.torch), or half of them on each side (akamaster/pytorch_resnet_cifar10).
     """
     if layout not in ("after", "both_sides"):
         raise UserError(f"unknown shortcut option layout='{layout}'; valid: after, both_sides")
@@ -142,9 +142,9 @@ class Shortcut:
     Attributes:
       function: (x, features, stride, layers) -> the shortcut's output, and the factor of F. It is
         called while its block is built, so the layers that it makes belong to that block.
-      projects: it has a layer `projection`, at least where a block changes the shape.
-      pools: a pool stands before that projection, as a layer of its own in PyTorch's sequences.
-      absent: the block is plain, y = F(x).
+      projects: whether it makes a layer `projection`, at least where a block changes the shape.
+      pools: whether a pool stands before that projection; PyTorch's sequences count it as a layer.
+      absent: whether there is none: the block is plain, y = F(x).
     """
 
     function: Callable[..., Paths]

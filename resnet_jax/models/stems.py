@@ -1,4 +1,4 @@
-"""The stem: what stands before the first stage, as rows of data."""
+"""The stem, the layers before the first stage, as rows of data."""
 
 from typing import NamedTuple
 
@@ -50,10 +50,11 @@ STEMS = Table(
 
 
 def apply_stem(stem: Stem, x: Image, width: int, arrangement: Arrangement, layers: Layers) -> Image:
-    """Convolutions, norms and activations; the arrangement says what follows the last convolution.
+    """Applies the stem to x; the arrangement says what follows its last convolution.
 
     Args:
-      arrangement: without norms, and with biases, where the network has it so.
+      arrangement: of the network, after `without_norm` and `with_biases` where the norm asks for
+        them.
     """
     between = Arrangement(each=(CONVOLUTION, NORM, ACTIVATION), last=(CONVOLUTION,))
     if layers.norm.absent:

@@ -1,7 +1,7 @@
-"""What a compiler says of a compiled function: arithmetic, memory traffic, memory, collectives.
+"""A compiler's figures for a compiled function: arithmetic, traffic, memory, collectives.
 
 A TPU's compiler runs without a TPU. With the `libtpu` package, `tpu_devices` returns the devices of
-a slice that need not exist; functions can be compiled for them and inspected.
+a slice that need not exist; functions can be compiled for these devices and inspected.
 """
 
 import importlib.metadata
@@ -25,8 +25,8 @@ class Collective(NamedTuple):
 
     Attributes:
       kind: one of COLLECTIVES.
-      arrays: that it carries.
-      bytes: of its results on one device.
+      arrays: number of arrays that it carries.
+      bytes: size of its results on one device.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class Collective(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What one call costs one device.
+    """The cost of one call on one device.
 
     Attributes:
       flops: a multiply-add is two.
@@ -90,7 +90,7 @@ def has_tpu_compiler() -> bool:
 
 
 def tpu_devices(topology: str) -> list[Any]:
-    """Returns the devices of a TPU slice, for compiling alone.
+    """Returns the devices of a TPU slice, which need not exist, to compile for.
 
     Args:
       topology: generation and shape, as 'v5e:2x2' or 'v4:2x2x1'.

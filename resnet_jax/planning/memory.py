@@ -33,7 +33,7 @@ def estimate(assembly: Assembly) -> Memory:
     return Memory(
         state=assembly.placement.bytes_on_a_device(state),
         batch=counts.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
-        # With accumulation: those of this part of the batch, and the sum of the parts before it.
+        # With accumulation: those of one micro-batch, and the sum over those before it.
         gradients=counts.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
         activations=images * counts.kept_bytes(layers, assembly.model.remat),
     )

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 
 from resnet_jax.planning import slices
-from resnet_jax.planning.scaling import Prediction, Program, predict
+from resnet_jax.planning.scaling import CompiledStep, Prediction, predict
 from resnet_jax.planning.slices import Slice
 
 MEGA, GIGA = 1e6, 1e9
@@ -44,7 +44,7 @@ def table(rows: Sequence[Prediction], hours: Callable[[Prediction], float]) -> s
 
 
 def write(
-    folder: Path, table: str, result: dict[str, Any], program: Program, on: Sequence[Slice]
+    folder: Path, table: str, result: dict[str, Any], program: CompiledStep, on: Sequence[Slice]
 ) -> None:
     """Writes plan.md, plan.json and the weak scaling as plan.svg and plan.png."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -54,14 +54,14 @@ def write(
     figure(folder, program, sorted({slice_.generation for slice_ in on}))
 
 
-# Slices that Google rents, by the dimensions of their grid, from one chip to a large part of a pod.
+# Slices that Google rents, by the dimensions of their grid, from one chip to most of a pod.
 SIZES = {
     2: ["1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16"],
     3: ["1x1x1", "2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8"],
 }
 
 
-def figure(folder: Path, program: Program, generations: Sequence[str]) -> None:
+def figure(folder: Path, program: CompiledStep, generations: Sequence[str]) -> None:
     """Predicted efficiency over the number of chips, at several batches a chip."""
     from matplotlib.figure import Figure
 

@@ -1,7 +1,7 @@
-"""How long a training step takes on a TPU slice, from what a compiler says of a smaller one.
+"""How long a training step takes on a TPU slice, from a compiler's figures for a smaller one.
 
 Every chip runs the same program on its own examples, so at equal examples a chip, arithmetic,
-memory traffic and memory of one chip do not depend on how many there are; only the sums over chips
+memory traffic and memory of one chip do not depend on the number of chips; only the sums over chips
 do. experiments/scaling/README.md states the model and what it leaves out.
 """
 
@@ -12,25 +12,25 @@ from resnet_jax.planning.slices import Slice
 
 # Seconds that a message takes over one link: about a microsecond.
 LINK_LATENCY = 1e-6
-# The share of a torus's bandwidth that a grid has, whose ends are not linked.
+# A grid, whose ends are not linked, has this share of a torus's bandwidth.
 GRID_SHARE = 0.5
 
 
 @dataclass(frozen=True)
-class Program:
+class CompiledStep:
     """A compiled training step on one chip.
 
     Attributes:
       slice: the slice that it was compiled for.
-      images: how many one chip has in a step.
+      images: number of images on one chip in a step.
       flops: arithmetic of one step.
       bytes: bytes that one step moves between the chip and its memory.
       temporaries: bytes of memory that hold neither the state nor the batch.
       state: bytes of the training state on one chip.
       batch: bytes of the batch on one chip.
-      reductions: how many sums over chips one step makes.
+      reductions: number of sums over chips in one step.
       reduced: bytes that these sums carry.
-      others: how many other collectives one step makes.
+      others: number of other collectives in one step.
       others_bytes: bytes of their results.
     """
 
@@ -81,8 +81,8 @@ class Prediction:
         return {**asdict(self), "fits": self.fits}
 
 
-def predict(program: Program, on: Slice, batch: int) -> Prediction:
-    """Predicts the step on a slice whose chips share a batch of so many images."""
+def predict(program: CompiledStep, on: Slice, batch: int) -> Prediction:
+    """Predicts the step on a slice whose chips share a batch of `batch` images."""
     images, chip = batch / on.chips, on.chip
     scale = images / program.images
     # Reading and writing the state costs the same for any batch, and so does holding gradients.
@@ -120,12 +120,12 @@ def predict(program: Program, on: Slice, batch: int) -> Prediction:
     )
 
 
-def communication_time(program: Program, on: Slice) -> float:
+def communication_time(program: CompiledStep, on: Slice) -> float:
     """Seconds that the collectives of a step take, one after another and none during arithmetic.
 
-    A sum over n chips sends 2 (n - 1) / n of its bytes from each (Patarasu & Yuan, 'Bandwidth
-    optimal all-reduce algorithms', 2009); others send their results once. Each collective waits for
-    a message to cross the slice and come back.
+    In a sum over n chips each sends 2 (n - 1) / n of the bytes (Patarasu & Yuan, 'Bandwidth
+    optimal all-reduce algorithms', 2009); other collectives send their results once. Each one waits
+    for a message to cross the slice and come back.
     """
     if on.chips == 1:
         return 0.0

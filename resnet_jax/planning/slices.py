@@ -8,14 +8,14 @@ from resnet_jax.tables import UserError, choose
 
 
 class Chip(NamedTuple):
-    """What one chip can do at best.
+    """The peak figures of one chip.
 
     Attributes:
       flops: bfloat16 operations a second; a multiply-add is two.
       memory: bytes.
       bandwidth: bytes a second between chip and memory.
       interconnect: bytes a second that a chip sends over all its links to its neighbours.
-      torus: an axis of a slice that has at least so many chips is a ring.
+      torus: an axis of a slice with at least this many chips is a ring.
     """
 
     flops: float

@@ -17,7 +17,7 @@ from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly, keys
 from resnet_jax.planning import compiled, slices
 from resnet_jax.planning.memory import abstract_batch
-from resnet_jax.planning.scaling import Prediction, Program, predict
+from resnet_jax.planning.scaling import CompiledStep, Prediction, predict
 from resnet_jax.planning.slices import Slice
 from resnet_jax.runtime import cache_folder
 from resnet_jax.tables import UserError
@@ -44,7 +44,7 @@ class Step:
     """The training step of a configuration.
 
     Args:
-      examples: in the training set, which is not read.
+      examples: number of training examples; the training set is not read.
     """
 
     def __init__(self, config: Any, examples: int):
@@ -61,8 +61,8 @@ class Step:
         """Hours that all updates of the configuration take at this speed, and nothing else."""
         return self._assembly(row.batch, None, "tpu").steps * row.step_time / 3600
 
-    def compiled(self, on: Slice, images: int) -> Program:
-        """The step for so many images on each chip, from the cache or the compiler.
+    def compiled(self, on: Slice, images: int) -> CompiledStep:
+        """The step with `images` images on each chip, from the cache or the compiler.
 
         Raises:
           NoCompiler: the cache has no such step, and libtpu is not installed.
@@ -70,7 +70,7 @@ class Step:
         batch = images * on.chips
         path = cache_folder("plan") / f"{self._key(on, batch)}.json"
         if path.is_file():
-            return Program(**json.loads(path.read_text()))
+            return CompiledStep(**json.loads(path.read_text()))
         if not compiled.has_tpu_compiler():
             raise NoCompiler(
                 "compiling for a TPU needs its compiler: pip install -r requirements-tpu.txt"
@@ -80,7 +80,7 @@ class Step:
             figures = compiled.figures(lower(assembly, batch).compile())
         sums = [c for c in figures.collectives if c.kind == "all-reduce"]
         others = [c for c in figures.collectives if c.kind != "all-reduce"]
-        program = Program(
+        program = CompiledStep(
             slice=str(on),
             images=images,
             flops=figures.flops,
@@ -100,7 +100,7 @@ class Step:
         return program
 
     def exactly(self, row: Prediction) -> Prediction:
-        """The row with figures that a compiler gives for just this slice and batch."""
+        """The row with the compiler's figures for just this slice and batch."""
         on = slices.parse(row.slice)
         if row.batch % on.chips:
             raise UserError(f"a batch of {row.batch} can't be shared by the chips of {on}")
@@ -154,7 +154,7 @@ def lower(assembly: Assembly, batch: int) -> Any:
 
 @contextmanager
 def progress(what: str) -> Iterator[None]:
-    """Says when something begins and ends, and every half minute that it still goes on."""
+    """Prints when the work begins and ends, and every half minute how long it has taken."""
     done, start = threading.Event(), time.perf_counter()
 
     def tell() -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,18 +38,23 @@ class Job(NamedTuple):
         return self.workdirs[0] / "log.txt"
 
 
-class Launcher(NamedTuple):
+def _one(scale: str) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class Launcher:
     """A way to run jobs.
 
     Attributes:
-      run: (jobs, how many at a time, tick, folder, options as keywords): runs every job to its end
-        and records those that fail. It calls `tick` every second or two with the folders of the
+      function: (jobs, how many at a time, tick, folder, options as keywords): runs every job to its
+        end and records those that fail. It calls `tick` every second or two with the folders of the
         runs under way, and may write into `folder`.
       at_once: scale -> how many jobs run at a time where the user does not say.
     """
 
-    run: Callable[..., None]
-    at_once: Callable[[str], int]
+    function: Callable[..., None]
+    at_once: Callable[[str], int] = _one
 
 
 def command(job: Job) -> list[str]:

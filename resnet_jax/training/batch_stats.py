@@ -21,7 +21,7 @@ def of_batch(apply: Apply, params: Tree, like: Tree, batch: Batch) -> Tree:
     """Returns the statistics of one batch, as a tree like the running averages.
 
     Args:
-      apply: of a network whose norms have momentum 0, so that they store what they saw.
+      apply: of a network whose norms have momentum 0, so that they store a batch's statistics.
       like: running averages; their values have no effect.
     """
     variables = {"params": params, "batch_stats": like}
@@ -31,9 +31,9 @@ def of_batch(apply: Apply, params: Tree, like: Tree, batch: Batch) -> Tree:
 
 
 def pool(statistics: Iterable[Tree]) -> Tree:
-    """Means and variances of the union of equal batches, from those of each batch.
+    """Means and variances of all batches together, from those of each; batches have equal sizes.
 
-    By the law of total variance: the mean of the variances plus the variance of the means.
+    The variance is the mean of the variances plus the variance of the means.
     """
     totals, count = None, 0
     for tree in statistics:

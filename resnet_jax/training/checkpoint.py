@@ -21,7 +21,7 @@ Tree = Any
 
 
 class Checkpoints:
-    """The checkpoints of one run, newest `keep` and best.
+    """The checkpoints of one run: the newest and the best.
 
     Saving is asynchronous: it returns once the arrays are copied to the host. Each checkpoint
     carries a checksum of its arrays, since a flipped byte in their files would go unnoticed.
@@ -30,9 +30,9 @@ class Checkpoints:
       directory: holds one folder a checkpoint, named by its step.
       keep: newest checkpoints to keep.
       keep_best: best ones by evaluation top-1 to keep beside them.
-      to_stored, from_stored: between the layout of a run's state and that of the files, where they
-        differ.
-      at_rest: the sharding of every array of a tree of shapes; None: where a state's first is.
+      to_stored, from_stored: convert the layout of a run's state to that of the files, and back;
+        None: the layouts are the same.
+      at_rest: a tree of shapes -> the sharding of each array; None: all lie as the state's first.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class Checkpoints:
         if step in self._manager.all_steps():
             return
         if not self._options.cleanup_tmp_directories:
-            # What a killed process left half written goes now, and not where one only reads: that
-            # could be beside a process that is writing.
+            # Deletes what a killed process left half written. A process that only reads must not,
+            # since another one may be writing.
             self._options.cleanup_tmp_directories = True
             self._reopen()
         stored = self._to_stored(state)
@@ -127,9 +127,9 @@ class Checkpoints:
         Where a checkpoint is damaged the one before is tried.
 
         Args:
-          like: a state of the same run, for structure, types and placement.
-          set_aside: once a whole one is found, move newer ones to the folder 'damaged' beside them,
-            so that a run that goes on can save its own in their place.
+          like: a state of the same run; the result has its structure, types and placement.
+          set_aside: once a whole one is found, move the damaged newer ones to the folder 'damaged'
+            beside them, so that a run that goes on can save its own in their place.
 
         Raises:
           UserError: no checkpoint of that step, or all are damaged.

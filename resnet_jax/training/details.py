@@ -1,6 +1,8 @@
-"""What an evaluation can tell beside its means, as sums that add up over batches."""
+"""Figures of an evaluation beyond its means, from sums that add up over batches."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import jax.numpy as jnp
@@ -19,7 +21,7 @@ def confusion(
     labels: Int32[Array, "batch"],
     mask: Bool[Array, "batch"],
 ) -> Int32[Array, "classes classes"]:
-    """Number of examples of each class (row) that were taken for each class (column)."""
+    """Number of examples of each class (row) that were predicted as each class (column)."""
     classes = logits.shape[1]
     counts = jnp.zeros((classes, classes), jnp.int32)
     return counts.at[labels, logits.argmax(axis=1)].add(mask.astype(jnp.int32))
@@ -63,7 +65,7 @@ DETAILED: dict[str, Metric] = {
 
 
 def class_accuracies(confusion: np.ndarray) -> list[float | None]:
-    """The share of each class's examples that were taken for it; None where there are none."""
+    """The share of each class's examples that were predicted right; None where it has none."""
     examples = confusion.sum(axis=1)
     return [
         float(right / count) if count else None
@@ -76,12 +78,16 @@ class DetailedSums:
     """Sums of DETAILED metrics and of the confusion over a batch, for an Evaluator.
 
     Attributes:
-      classes: that a prediction may be, [kept]; labels are places among them. None: all.
-      answers: which classes are right, [rows, classes]; labels are rows. None: the label is.
+      classes: the classes that a prediction may name, [kept]; a label is a place among them. None:
+        all classes.
+      answers: which classes are right, [rows, classes]; a label is a row. None: a label is the one
+        right class.
+      metrics: metrics beside DETAILED.
     """
 
     classes: Any = None
     answers: Any = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -89,16 +95,19 @@ class DetailedSums:
         labels: Int32[Array, "batch"],
         mask: Bool[Array, "batch"],
     ) -> Sums:
+        rows = {**DETAILED, **self.metrics}
         if self.classes is not None:
             logits = logits[:, jnp.asarray(self.classes)]
         if self.answers is not None:
             finite = ~jnp.isnan(logits).any(axis=1)
             hits = finite & jnp.asarray(self.answers)[labels, logits.argmax(axis=1)]
-            return metrics.sums_of(DETAILED, Outputs(logits, None, mask, hits, None))
-        sums = metrics.sums_of(DETAILED, metrics.ranked(logits, labels, mask))
+            return metrics.sums_of(rows, Outputs(logits, None, mask, hits, None))
+        sums = metrics.sums_of(rows, metrics.ranked(logits, labels, mask))
         return {**sums, "confusion": confusion(logits, labels, mask)}
 
 
-def figures(totals: Sums) -> dict[str, float | int]:
-    """Figures of DETAILED from the totals of DetailedSums."""
-    return metrics.figures(totals, DETAILED)
+def figures(
+    totals: Sums, others: Mapping[str, Metric] = MappingProxyType({})
+) -> dict[str, float | int]:
+    """Figures of DETAILED, and of other metrics, from the totals of DetailedSums."""
+    return metrics.figures(totals, {**DETAILED, **others})

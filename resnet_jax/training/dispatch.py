@@ -1,4 +1,4 @@
-"""Compiles one or several training steps into one call, and sends the call its examples."""
+"""Compiles one or several training steps into one call, and sends each call its examples."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +24,7 @@ class Dispatch:
     (sweeps/members.py) compute the same, bit for bit.
 
     Args:
-      runs: the one run, as the loop hands its members over.
+      runs: exactly one; the loop hands over the runs of all its members.
       on_compiled: called after each compilation, before the first step that it made possible.
     """
 
@@ -38,7 +38,7 @@ class Dispatch:
         self._compiled: dict[tuple, Any] = {}
 
     def join(self, states: Sequence[TrainState]) -> TrainState:
-        """The state that calls take, from the state of each run: the only one."""
+        """The state that calls take, from the states of the runs: here there is one."""
         (state,) = states
         return state
 
@@ -63,7 +63,7 @@ class Dispatch:
         return state, [report]
 
     def traced(self, state: TrainState, step: int, count: int) -> jax.stages.Traced:
-        """What a call computes, not compiled; the state may be of shapes alone."""
+        """A call, traced and not compiled; the state may hold shapes alone."""
         return self._traced(state, self._picks(step, count))
 
     def _picks(self, step: int, count: int) -> Tree:
@@ -86,7 +86,7 @@ class Dispatch:
 
 
 class Constants(NamedTuple):
-    """What runs of one compiled step may differ in, as arrays."""
+    """Seed and numbers of a run as arrays: runs that share a compiled step differ in them alone."""
 
     key_data: Any
     numbers: Numbers
@@ -118,9 +118,9 @@ def steps(
     """One update for each of the stacked picks; returns the new state and the stacked reports.
 
     Args:
-      run: whose step and data are used; seed and numbers are those of `constants`.
+      run: its step and data are used; seed and numbers come from `constants`.
       arrays: of the data.
-      place: says where a batch lies.
+      place: puts a batch where it is computed on.
     """
     key = jax.random.wrap_key_data(constants.key_data)
 

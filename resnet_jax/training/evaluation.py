@@ -1,6 +1,6 @@
 """Evaluation of a whole split, and batch statistics of the training set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ Tree = Any
 
 # (variables, images, *arguments) -> logits
 Logits = Callable[..., Array]
-# (logits, labels, mask) of a batch -> sums over the examples that the mask lets count
+# (logits, labels, mask) of a batch -> sums over the examples that the mask counts
 BatchSums = Callable[[Array, Array, Array], metrics.Sums]
 
 
@@ -26,6 +26,8 @@ class Evaluator:
 
     Args:
       batch_size: examples at once, split over the devices of the mesh.
+      sums: of a batch.
+      rows: metrics that those sums make.
     """
 
     def __init__(
@@ -35,7 +37,9 @@ class Evaluator:
         batch_size: int,
         mesh: Mesh,
         sums: BatchSums = metrics.sums,
+        rows: Mapping[str, metrics.Metric] = metrics.METRICS,
     ):
+        self._rows = rows
         self._data, self._batch_size, self._mesh = data, batch_size, mesh
         self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
         sharding = parallel.batch_sharded(mesh)
@@ -49,12 +53,12 @@ class Evaluator:
         self._step = step
 
     def __call__(self, variables: Tree, *arguments: Any) -> dict[str, float | int]:
-        """Returns {"examples", "loss", "top1", "top5"}; accuracies are fractions.
+        """Returns the figure of every metric, and the number of examples; accuracies are fractions.
 
         Args:
-          arguments: for `logits`, behind variables and images.
+          arguments: handed to `logits` after variables and images.
         """
-        return metrics.means(self.batches(variables, *arguments))
+        return metrics.means(self.batches(variables, *arguments), self._rows)
 
     def batches(self, variables: Tree, *arguments: Any) -> list[metrics.Sums]:
         """Returns the sums of each batch."""
@@ -63,7 +67,7 @@ class Evaluator:
         )
 
     def placed_picks(self) -> Iterator[Tree]:
-        """Yields what says which examples each batch holds, on the devices."""
+        """Yields the picks of each batch, placed on the devices."""
         sharding = parallel.batch_sharded(self._mesh)
         for picks in self._data.eval_picks(self._batch_size, parallel.data_shards(self._mesh)):
             yield parallel.place_rows(picks, sharding)

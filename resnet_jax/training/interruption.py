@@ -1,4 +1,4 @@
-"""Turns a request to stop into something that the loop can look at between two steps."""
+"""Keeps a request to stop, for the loop to see between two steps."""
 
 import signal
 from types import FrameType
@@ -34,10 +34,10 @@ class Interruption:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def agreed(self) -> str | None:
-        """The signal that stops the run, the same on every process; all of them ask each time.
+        """The signal that stops the run, the same on every process; every process must call this.
 
-        Where there are several processes the answer is that to the question before: the devices
-        carry this one while they compute the next step, and no process waits for another.
+        With several processes a call answers the call before it: the devices exchange the signals
+        while they compute the next step, so that no process waits for another.
         """
         if jax.process_count() == 1:
             return self.signal

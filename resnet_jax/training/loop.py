@@ -30,14 +30,14 @@ MakeProgram = Callable[[Sequence[Run], Callable[[], None]], Program]
 
 
 class Member:
-    """One run of those that are trained together, or the only one, at its newest checkpoint.
+    """A run that is trained, alone or together with others, from its newest checkpoint on.
 
     Args:
       checkpoints: of the run; None: it starts anew, and nothing is saved.
 
     Attributes:
       step: updates made.
-      state: as last saved or restored, until updates go on from it.
+      state: the state last saved or restored.
       diverged: why the run can't go on, or None.
     """
 
@@ -60,7 +60,7 @@ class Member:
 
     @property
     def evaluation(self) -> Metrics:
-        """The figures of the state."""
+        """The figures of the newest evaluation, or of the state if there was none since."""
         return self._evaluation or self.run.evaluate(self.state)
 
     def push(self, step: int, report: Tree) -> None:
@@ -127,7 +127,7 @@ def train_together(
     Members that were stopped at different steps first catch up with each other.
 
     Args:
-      members: of runs with equal numbers of steps, and equal times of evaluation and saving.
+      members: their runs have equal numbers of steps, and evaluate and save at the same steps.
 
     Returns:
       The signal that stopped them, or None.
@@ -171,11 +171,11 @@ def _advance(
         profile.at(step, state)
         for member, report in zip(members, reports, strict=True):
             member.push(step, report)
-        states = cache(partial(dispatch.split, state))  # split once, where anything needs it
+        states = cache(partial(dispatch.split, state))  # split at most once
         if due(step, run.evaluate_every, run.steps):
             for member, own in zip(members, states(), strict=True):
                 member.evaluate(own)
-        # Asked once: what arrives while states are saved is for the next step to see.
+        # Asked once: a signal that arrives while states are saved is seen after the next call.
         stopped = interruption.agreed()
         if due(step, run.save_every, goal) or stopped:
             for member, own in zip(members, states(), strict=True):
@@ -189,12 +189,12 @@ def _advance(
 
 
 def due(step: int, every: int, last: int) -> bool:
-    """Whether something that happens every so many steps, and at the last one, happens now."""
+    """Whether an event of every `every` steps and of the step `last` happens at `step`."""
     return step == last or (every > 0 and step % every == 0)
 
 
 def call_lengths(run: Run, step: int, goal: int, profile: Profile) -> Iterator[int]:
-    """Yields how many steps each call makes on the way to `goal`, so that none passes an event.
+    """Yields how many steps each call makes on the way to `goal`; no call passes an event.
 
     Events are evaluations, saves, edges of the profile and changes of the images' size.
     """

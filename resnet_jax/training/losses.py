@@ -1,6 +1,6 @@
 """Losses, one number an example, in at least float32.
 
-Targets are what each class has of an example, see `mixing.shares`, smoothed or not.
+Targets are the share of each class in an example, see `mixing.shares`; they may be smoothed.
 """
 
 from collections.abc import Callable

@@ -22,7 +22,7 @@ class Meter:
     """Fetches a step's report while the next step computes, checks it, and writes it if it is due.
 
     Args:
-      every: steps between two lines; 0 writes only steps that something is added to.
+      every: steps between two lines; 0 writes only the steps to which `add` adds metrics.
     """
 
     def __init__(self, reporter: Reporter, batch_size: int, every: int):
@@ -36,7 +36,7 @@ class Meter:
         self._images, self._clock = 0, time.perf_counter()
 
     def push(self, step: int, report: Any) -> None:
-        """Takes the stacked reports of the steps that end at `step`; writes the ones before."""
+        """Takes the stacked reports of the steps that end at `step`; writes those before them."""
         self.flush()
         self._pending = step, report
 
@@ -94,6 +94,6 @@ def check_finite(step: int, metrics: Metrics) -> None:
             raise Diverged(
                 f"{name} became {metrics[name]} at step {step} with learning rate"
                 f" {metrics['lr']:.3g}: lower optim.rate, lengthen schedule.warmup_epochs or set"
-                " optim.clip_norm; the checkpoints before it are kept, and only a changed"
-                " configuration, in a new workdir, will go differently"
+                " optim.clip_norm, and start in a new workdir, since the same configuration would"
+                " diverge again; the checkpoints before this step are kept"
             )

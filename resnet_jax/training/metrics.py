@@ -4,6 +4,7 @@ They are sums with a count, so that batches of any size add up to the whole set.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ import numpy as np
 from jax.nn import one_hot
 from jaxtyping import Array, Bool, Float, Int32
 
+from resnet_jax.tables import Table
 from resnet_jax.training.losses import cross_entropy
 
 # Arrays, or small trees of them, by the name of their metric; and "examples", their number.
@@ -20,12 +22,12 @@ Sums = dict[str, Any]
 
 
 class Outputs(NamedTuple):
-    """What a network puts out for a batch of examples, and what would be right.
+    """A network's outputs for a batch of examples, and the right answers.
 
     Attributes:
       labels: the right class of each example, [batch]; None where several are right.
       mask: the examples that count; the others only fill up the batch.
-      hits: whether the class with the largest logit is right, the first of equal ones.
+      hits: whether the class with the largest logit, the first of equal ones, is right.
       rank: how many classes stand before the right one, [batch]; None where several are right.
     """
 
@@ -37,23 +39,24 @@ class Outputs(NamedTuple):
 
 
 def mean(total: Any, examples: int) -> float:
-    """The mean over the examples, of their sum."""
+    """The mean over the examples, from their sum."""
     return float(total) / examples
 
 
-class Metric(NamedTuple):
+@dataclass(frozen=True)
+class Metric:
     """A figure of a network on a set of examples.
 
     Attributes:
-      sums: of a batch, over the examples that its mask lets count.
+      function: Outputs of a batch -> sums over the examples that the mask counts.
       figure: (the sums of all batches, the number of examples) -> the figure; by default the mean.
       higher_is_better: whether 1 is the best value and not 0.
-      needs_label: whether it asks for the one right class, so that sets with several leave it out.
-      in_brief: whether it stands in the console's lines, the curves of a run's page and the tables
-        of sweeps, beside being in all files.
+      needs_label: whether it needs the one right class; test sets with several leave it out.
+      in_brief: whether the console's lines, the curves of a run's page and the tables of sweeps
+        show it; files hold every metric.
     """
 
-    sums: Callable[[Outputs], Any]
+    function: Callable[[Outputs], Any]
     figure: Callable[[Any, int], float] = mean
     higher_is_better: bool = True
     needs_label: bool = True
@@ -67,21 +70,26 @@ def loss(outputs: Outputs) -> Float[Array, ""]:
 
 
 def hits(outputs: Outputs) -> Int32[Array, ""]:
-    """Examples whose first class is right."""
+    """Examples whose class with the largest logit is right."""
     return (outputs.mask & outputs.hits).sum()
 
 
 def top(outputs: Outputs, *, classes: int) -> Int32[Array, ""]:
-    """Examples whose right class is among the first so many."""
+    """Examples whose right class is among those with the `classes` largest logits."""
     return (outputs.mask & (outputs.rank < classes)).sum()
 
 
-# Evaluations and training steps compute all of them. top1 decides which checkpoint is the best.
-METRICS: dict[str, Metric] = {
-    "loss": Metric(loss, higher_is_better=False),
-    "top1": Metric(hits, needs_label=False),
-    "top5": Metric(partial(top, classes=5), in_brief=False),
-}
+# Evaluations and training steps compute every one. top1 decides which checkpoint is the best.
+METRICS = Table(
+    "metric",
+    "eval.metrics",
+    {
+        "loss": Metric(loss, higher_is_better=False),
+        "top1": Metric(hits, needs_label=False),
+        "top5": Metric(partial(top, classes=5), in_brief=False),
+    },
+    Metric,
+)
 
 
 def ranked(
@@ -89,10 +97,10 @@ def ranked(
     labels: Int32[Array, "batch"],
     mask: Bool[Array, "batch"],
 ) -> Outputs:
-    """What metrics see of a batch whose examples have one right class each.
+    """The outputs of a batch whose examples have one right class each.
 
-    A label is among the top k if fewer than k logits are larger, counting equal ones that stand
-    before it: the order that a stable sort would give.
+    A label is among the top k if fewer than k logits are larger, or equal and before it: the order
+    that a stable sort would give.
     """
     label_logit = jnp.take_along_axis(logits, labels[:, None], axis=1)
     before = jnp.arange(logits.shape[1])[None] < labels[:, None]
@@ -106,15 +114,16 @@ def sums(
     logits: Float[Array, "batch classes"],
     labels: Int32[Array, "batch"],
     mask: Bool[Array, "batch"],
+    metrics: Mapping[str, Metric] = METRICS,
 ) -> Sums:
-    """Sums of METRICS over the examples that the mask lets count."""
-    return sums_of(METRICS, ranked(logits, labels, mask))
+    """Sums of metrics over the examples that the mask counts."""
+    return sums_of(metrics, ranked(logits, labels, mask))
 
 
 def sums_of(metrics: Mapping[str, Metric], outputs: Outputs) -> Sums:
-    """Sums of those metrics that the outputs are enough for."""
+    """Sums of the metrics; those that need a label are left out where examples have several."""
     found = {
-        name: metric.sums(outputs)
+        name: metric.function(outputs)
         for name, metric in metrics.items()
         if not metric.needs_label or outputs.labels is not None
     }
@@ -127,7 +136,7 @@ def totals(batches: Iterable[Sums]) -> dict[str, Any]:
 
 
 def figures(totals: Sums, metrics: Mapping[str, Metric] = METRICS) -> dict[str, float | int]:
-    """The number of examples, and the figure of each metric that there are sums of."""
+    """The number of examples, and the figure of each metric in `totals`."""
     examples = int(totals["examples"])
     found = {
         name: metric.figure(totals[name], examples)
@@ -137,13 +146,25 @@ def figures(totals: Sums, metrics: Mapping[str, Metric] = METRICS) -> dict[str, 
     return {"examples": examples, **found}
 
 
-def means(batches: Iterable[Sums]) -> dict[str, float | int]:
-    """The figures of METRICS from the sums of batches."""
-    return figures(totals(batches))
+def means(
+    batches: Iterable[Sums], metrics: Mapping[str, Metric] = METRICS
+) -> dict[str, float | int]:
+    """The figures of metrics from the sums of batches."""
+    return figures(totals(batches), metrics)
+
+
+def with_own(names: Iterable[str]) -> dict[str, Metric]:
+    """METRICS and those of a user's files, 'my_rows.py:top3' under the name 'top3'.
+
+    Raises:
+      UserError: there is no such metric.
+    """
+    own = {name.rpartition(":")[2]: METRICS.choose(name) for name in names}
+    return {**METRICS, **own}
 
 
 def in_brief() -> list[str]:
-    """Names of those METRICS that are shown where there is room for few."""
+    """Names of the METRICS that are shown where there is room for few."""
     return [name for name, metric in METRICS.items() if metric.in_brief]
 
 

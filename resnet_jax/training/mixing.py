@@ -19,10 +19,10 @@ Weights = Float[Array, "draws height width 1"]
 
 
 class MixedBatch(NamedTuple):
-    """A batch whose images are mixed of two.
+    """A batch in which each image is mixed from two.
 
     Attributes:
-      labels: class of the image that has the larger share; metrics count this one.
+      labels: class of the image with the larger share; metrics count this class as right.
       others: class of the other image.
       share: of the target that belongs to `labels`, at least 1/2.
     """
@@ -35,7 +35,7 @@ class MixedBatch(NamedTuple):
 
 
 class Mixing(NamedTuple):
-    """Which batches are mixed, and how.
+    """How often batches are mixed, and how.
 
     Attributes:
       mixup: a of the Beta(a, a) that weights come from (Zhang et al., arXiv 1710.09412); 0: off.
@@ -43,8 +43,8 @@ class Mixing(NamedTuple):
       switch: probability of CutMix where both are on.
       probability: that anything is mixed.
       per_example: draw all of this for each example and not once for a batch.
-      distance: from an image back to its partner in the batch: as many rows as one example may
-        fill.
+      distance: rows from an image back to its partner in the batch; with repeated augmentation the
+        number of repeats, so that no image is mixed with itself.
     """
 
     mixup: float = 0.0
@@ -112,7 +112,7 @@ def mixed(batch: Batch, weights: Weights, distance: int = 1) -> MixedBatch:
 
 
 def shares(batch: Batch | MixedBatch, classes: int) -> Float[Array, "batch classes"]:
-    """What each class has of an example: 1 of its own, or the shares of the two that were mixed."""
+    """The target: 1 for an example's class, or the shares of the two classes that were mixed."""
     own = one_hot(batch.labels, classes)
     if not isinstance(batch, MixedBatch):
         return own

@@ -14,12 +14,12 @@ from resnet_jax.tables import Table, UserError, choose
 Params = Any
 
 
-# (learning rate of update k, weight decay) -> what turns gradients into updates
+# (learning rate of update k, weight decay) -> transformation of gradients into updates
 Optimizer = Callable[[optax.Schedule, Any], optax.GradientTransformation]
 
 
 class Numbers(NamedTuple):
-    """What runs that share a compiled step may differ in, beside their seeds.
+    """The numbers in which runs of one compiled step may differ, beside their seeds.
 
     Attributes:
       rate: the peak of the learning rate.
@@ -30,12 +30,12 @@ class Numbers(NamedTuple):
 
 
 class Update(NamedTuple):
-    """What every optimizer is handed beside its own options.
+    """The arguments that every optimizer takes beside its own options.
 
     Attributes:
       learning_rate: of update k.
       weight_decay: coefficient of the penalty or of the decoupled decay.
-      decays: which parameters decay, as a tree of booleans.
+      decays: parameters -> a tree of booleans: which of them decay.
     """
 
     learning_rate: optax.Schedule
@@ -148,8 +148,8 @@ OPTIMIZERS = Table(
     },
 )
 
-# Each rule maps a parameter's path to yes or no; the first pattern that matches the end of the path
-# decides, and a path that none matches is an error.
+# Each rule says of a parameter's path whether the parameter decays. The first pattern that matches
+# the end of the path decides; a path that no pattern matches is an error.
 DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
     # Every parameter, norms and biases too: 'Deep Residual Learning' and fb.resnet.torch.
     "all": ((r".*", True),),
@@ -157,7 +157,7 @@ DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
     "kernels": (
         (r"kernel", True),
         (r"bias|scale|gain", False),
-        # Of norms that hold their activation: EvoNorm, filter response normalisation.
+        # Parameters of EvoNorm and of filter response normalisation.
         (r"slope|threshold", False),
     ),
 }
@@ -211,12 +211,12 @@ def optimizer(
 def scaled(
     transformation: optax.GradientTransformation, share_of: Callable[[Sequence[str]], float]
 ) -> optax.GradientTransformation:
-    """The same updates, those of each parameter times its share; a share of 0 freezes it.
+    """The transformation with each parameter's update times its share; a share of 0 freezes it.
 
-    Weight decay is part of an update, so what is frozen does not decay either.
+    An update contains the weight decay, so a frozen parameter does not decay either.
 
     Args:
-      share_of: of a parameter's path in the tree.
+      share_of: a parameter's path in the tree -> its share.
     """
 
     def update(updates: Params, state: optax.OptState, params: Params | None = None):

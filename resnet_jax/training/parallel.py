@@ -1,7 +1,7 @@
 """The mesh of devices, and where arrays lie on it.
 
-Examples are split over the axis 'data'. A parameter lies on every device, or its output features
-are split over the axis 'model', and so is what is computed with it. Between two steps the whole
+Examples are split over the axis 'data'. A parameter lies on every device, or it and the activations
+computed with it are split over the axis 'model', by output features. Between two steps the whole
 state may be split over 'data' as well (see `Placement`).
 """
 
@@ -18,7 +18,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from resnet_jax.tables import UserError
 
-# Values of the smallest array that is split: vectors of norms and biases stay whole.
+# Arrays with fewer values are not split: vectors of norms and biases stay whole.
 SMALLEST = 4_096
 
 
@@ -33,10 +33,10 @@ def make_mesh(
     Args:
       data: shards of a batch; None: as many as there are devices.
       model: devices that share the parameters; they belong to one process.
-      devices: in place of those that there are.
+      devices: to use in place of all.
 
     Raises:
-      UserError: there are not so many devices, or some processes would have none.
+      UserError: there are too few devices, or some processes would have none.
     """
     found = jax.devices() if devices is None else devices
     found = sorted(found, key=lambda device: (device.process_index, device.id))
@@ -69,7 +69,7 @@ def process_shard() -> tuple[int, int]:
 
 
 def is_first_process() -> bool:
-    """Whether this process writes what the run tells."""
+    """Whether this is the process that writes the run's files and output."""
     return jax.process_index() == 0
 
 
@@ -79,12 +79,12 @@ def barrier(name: str) -> None:
 
 
 def holds_everywhere(condition: bool) -> bool:
-    """Whether it holds on every process; all of them ask."""
+    """Whether the condition holds on every process; every process must call this."""
     return bool(np.all(multihost_utils.process_allgather(np.array(condition))))
 
 
 def largest(number: int) -> jax.Array:
-    """The largest of the numbers that the processes give; does not wait for them."""
+    """The largest of the processes' numbers; returns without waiting for them."""
     mesh = make_mesh()
     mine = np.full(jax.local_device_count(), number, np.int32)
     return _largest(mesh)(place_rows(mine, batch_sharded(mesh)))
@@ -96,7 +96,7 @@ def _largest(mesh: Mesh) -> Any:
 
 
 def whole(array: Any) -> np.ndarray:
-    """The array on the host, whichever processes hold its shards; all of them ask."""
+    """The whole array on the host, gathered from all processes; every process must call this."""
     on_host = not isinstance(array, jax.Array) or array.is_fully_addressable
     if on_host or array.is_fully_replicated:
         return np.asarray(array)
@@ -124,7 +124,7 @@ def place(tree: Any, sharding: NamedSharding) -> Any:
 
 
 def place_rows(tree: Any, sharding: NamedSharding) -> Any:
-    """Puts a batch onto the devices, of which each process holds its own rows alone."""
+    """Puts a batch onto the devices; each process gives only its own rows."""
 
     def put(array: Any) -> jax.Array:
         return jax.make_array_from_process_local_data(sharding, np.asarray(array))
@@ -140,7 +140,7 @@ class Placement:
     features, where that divides. With `shard_state` it is also split over 'data', along the
     largest other axis that divides: parameters, the optimizer's memory and averages. That is how
     they lie between two steps. A step gathers the parameters once, as it starts, reduces gradients
-    as if nothing were split, and each device updates its own part: ZeRO's first stage (Rajbhandari
+    as if nothing were split, and each device updates its own shard: ZeRO's first stage (Rajbhandari
     et al., arXiv 1910.02054, section 5), with parameters at rest split too.
 
     Attributes:
@@ -157,7 +157,7 @@ class Placement:
 
     @property
     def splits_state(self) -> bool:
-        """Whether parameters lie otherwise than they are computed with."""
+        """Whether parameters are split between steps and gathered to compute with them."""
         return self.shard_state and self.mesh.shape["data"] > 1
 
     def at_rest(self, tree: Any) -> Any:
@@ -173,11 +173,11 @@ class Placement:
         )
 
     def in_use(self, tree: Any) -> Any:
-        """The same for what a network computes with."""
+        """The sharding of every array of the variables that a network computes with."""
         return jax.tree.map(lambda leaf: self._sharding(leaf.shape, False), tree)
 
     def gathered(self, variables: Any) -> Any:
-        """Inside or outside of a compiled function: variables as a network computes with them."""
+        """The variables as a network computes with them; also inside a compiled function."""
         if not self.splits_state:
             return variables
         return jax.lax.with_sharding_constraint(variables, self.in_use(variables))
@@ -191,7 +191,7 @@ class Placement:
         return gathering
 
     def bytes_on_a_device(self, tree: Any) -> int:
-        """Of all arrays of a state, or of a tree of its shapes, between steps."""
+        """Bytes that a state, or a tree of its shapes, takes on each device between steps."""
         shardings = self.at_rest(tree)
         return sum(
             int(np.prod(sharding.shard_shape(leaf.shape))) * leaf.dtype.itemsize
@@ -213,7 +213,7 @@ class Placement:
 
 
 def check_batch(batch_size: int, micro_batches: int, devices: int) -> None:
-    """Raises UserError where the devices can't share a batch of so many micro-batches."""
+    """Raises UserError where the devices can't share the micro-batches of a batch equally."""
     if batch_size < 1 or batch_size % (micro_batches * devices):
         step = micro_batches * devices
         nearest = max(step, round(batch_size / step) * step)

@@ -16,7 +16,7 @@ class Profile:
 
     Args:
       steps: 'START:STOP', completed steps before and after; None records nothing.
-      folder: of the files; None is the current one.
+      folder: for the files; None is the current one.
 
     Raises:
       UserError: `steps` is not two numbers that rise.

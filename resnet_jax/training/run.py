@@ -1,4 +1,4 @@
-"""What a run is once it is assembled: what computes its steps, and when something happens."""
+"""An assembled run: what computes its steps, and when it reports, evaluates and saves."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ Metrics = dict[str, Any]
 
 
 class Run(NamedTuple):
-    """A run, assembled.
+    """An assembled run.
 
     Attributes:
       mesh: of the devices that it computes on.
@@ -22,12 +22,12 @@ class Run(NamedTuple):
       numbers: learning rate and weight decay.
       seed: of the data order and of every random choice in a step.
       create_state: makes a new state, placed on the mesh.
-      evaluate: from a state to examples, loss, top1 and top5 of the evaluation split.
+      evaluate: state -> examples, loss, top1 and top5 of the evaluation split.
       steps: updates in all.
       shard_state: see parallel.Placement.
       steps_per_call: updates that one compiled call makes.
       compiler_options: XLA's, of the training step; see compilation.
-      report_every, evaluate_every, save_every: steps from one to the next; 0 is at the end only.
+      report_every, evaluate_every, save_every: steps from one to the next; 0: only at the end.
     """
 
     mesh: Mesh
@@ -48,5 +48,5 @@ class Run(NamedTuple):
 
     @property
     def size_changes(self) -> Sequence[int]:
-        """Steps that are the first with images of another size."""
+        """Each step at which the images' size changes."""
         return self.data.size_changes

@@ -6,8 +6,8 @@ import optax
 
 from resnet_jax.tables import Table, UserError, choose
 
-# A shape takes the number of steps it lasts and of those before it, and gives a schedule of factors
-# of the peak rate over its own steps.
+# (steps that the shape lasts, steps before it) -> a schedule over its own steps, as factors of the
+# peak rate
 Shape = Callable[..., optax.Schedule]
 
 
@@ -96,7 +96,7 @@ def schedule(
     Args:
       shape: a row of SHAPES, its options set.
       steps: updates in the whole run.
-      warmup_steps: those of them before the shape begins.
+      warmup_steps: updates before the shape begins.
       warmup: 'gradual' rises in a straight line to the peak, 'constant' stays at the start.
       warmup_start: factor of the peak at step 0.
     """

@@ -16,7 +16,7 @@ class TrainState(flax.struct.PyTreeNode):
 
     Attributes:
       step: number of updates made.
-      params: what the optimizer changes.
+      params: the parameters, which the optimizer changes.
       batch_stats: running averages of the norms.
       opt_state: the optimizer's memory.
       ema: averages of {"params", "batch_stats"}, or None where the run keeps none.
@@ -46,10 +46,10 @@ class TrainState(flax.struct.PyTreeNode):
 
     @property
     def variables(self) -> Tree:
-        """What the network computes with in training."""
+        """The variables that the network uses in training."""
         return {"params": self.params, "batch_stats": self.batch_stats}
 
     @property
     def eval_variables(self) -> Tree:
-        """What the network computes with in evaluation: the averages where there are any."""
+        """The variables that the network uses in evaluation: the averages where it keeps them."""
         return self.variables if self.ema is None else self.ema

@@ -1,4 +1,4 @@
-"""One step of training as a pure function, and the logits that evaluation looks at."""
+"""One step of training as a pure function, and the logits of an evaluation."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from resnet_jax.training.optim import Numbers, Optimizer
 from resnet_jax.training.state import TrainState, Tree
 
 Apply = Callable[..., Any]
-# (logits, batch) -> one number an example; training makes their mean small
+# (logits, batch) -> one number an example; training minimises their mean
 Objective = Callable[[Array, Any], Array]
 
 
@@ -35,7 +35,7 @@ def step_keys(seed: int | Array, step: Array | int) -> tuple[Array, Array]:
 
 
 def class_objective(loss: Loss = cross_entropy, label_smoothing: float = 0.0) -> Objective:
-    """The loss against the classes of the examples, smoothed, and mixed as the images are.
+    """The loss against the examples' classes, mixed where the images are mixed, and smoothed.
 
     Args:
       loss: a row of LOSSES, its options set.
@@ -57,13 +57,13 @@ class TrainStep:
 
     Attributes:
       apply: (variables, images, train, ...) -> logits, and the changed collections if asked for.
-      optimizer: (learning rate of update k, weight decay) -> what turns gradients into updates.
+      optimizer: (learning rate of update k, weight decay) -> transformation of gradients.
       schedule: the learning rate of update k, as a factor of the peak rate.
-      objective: what the updates make small.
-      mixing: of the images of a batch, or None.
+      objective: the updates minimise its mean over the batch.
+      mixing: mixes the images of a batch; None leaves them as they are.
       ema_decay: see ema; None keeps no average.
-      accumulate: micro-batches that a batch is computed in, one after another, before one update.
-        Each has its own batch statistics.
+      accumulate: number of micro-batches that a batch is split into. They are computed one after
+        another, each with its own batch statistics, before one update.
       unroll: write the micro-batches out instead of looping over them (XLA's CPU loops slow
         convolutions tenfold).
     """
@@ -83,7 +83,7 @@ class TrainStep:
         """Returns the state after one update, and a report of it.
 
         Args:
-          batch: a data.contract.Batch, or what has its fields and those that the objective reads.
+          batch: a data.contract.Batch, or a record with its fields and those of the objective.
         """
 
         def learning_rate(step: Array) -> Array:
@@ -155,10 +155,8 @@ def eval_logits(
 ) -> Float[Array, "batch classes"]:
     """Logits, with running statistics and without dropout.
 
-    Several views of an image give the logarithm of their mean probabilities.
-
-    Averaged after the softmax as in Krizhevsky et al., NIPS 2012, section 4.1, whose ten crops
-    'Deep Residual Learning' tests with.
+    Several views of an image give the logarithm of their mean probabilities: Krizhevsky et al.,
+    NIPS 2012, section 4.1, whose ten crops 'Deep Residual Learning' tests with.
     """
     if images.ndim == 4:
         return apply(variables, images, train=False)

@@ -1,7 +1,8 @@
 """Studies a trained network: python -m resnet_jax analyse lesion --workdir=runs/cifar10.
 
-What an analysis finds is written to RUN/analysis/ as JSON, SVG and PNG. With --config alone it
-looks at the network before its first update. The analyses and their options:
+The findings are written to RUN/analysis/ as JSON, SVG and PNG. With --config alone the analysis
+studies the network before its first update. ANALYSIS may be FILE.py:FUNCTION of your own. The
+analyses and their options:
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from absl import flags
 
 from resnet_jax.analysis.analyses import ANALYSES
+from resnet_jax.tables import foreign_file
 from resnet_jax.verbs import options, shared_flags
 
 ROWS = options.of_files(ANALYSES.values(), "study")
@@ -19,14 +21,20 @@ FLAGS = flags.FlagValues()
 _OUT = flags.DEFINE_string(
     "out", None, "Folder of the results; by default RUN/analysis.", flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Of what the analysis draws.", flag_values=FLAGS)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of what the analysis draws.", flag_values=FLAGS)
 options.define(FLAGS, ROWS)
+_OWN = flags.DEFINE_multi_string(
+    "option", [], "KEY=VALUE, of an analysis in a file of your own.", flag_values=FLAGS
+)
 _TRAINED = shared_flags.Trained(FLAGS)
 
 
 def main(analysis: str) -> dict[str, Any]:
     """Runs the analysis, writes what it found, and returns its numbers' file and its summary."""
-    chosen = options.given(FLAGS, ROWS, analysis, "analysis")
+    if foreign_file(analysis) is None:
+        chosen = options.given(FLAGS, ROWS, analysis, "analysis")
+    else:
+        chosen = options.of_own(_OWN.value)
 
     from resnet_jax.analysis.analyses import load
     from resnet_jax.reporting.findings import write_findings
@@ -34,8 +42,11 @@ def main(analysis: str) -> dict[str, Any]:
     folder = _TRAINED.output_folder("analysis", _OUT.value)
     network = _TRAINED.load_or_start()
     if "other" in chosen:
-        chosen["other"] = shared_flags.run(Path(chosen["other"])).subject()
+        chosen["other"] = shared_flags.run(
+            Path(chosen["other"]), trust_rows=_TRAINED.trust_rows
+        ).subject()
     subject = network.subject(_SEED.value)._replace(checkpoints=_TRAINED.checkpoints())
     found = load(analysis)(subject, **chosen)
     print(f"{network.origin}: {found.summary}")
-    return {"analysis": analysis, "file": str(write_findings(found, analysis, folder))}
+    file = write_findings(found, analysis.rpartition(":")[2], folder)
+    return {"analysis": analysis, "file": str(file)}

@@ -13,7 +13,7 @@ from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
-    "model", None, "Published network, as resnet_jax.models.names() has.", flag_values=FLAGS
+    "model", None, "Published network; resnet_jax.models.names() lists them.", flag_values=FLAGS
 )
 _NAMING = flags.DEFINE_string(
     "naming",
@@ -21,6 +21,7 @@ _NAMING = flags.DEFINE_string(
     "Names of the tensors in TARGET: torchvision, resnetv2, akamaster.",
     flag_values=FLAGS,
 )
+_TRUST = shared_flags.define_trust(FLAGS)
 
 
 def main(source: str, target: str) -> dict[str, Any]:
@@ -58,6 +59,6 @@ def _from_file(path: Path, name: str) -> dict[str, Any]:
 def _from_run(workdir: Path) -> tuple[str, dict[str, Any]]:
     from resnet_jax.weights import to_tensors
 
-    network = shared_flags.run(workdir)
+    network = shared_flags.run(workdir, trust_rows=bool(_TRUST.value))
     variables = network.unrolled_variables()
     return workdir.name, to_tensors(network.assembly.model, variables, _NAMING.value)

@@ -18,7 +18,7 @@ FLAGS = flags.FlagValues()
 _SETS = flags.DEFINE_list(
     "sets",
     [],
-    "Other test sets, NAME=FOLDER each, or NAME alone for a prepared TFDS set: imagenet_v2,"
+    "Other test sets, each NAME=FOLDER, or NAME alone for a prepared TFDS set: imagenet_v2,"
     " imagenet_sketch, imagenet_a, imagenet_r, imagenet_c, imagenet_real=real.json.",
     flag_values=FLAGS,
 )
@@ -41,9 +41,10 @@ def main() -> dict[str, Any]:
     where = dict(text.partition("=")[::2] for text in _SETS.value)
     benchmarks = assembly.inputs.benchmarks(where) if where else []
     variables = assembly.evaluation.recalibrated(network.variables)
-    own = scorecard.of_totals(assembly.evaluation.totals(variables))
+    rows = assembly.evaluation.metrics
+    own = scorecard.of_totals(assembly.evaluation.totals(variables), rows)
     others = {
-        benchmark.name: scorecard.of_totals(assembly.evaluation.totals(variables, benchmark))
+        benchmark.name: scorecard.of_totals(assembly.evaluation.totals(variables, benchmark), rows)
         for benchmark in benchmarks
     }
     result = own.figures

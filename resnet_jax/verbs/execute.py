@@ -1,6 +1,6 @@
 """Executes a run of a sweep: python -m resnet_jax execute --config=FILE --workdir=RUN.
 
-Several pairs of --config and --workdir are members of one program.
+Several pairs of --config and --workdir train as members of one program.
 """
 
 import os
@@ -19,7 +19,7 @@ _WORKDIR = flags.DEFINE_multi_string(
     "workdir", None, "Folder of each run.", required=True, flag_values=FLAGS
 )
 _CORES = flags.DEFINE_list(
-    "cores", [], "Numbers of the processor cores to use; all if not given.", flag_values=FLAGS
+    "cores", [], "Numbers of the processor cores to use; by default all.", flag_values=FLAGS
 )
 
 

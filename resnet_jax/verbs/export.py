@@ -1,9 +1,9 @@
 """Exports a trained network: python -m resnet_jax export TARGET --workdir=runs/cifar10.
 
 TARGET ends in .safetensors (tensors named as torchvision's), .stablehlo (jax.export's artefact for
-CPU, CUDA and TPU, any batch size) or .onnx (needs requirements-onnx.txt). With --config=FILE and
---weights=FILE it is the network of a file. What images must go through before is written beside
-TARGET, as TARGET.json.
+CPU, CUDA and TPU, any batch size) or .onnx (needs requirements-onnx.txt). --config=FILE with
+--weights=FILE exports the network of a file. The preprocessing of images is written beside TARGET,
+to TARGET.json.
 """
 
 import json
@@ -42,5 +42,5 @@ def main(target: str) -> dict[str, Any]:
         path.write_bytes(writers[path.suffix](model, variables, preprocessing["image_shape"]))
     beside = path.with_name(path.name + ".json")
     beside.write_text(json.dumps(preprocessing, indent=2) + "\n")
-    print(f"{path}, and what images go through before it: {beside}")
+    print(f"{path}, and the preprocessing of its images: {beside}")
     return {"file": str(path), "bytes": path.stat().st_size, "preprocessing": str(beside)}

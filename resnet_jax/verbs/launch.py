@@ -1,7 +1,7 @@
-"""What every verb does around its work: flags, a last line of JSON, one sentence on a mistake.
+"""Launches a verb: reads its flags, prints its result as JSON, and a mistake as one sentence.
 
 A verb is a file of this folder: its first line says what it does, `FLAGS` holds its flags, and
-`main(*operands)`, called once they are read, returns what the last line of output says.
+`main(*operands)`, called once they are read, returns the result for the last line of output.
 """
 
 import ast
@@ -40,7 +40,7 @@ def launch(verb: Any, arguments: Sequence[str] | None = None) -> None:
     A UserError ends the program with status 2 and its sentence on standard error.
 
     Args:
-      arguments: None is the command line's; the process may then be replaced by itself, see
+      arguments: None: the command line's, and the process may restart itself once, see
         runtime.restart_with_huge_pages.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -62,7 +62,7 @@ def launch(verb: Any, arguments: Sequence[str] | None = None) -> None:
 
 
 def parse(verb: Verb, arguments: Sequence[str]) -> list[str]:
-    """Reads the verb's flags, and returns the arguments that are none.
+    """Reads the verb's flags, and returns the arguments that are no flags.
 
     Raises:
       UserError: an unknown flag, a value that does not fit, or another number of arguments.
@@ -81,13 +81,14 @@ def parse(verb: Verb, arguments: Sequence[str]) -> list[str]:
         raise UserError(
             f"unexpected argument '{given[len(names)]}': flags are written --NAME=VALUE"
         )
-    if len(given) < len(names):
+    parameters = inspect.signature(verb.main).parameters.values()
+    if len(given) < sum(parameter.default is parameter.empty for parameter in parameters):
         raise UserError(f"give the arguments {' '.join(names)}: {names[len(given)]} is missing")
     return given
 
 
 def operands_of(verb: Verb) -> list[str]:
-    """What the arguments that are no flags are called; '...' follows one that may be repeated."""
+    """Names of the arguments that are no flags; '...' follows one that may be repeated."""
     return [
         parameter.name.upper() + ("..." if parameter.kind is parameter.VAR_POSITIONAL else "")
         for parameter in inspect.signature(verb.main).parameters.values()
@@ -95,14 +96,14 @@ def operands_of(verb: Verb) -> list[str]:
 
 
 def help_of(verb: Verb) -> str:
-    """What the verb says of itself, and all its flags with their defaults."""
+    """The verb's docstring, and all its flags with their defaults."""
     values = verb.FLAGS
     name = verb.__name__.rpartition(".")[2]
     lines = [inspect.cleandoc(verb.__doc__ or ""), ""]
     lines += [" ".join(["resnet-jax", name, *operands_of(verb), "[--FLAG=VALUE ...]"]), ""]
     for flag in (values[key] for key in values):
         lines.append(f"  --[no]{flag.name}" if flag.boolean else f"  --{flag.name}=...")
-        # absl tells of a flag that may be repeated how to do so.
+        # absl adds to a flag that may be repeated how to repeat it; that is left out.
         text = str(flag.help).partition(";\n")[0]
         if flag.default not in (None, "", []):
             text += f" (default: {str(flag.default_as_str).strip(chr(39))})"
@@ -111,7 +112,7 @@ def help_of(verb: Verb) -> str:
 
 
 def verbs() -> dict[str, str]:
-    """Every verb and the first line of what it says of itself, read without importing it."""
+    """Every verb and the first line of its docstring, read without importing it."""
     found = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
         tree = ast.parse(path.read_text())

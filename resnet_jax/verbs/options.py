@@ -1,26 +1,27 @@
 """Flags for the options of rows: a row is a function, and its keyword parameters are its options.
 
-They are read from its source, since importing it would import JAX, which --help does not wait for.
+Options are read from the function's source, since importing it would import JAX, and --help does
+not wait for that.
 """
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from absl import flags
 
-from resnet_jax.tables import UserError, choose
+from resnet_jax.tables import UserError, choose, literal
 
 
 class Kind(NamedTuple):
-    """Values that an option may have.
+    """The values that an option may have.
 
     Attributes:
-      define: makes its flag.
-      valid: whether a value is one of them.
-      words: what a value has to be; the end of a sentence.
+      define: defines the option's flag.
+      valid: whether a value is allowed.
+      words: what a value must be, as the end of an error's sentence.
     """
 
     define: Callable[..., Any]
@@ -28,7 +29,7 @@ class Kind(NamedTuple):
     words: str = ""
 
 
-# By the annotation of the parameter; see tables.py for Count and Share.
+# By the parameter's annotation; see tables.py for Count and Share.
 KINDS = {
     "bool": Kind(flags.DEFINE_bool),
     "str": Kind(flags.DEFINE_string),
@@ -43,14 +44,14 @@ KINDS = {
 }
 
 
-class Row(NamedTuple):
-    """A row of a table.
+class RowHelp(NamedTuple):
+    """A row of a table as --help describes it.
 
     Attributes:
-      line: first line of what its file or its function says of itself.
+      line: first line of the docstring of its file or its function.
       kinds: the annotation of each option.
-      defaults: of each option.
-      words: what the function's docstring says of some options.
+      defaults: the default of each option.
+      words: the meaning of options, as far as the function's docstring gives it.
     """
 
     line: str
@@ -64,8 +65,8 @@ class Row(NamedTuple):
         return f"{''.join(options)}\n      {self.line}"
 
 
-def of_files(paths: Iterable[Path], function: str) -> dict[str, Row]:
-    """Rows by the name of their files, each of which has this function."""
+def of_files(paths: Iterable[Path], function: str) -> dict[str, RowHelp]:
+    """Rows of files that each define this function, by the file's name."""
     found = {}
     for path in paths:
         tree = ast.parse(path.read_text())
@@ -73,8 +74,8 @@ def of_files(paths: Iterable[Path], function: str) -> dict[str, Row]:
     return found
 
 
-def of_table(path: Path, table: str) -> dict[str, Row]:
-    """Rows of a table of this name, which holds functions of the same file."""
+def of_table(path: Path, table: str) -> dict[str, RowHelp]:
+    """Rows of the table of this name, whose functions stand in the same file."""
     tree = ast.parse(path.read_text())
     functions = _functions(tree)
     for node in tree.body:
@@ -90,8 +91,8 @@ def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
     return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def _row(function: ast.FunctionDef, described: ast.FunctionDef | ast.Module) -> Row:
-    """The row of a function; what it does is said in the docstring of `described`."""
+def _row(function: ast.FunctionDef, described: ast.FunctionDef | ast.Module) -> RowHelp:
+    """The row of a function; the docstring of `described` says what the row does."""
     given = function.args
     positional = given.args[len(given.args) - len(given.defaults) :]
     kinds = {
@@ -107,12 +108,12 @@ def _row(function: ast.FunctionDef, described: ast.FunctionDef | ast.Module) -> 
     )
     words = {option: " ".join(text.split()) for option, text in entries}
     line = (ast.get_docstring(described) or "").partition("\n")[0]
-    return Row(line, kinds, defaults, words)
+    return RowHelp(line, kinds, defaults, words)
 
 
-def define(values: flags.FlagValues, rows: Mapping[str, Row]) -> None:
-    """Defines a flag for every option of every row; without a value the row's default stands."""
-    # An option is of one kind wherever it stands, else absl says that its flag is defined twice.
+def define(values: flags.FlagValues, rows: Mapping[str, RowHelp]) -> None:
+    """Defines a flag for every option of every row; a flag that is not given is None."""
+    # An option must have one kind in all rows, or absl reports that its flag is defined twice.
     for option, kind in dict.fromkeys(pair for row in rows.values() for pair in row.kinds.items()):
         takers = {name: row for name, row in rows.items() if option in row.kinds}
         said = (row.words[option] for row in takers.values() if option in row.words)
@@ -121,7 +122,7 @@ def define(values: flags.FlagValues, rows: Mapping[str, Row]) -> None:
 
 
 def given(
-    values: flags.FlagValues, rows: Mapping[str, Row], name: str, what: str
+    values: flags.FlagValues, rows: Mapping[str, RowHelp], name: str, what: str
 ) -> dict[str, Any]:
     """Returns the options of a row that the flags set.
 
@@ -147,6 +148,23 @@ def given(
     return found
 
 
-def listed(rows: Mapping[str, Row]) -> str:
+def of_own(items: Sequence[str]) -> dict[str, Any]:
+    """Options of a row in a file of the user's own, from texts like 'points=3'.
+
+    Raises:
+      UserError: one is not KEY=VALUE.
+    """
+    found = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not equals:
+            raise UserError(
+                f"--option={item} is not KEY=VALUE: write for example --option=points=3"
+            )
+        found[key] = literal(text)
+    return found
+
+
+def listed(rows: Mapping[str, RowHelp]) -> str:
     """A paragraph of help: every row, what it does, and its options with their defaults."""
     return "\n".join(f"  {name}{row}" for name, row in rows.items())

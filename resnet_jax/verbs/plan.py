@@ -1,10 +1,10 @@
-"""Tells before renting TPUs whether a run fits them, and how fast it can be.
+"""Predicts, before TPUs are rented, whether a run fits them and how fast it can be.
 
 python -m resnet_jax plan --config=configs/imagenet.py --topology=v5e:4x4,v5e:8x8,v4:2x2x4
 
 A TPU's compiler runs on an ordinary machine (requirements-tpu.txt). The training step is compiled
-once, for the four chips of --base, and the rows are predictions from that; --exact compiles every
-row. What is compiled is kept. Without the compiler the step is lowered, and no more.
+once, for the four chips of --base, and the rows are predictions from that step; --exact compiles
+every row. Compiled steps are kept for the next time. Without the compiler the step is only lowered.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ _CONFIG = shared_flags.Configuration(FLAGS)
 _TOPOLOGY = flags.DEFINE_list(
     "topology",
     ["v5e:4x4", "v5e:8x8", "v5e:16x16", "v4:2x2x4"],
-    "Slices, side by side.",
+    "Slices to compare, a comma between two.",
     flag_values=FLAGS,
 )
 _BATCH = flags.DEFINE_list(
@@ -28,14 +28,14 @@ _BATCH = flags.DEFINE_list(
 _EXAMPLES = flags.DEFINE_integer(
     "examples",
     1_281_167,
-    "In the training set, which is not read; ImageNet's by default.",
+    "Number of training examples, by default ImageNet's; the training set is not read.",
     flag_values=FLAGS,
 )
 _BASE = flags.DEFINE_string(
-    "base", "v5e:2x2", "Slice that the predictions are compiled for.", flag_values=FLAGS
+    "base", "v5e:2x2", "Slice for which the step is compiled.", flag_values=FLAGS
 )
 _BASE_IMAGES = flags.DEFINE_integer(
-    "base_images", 64, "On each chip of it.", lower_bound=1, flag_values=FLAGS
+    "base_images", 64, "Images on each chip of --base.", lower_bound=1, flag_values=FLAGS
 )
 _EXACT = flags.DEFINE_bool(
     "exact", False, "Compile for every slice and batch: minutes each.", flag_values=FLAGS
@@ -59,7 +59,7 @@ def main() -> dict[str, Any]:
         program = step.compiled(slices.parse(_BASE.value), _BASE_IMAGES.value)
     except NoCompiler as missing:
         lowered = step.lowered(batches[0])
-        print(f"{missing}\nwithout it the step was lowered alone, and nothing is predicted:")
+        print(f"{missing}\nwithout it the step was only lowered, and nothing is predicted:")
         for platform, size in lowered.items():
             print(f"  {platform}: {size:,} bytes of StableHLO")
         return {"missing": "libtpu", "lowered": lowered, "rows": []}

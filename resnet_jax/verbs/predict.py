@@ -1,4 +1,4 @@
-"""Says what pictures show: python -m resnet_jax predict --workdir=runs/cifar10 IMAGE...
+"""Predicts what pictures show: python -m resnet_jax predict --workdir=runs/cifar10 IMAGE...
 
 python -m resnet_jax predict --model=resnet50 --weights=resnet50.safetensors photos/ 'more/*.jpg'
 
@@ -18,14 +18,14 @@ FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
     "model",
     None,
-    "Published network, as resnet_jax.models.names() has, of --weights=FILE.",
+    "Published network whose weights --weights=FILE holds; resnet_jax.models.names() lists them.",
     flag_values=FLAGS,
 )
 _FORMAT = flags.DEFINE_enum(
     "format",
     "table",
     ["table", "json", "html"],
-    "table, json alone, or an HTML contact sheet.",
+    "A table, JSON alone, or an HTML contact sheet.",
     flag_values=FLAGS,
 )
 _EXPLAIN = flags.DEFINE_bool(
@@ -81,5 +81,7 @@ def _network() -> Any:
         return prediction.without_data(_TRAINED.load())
     weights = _TRAINED.weights
     if weights is None or _TRAINED.workdir is not None or _TRAINED.config.text is not None:
-        raise UserError("--model=NAME goes with --weights=FILE, and with neither run nor --config")
+        raise UserError(
+            "--model=NAME goes with --weights=FILE, and with neither --workdir nor --config"
+        )
     return prediction.published(_MODEL.value, weights)

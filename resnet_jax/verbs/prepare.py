@@ -1,7 +1,7 @@
 """Writes a smaller copy of a data set once: python -m resnet_jax prepare SOURCE OUT --max_side=400.
 
-SOURCE is a folder of image folders, or the name of a TensorFlow data set. For machines whose
-processors can't decode as fast as a network learns; a run reads the copy with
+SOURCE is a folder of image folders, or the name of a TensorFlow data set. The copy is for machines
+whose processors can't decode as fast as a network learns; a run reads it with
 --config.data.source=prepared --config.data.dir=OUT.
 """
 
@@ -11,12 +11,12 @@ from absl import flags
 
 FLAGS = flags.FlagValues()
 _MAX_SIDE = flags.DEFINE_integer(
-    "max_side", 400, "Pixels of an image's long side at most.", lower_bound=1, flag_values=FLAGS
+    "max_side", 400, "Most pixels of an image's long side.", lower_bound=1, flag_values=FLAGS
 )
 _QUALITY = flags.DEFINE_integer(
-    "quality", 90, "Of the JPEGs.", lower_bound=1, upper_bound=100, flag_values=FLAGS
+    "quality", 90, "Quality of the JPEGs.", lower_bound=1, upper_bound=100, flag_values=FLAGS
 )
-_SPLITS = flags.DEFINE_list("splits", ["train", "validation"], "What to copy.", flag_values=FLAGS)
+_SPLITS = flags.DEFINE_list("splits", ["train", "validation"], "Splits to copy.", flag_values=FLAGS)
 _WORKERS = flags.DEFINE_integer(
     "workers", None, "Threads; by default one for each core.", flag_values=FLAGS
 )

@@ -1,6 +1,6 @@
 """Writes the page of a run anew: python -m resnet_jax report --workdir=runs/cifar10.
 
-RUN/report.html: figures, curves, mistakes, costs, gradients, configuration, and what
+RUN/report.html shows figures, curves, mistakes, costs, gradients, the configuration, and what
 `python -m resnet_jax analyse` has found about the run so far.
 """
 
@@ -10,10 +10,12 @@ from typing import Any
 from absl import flags
 
 from resnet_jax import runtime
+from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
 flags.mark_flag_as_required("workdir", FLAGS)
+_TRUST = shared_flags.define_trust(FLAGS)
 
 
 def main() -> dict[str, Any]:
@@ -22,7 +24,8 @@ def main() -> dict[str, Any]:
     from resnet_jax.pages import run as run_page
 
     workdir = Path(str(_WORKDIR.value))
-    runtime.compute_in(run_folder.load(workdir).model.dtype)
-    path = run_page.write(workdir)
+    trust = bool(_TRUST.value)
+    runtime.compute_in(run_folder.load(workdir, trust_rows=trust).model.dtype)
+    path = run_page.write(workdir, trust_rows=trust)
     print(f"the page: {path}")
     return {"file": str(path), "bytes": path.stat().st_size}

@@ -1,4 +1,4 @@
-"""Flags that several verbs have; each function defines some of them among the flags of one verb."""
+"""Flags that several verbs share; each function here defines some of them for one verb."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,12 +19,12 @@ EXAMPLE = "for example configs/cifar10.py:depth=110,shortcut=C"
 
 
 class Configuration:
-    """--config=FILE or --config=FILE:CHANGES, and --config.KEY=VALUE as often as it is given."""
+    """The flags --config=FILE or --config=FILE:CHANGES, and any number of --config.KEY=VALUE."""
 
     def __init__(self, values: flags.FlagValues, help: str = f"Configuration file, {EXAMPLE}."):
         self._file = flags.DEFINE_string("config", None, help, flag_values=values)
         self._overrides = flags.DEFINE_multi_string(
-            OVERRIDES, [], "Another value of one key, for example --config.seed=1.",
+            OVERRIDES, [], "A new value of one key, for example --config.seed=1.",
             flag_values=values,
         )  # fmt: skip
 
@@ -40,7 +40,7 @@ class Configuration:
         return [(key, value) for key, _, value in pairs]
 
     def read(self) -> "ConfigDict":
-        """Returns the configuration, in whose precision JAX computes from now on.
+        """Returns the configuration; from now on JAX computes in its precision.
 
         Raises:
           UserError: none is given, or it can't be read.
@@ -55,7 +55,7 @@ class Configuration:
 
 
 def with_overrides(values: flags.FlagValues, arguments: Sequence[str]) -> list[str]:
-    """The arguments with every --config.KEY=VALUE as a value of the flag that collects them.
+    """The arguments, with each --config.KEY=VALUE rewritten as a value of the flag OVERRIDES.
 
     Raises:
       UserError: one has no value.
@@ -80,31 +80,45 @@ def with_overrides(values: flags.FlagValues, arguments: Sequence[str]) -> list[s
 
 
 def define_peers(values: flags.FlagValues) -> None:
-    """The flags of a verb that several processes carry out together; see runtime.Peers."""
+    """Defines the flags of a verb that several processes run together; see runtime.Peers."""
     flags.DEFINE_string(
         "coordinator", None, "HOST:PORT of process 0, where JAX finds no cluster of its own.",
         flag_values=values,
     )  # fmt: skip
-    flags.DEFINE_integer("processes", None, "Processes in all.", lower_bound=1, flag_values=values)
     flags.DEFINE_integer(
-        "process", None, "This process, counted from 0.", lower_bound=0, flag_values=values
+        "processes", None, "Number of processes.", lower_bound=1, flag_values=values
+    )
+    flags.DEFINE_integer(
+        "process",
+        None,
+        "Number of this process, counted from 0.",
+        lower_bound=0,
+        flag_values=values,
     )
     flags.DEFINE_integer(
         "start_timeout", 300, "Seconds to wait for the other processes to start.", lower_bound=1,
         flag_values=values,
     )  # fmt: skip
     flags.DEFINE_integer(
-        "peer_timeout", 100, "Seconds without a sign of life after which a process is given up.",
+        "peer_timeout", 100, "Seconds without a sign of life after which a process counts as lost.",
         lower_bound=1, flag_values=values,
     )  # fmt: skip
 
 
 def peers_of(values: flags.FlagValues) -> runtime.Peers | None:
-    """What those flags say; None of a verb that has none of them."""
+    """The values of those flags; None for a verb without them."""
     names = runtime.Peers._fields
     if names[0] not in values:
         return None
     return runtime.Peers(**{name: values[name].value for name in names})  # type: ignore[arg-type]
+
+
+def define_trust(values: flags.FlagValues) -> "flags.FlagHolder[bool]":
+    """Defines --trust_rows of a verb that opens a run; see run_folder.load."""
+    return flags.DEFINE_bool(
+        "trust_rows", False, "Run the files of rows that lie in the run's folder.",
+        flag_values=values,
+    )  # fmt: skip
 
 
 class Trained:
@@ -122,7 +136,7 @@ class Trained:
         )
         self._changes = flags.DEFINE_string(
             "changes", "",
-            "Keys of the run that only evaluation reads, as"
+            "New values of keys that only evaluation reads, as"
             " data.eval_size=256,data.eval_views=ten.",
             flag_values=values,
         )  # fmt: skip
@@ -130,8 +144,9 @@ class Trained:
             "batch_size", None, "Examples in a batch, instead of the run's.", flag_values=values
         )
         self._weights = flags.DEFINE_string(
-            "weights", None, "File of weights, in place of a run's.", flag_values=values
+            "weights", None, "File of weights, in place of a run's checkpoint.", flag_values=values
         )
+        self._trust = define_trust(values)
         self.config = Configuration(
             values, "Configuration of the network whose weights --weights holds."
         )
@@ -141,11 +156,15 @@ class Trained:
         return Path(self._workdir.value) if self._workdir.value else None
 
     @property
+    def trust_rows(self) -> bool:
+        return bool(self._trust.value)
+
+    @property
     def weights(self) -> Path | None:
         return Path(self._weights.value) if self._weights.value else None
 
     def load(self) -> "Restored":
-        """Returns what the flags name.
+        """Returns the network that the flags name.
 
         Raises:
           UserError: neither a run nor a configuration with weights, or it can't be read.
@@ -161,13 +180,14 @@ class Trained:
                 best=self._best.value,
                 changes=self._changes.value,
                 batch_size=self._batch_size.value,
+                trust_rows=self.trust_rows,
             )
         if self.workdir is not None or self.config.text is None:
             raise UserError("--weights goes with --config=FILE, which describes the network")
         return restored.load_weights(self.config.read(), self.weights, self._batch_size.value)
 
     def load_or_start(self) -> "Restored":
-        """The same; a configuration alone is a network before its first update."""
+        """As `load`; a configuration without weights gives the network before its first update."""
         from resnet_jax.assembly import restored
 
         if self.config.text is None or self.weights is not None or self.workdir is not None:
@@ -178,10 +198,12 @@ class Trained:
         """Variables of every checkpoint of --workdir; see restored.checkpoints."""
         from resnet_jax.assembly import restored
 
-        return restored.checkpoints(self.workdir) if self.workdir is not None else {}
+        if self.workdir is None:
+            return {}
+        return restored.checkpoints(self.workdir, self.trust_rows)
 
     def output_folder(self, name: str, out: str | None) -> Path:
-        """Where a verb writes: the folder that the user names, else `name` in the run's.
+        """The folder that a verb writes to: the one that the user names, or `name` in the run's.
 
         Raises:
           UserError: neither is given.
@@ -195,13 +217,13 @@ class Trained:
         return self.workdir / name
 
 
-def run(workdir: Path, **options: Any) -> "Restored":
-    """Returns the network of a run, in whose precision JAX computes from now on.
+def run(workdir: Path, *, trust_rows: bool, **options: Any) -> "Restored":
+    """Returns the network of a run; from now on JAX computes in its precision.
 
     Args:
-      options: see restored.load.
+      trust_rows, options: see restored.load.
     """
     from resnet_jax.assembly import restored, run_folder
 
-    runtime.compute_in(run_folder.load(workdir).model.dtype)
-    return restored.load(workdir, **options)
+    runtime.compute_in(run_folder.load(workdir, trust_rows=trust_rows).model.dtype)
+    return restored.load(workdir, trust_rows=trust_rows, **options)

@@ -15,7 +15,7 @@ _SEEDS = flags.DEFINE_integer(
 _JOBS = flags.DEFINE_integer(
     "jobs",
     None,
-    "Processes at a time; by default 1, at smoke scale one a core, on Slurm 100.",
+    "Jobs at a time; by default 1, at smoke scale one a core, on Slurm 100.",
     flag_values=FLAGS,
 )
 _RUNS = flags.DEFINE_string(
@@ -46,7 +46,7 @@ _RESULTS = flags.DEFINE_string(
 
 
 def main(experiment: str) -> dict[str, Any]:
-    """Runs what is missing, and returns how many runs ended how."""
+    """Makes the missing runs, and returns the number of runs by their outcome."""
     from collections import Counter
 
     from resnet_jax.sweeps import dry_run, jobs, results
@@ -64,13 +64,13 @@ def main(experiment: str) -> dict[str, Any]:
     at_once = _JOBS.value or launch_on.at_once(scale)
     experiments.rows(chosen, scale)  # a scale that there is not
     tasks = experiments.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
-    # Plans and reports count what the networks compute.
+    # Dry runs and reports count the networks' arithmetic, which needs their precision.
     for task in tasks:
         runtime.compute_in(task.changes.get("model.dtype", ""))
     written_to = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
     store = Store(Path(_RUNS.value), written_to / f"{scale}.json")
 
-    # Rows may be the same run.
+    # Two rows may be the same run.
     missing = {task.address: task for task in tasks if not is_over(store.find(task))}
     print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
     if _DRY_RUN.value:
@@ -82,7 +82,8 @@ def main(experiment: str) -> dict[str, Any]:
         waiting = jobs.jobs(missing.values(), store, together)
         if waiting:
             tick = LiveTable(tasks, store).tick
-            launch_on.run(waiting, at_once, tick, Path(_RUNS.value) / name)
+            folder = Path(_RUNS.value) / name.rpartition(":")[2]
+            launch_on.function(waiting, at_once, tick, folder)
     store.keep(tasks)
     page = results.write(chosen, scale, tasks, store, written_to)
     print((written_to / f"{scale}.md").read_text())

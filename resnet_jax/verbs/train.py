@@ -37,13 +37,13 @@ def main() -> dict[str, Any]:
     else:
         print(f"test top1 {result['top1']:.4f} after {result['step']} steps; the run: {workdir}")
         if (page := run_page.write_if_wanted(workdir)) is not None:
-            print(f"what it did: {page}")
+            print(f"its page: {page}")
     return result
 
 
 def default_workdir(text: str, overrides: Sequence[tuple[str, str]]) -> str:
-    """runs/, then the configuration's name and what it was changed by."""
+    """runs/, then the configuration's name and its changes."""
     file, _, changes = text.partition(":")
     changed = [f"{key}={value}" for key, value in dict(overrides).items()]
-    parts = [Path(file).stem, *filter(None, [changes]), *changed]
-    return "runs/" + ",".join(parts).replace("/", "-")
+    words = [Path(file).stem, *filter(None, [changes]), *changed]
+    return "runs/" + ",".join(words).replace("/", "-")

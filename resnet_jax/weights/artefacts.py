@@ -19,9 +19,9 @@ TOLERANCE = 1e-5
 
 
 def stablehlo(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
-    """Returns what `jax.export.deserialize` makes a function of: images [batch, H, W, C] -> logits.
+    """Returns the bytes of a serialised function: images [batch, H, W, C] -> logits.
 
-    They serve every platform and every batch size.
+    `jax.export.deserialize` reads them. The function runs on all PLATFORMS, with any batch size.
     """
     (batch,) = export.symbolic_shape("batch")
     images = jax.ShapeDtypeStruct((batch, *image_shape), jnp.float32)
@@ -30,7 +30,7 @@ def stablehlo(model: ResNet, variables: Any, image_shape: Sequence[int]) -> byte
 
 
 def onnx(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
-    """Returns an ONNX model from 'images' [batch, H, W, C] to 'logits', checked with this network.
+    """Returns an ONNX model, 'images' [batch, H, W, C] -> 'logits', checked against the network.
 
     Raises:
       UserError: the converter is not installed, or the model gives other logits.
@@ -44,7 +44,7 @@ def onnx(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
         ) from None
     epsilon = model.layers.weight_epsilon
     if epsilon is not None:
-        # The converter puts its own convolution in place of ours, which standardises.
+        # The converter replaces our convolution by its own, which does not standardise.
         variables = _standardised(variables, epsilon)
         model = model.clone(layers=replace(model.layers, weight_epsilon=None))
     compute = _apply(model, variables)

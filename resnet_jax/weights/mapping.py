@@ -31,7 +31,7 @@ class Fitted(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a tensor of a state dict stands here, and in which shape."""
+    """The variable that a tensor of a state dict fills: its path, its shapes here and there."""
 
     path: Path
     shape: tuple[int, ...]
@@ -40,7 +40,7 @@ class _Place(NamedTuple):
 
 
 def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, ...]:
-    """HWIO -> OIHW; [in, out] -> [out, in], which in some codes is a 1x1 convolution.
+    """HWIO -> OIHW; [in, out] -> [out, in], or [out, in, 1, 1] in codes that write a convolution.
 
     A kernel over channels, [size], has a single channel in PyTorch: [1, 1, size].
     """
@@ -168,15 +168,15 @@ def _mismatch(
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         return ", ".join(f"'{name}'" for name in names[:3]) + more
 
-    parts = []
+    faults = []
     if missing:
-        parts.append(f"it lacks {listed(missing)}")
+        faults.append(f"it lacks {listed(missing)}")
     if surplus:
-        parts.append(f"{listed(surplus)} would be left over")
+        faults.append(f"{listed(surplus)} would be left over")
     if wrong:
         name = wrong[0]
         more = f" ({len(wrong)} tensors have the wrong shape)" if len(wrong) > 1 else ""
-        parts.append(
+        faults.append(
             f"'{name}' is {tensors[name].shape} where {places[name].peer_shape} is needed{more}"
         )
-    return f"the file does not fit the network: {'; '.join(parts)}; {nearest_network(tensors)}"
+    return f"the file does not fit the network: {'; '.join(faults)}; {nearest_network(tensors)}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import Table
 
-# Other leaves keep their name: no other code has them.
+# Other leaves keep their names, since no other code has them.
 LEAVES = {
     "kernel": "weight",
     "scale": "weight",
@@ -28,13 +28,13 @@ def _block(layout: str) -> Callable[[re.Match[str]], str]:
 
 
 def _shared_norm(layout: str) -> Callable[[re.Match[str]], str]:
-    """What opens a stage shares its first norm with the shortcut; elsewhere it is the block's."""
+    """The norm that a stage's first block shares with its shortcut: the block's own elsewhere."""
     return lambda found: layout.format(int(found[1]) - 1, 0, found[1])
 
 
 def _torchvision(model: ResNet) -> Rules:
     deep = len(model.stem) > 1
-    # A pool comes first in the sequence.
+    # In PyTorch's sequence a pool comes before the projection.
     first = 1 if model.block.shortcut.pools else 0
     return (
         (r"^stem_conv$", f"conv1.{3 * (len(model.stem) - 1)}" if deep else "conv1"),

@@ -1,4 +1,4 @@
-"""The architecture that a state dict was made by, as far as its names and shapes tell."""
+"""The architecture behind a state dict, as far as its names and shapes tell."""
 
 import difflib
 import re
@@ -14,15 +14,15 @@ BLOCK = re.compile(r"^(?:layer|stages\.)(\d+)\.(?:blocks\.)?(\d+)\.(.+)$")
 
 
 class Outline(NamedTuple):
-    """What one network differs from another by, the telling things first."""
+    """The features by which networks differ, the most telling first."""
 
     stage_depths: tuple[int, ...]
     convolutions: tuple[int, ...]  # of a block, in each stage
     widths: tuple[int, ...]  # of the last block's first convolution, in each stage
-    groups: int  # of its second convolution
+    groups: int  # of the last block's second convolution
     preactivated: bool
-    attention: tuple[str, ...]  # its layers, as the state dict names them
-    stem_widths: tuple[int, ...]  # of its convolutions
+    attention: tuple[str, ...]  # names of the attention's layers in the state dict
+    stem_widths: tuple[int, ...]  # of the stem's convolutions
     stem_kernel: int
     projects: bool
     stem_pool_learns: bool
@@ -81,7 +81,7 @@ def _attention_layers(model: ResNet, naming: str) -> tuple[str, ...]:
 
 
 def outline_of_model(model: ResNet, naming: str) -> Outline:
-    """What `outline_of_tensors` says of the model's state dict in that naming."""
+    """The outline of the model's state dict in that naming, as `outline_of_tensors` gives it."""
     firsts = [branch.convolutions[0] for branch in model.branches]
     second = model.branches[-1].convolutions[1]
     block = model.block
@@ -113,7 +113,7 @@ def nearest_network(tensors: Tensors) -> str:
 
     def distance(name: str) -> float:
         other = outline_of_model(create(name), naming)
-        # Names of fields that come first weigh more; lists are compared by their likeness.
+        # Fields that come first weigh more; unequal values count less, the more alike they are.
         total = 0.0
         for weight, (mine, yours) in enumerate(
             zip(reversed(outline), reversed(other), strict=True)

@@ -96,10 +96,10 @@ def test_channels_count_as_their_norm_scales_them():
     """Four channels with equal kernels: those that their norm makes smallest go."""
     model = tiny.network(stage_depths=(1,), widths=(4,))
     variables = jax.tree.map(jnp.ones_like, tiny.variables_of(model))
-    variables["params"]["stage1"]["block1"]["norm1"]["scale"] = jnp.array([1.0, -2.0, 1.0, 1.0])
+    variables["params"]["stage1"]["block1"]["norm1"]["scale"] = jnp.array([1.0, -2.0, 0.1, 1.0])
     variables["batch_stats"]["stage1"]["block1"]["norm1"]["var"] = jnp.array([1.0, 9, 0.25, 1e-3])
-    # The kernels' sizes are as 1, 2/3, 2 and 30.
-    for kept, chosen in ((0.25, [3]), (0.5, [2, 3]), (0.75, [0, 2, 3])):
+    # The kernels' sizes are as 1, 2/3, 1/5 and 30.
+    for kept, chosen in ((0.25, [3]), (0.5, [0, 3]), (0.75, [0, 1, 3])):
         _, thin = pruning.without_channels(model, variables, kept)
         found = thin["batch_stats"]["stage1"]["block1"]["norm1"]["var"]
         assert found.tolist() == pytest.approx([[1.0, 9, 0.25, 1e-3][place] for place in chosen])
@@ -227,7 +227,7 @@ def test_the_teacher_sees_the_crop_of_the_student_or_the_whole_image(consistent)
     whole = data.eval_batch(data.arrays, picks).images
     assert not np.array_equal(crops, whole)
     np.testing.assert_array_equal(batch.images, crops)
-    np.testing.assert_array_equal(batch.taught, 2 * (crops if consistent else whole))
+    np.testing.assert_array_equal(batch.teacher_logits, 2 * (crops if consistent else whole))
 
 
 def test_a_loss_that_is_not_finite_is_a_sentence(data):

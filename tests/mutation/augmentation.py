@@ -33,8 +33,8 @@ MUTANTS = [
     ),
     Mutant(
         "random erasing draws the aspect evenly on its own scale",
-        FILE, "ratios = jnp.exp(jax.random.uniform(aspect_key, (batch, 10), minval=low, maxval=high",
-        "ratios = (jax.random.uniform(aspect_key, (batch, 10), minval=aspect[0], maxval=aspect[1]",
+        FILE, "jnp.exp(jax.random.uniform(aspect_key, (batch, 10), minval=low, maxval=high",
+        "(jax.random.uniform(aspect_key, (batch, 10), minval=aspect[0], maxval=aspect[1]",
         erasing("an_erased_rectangle_has_the_area_and_the_aspect_that_are_asked"),
     ),
     Mutant(

@@ -5,12 +5,13 @@ import io
 from xml.etree import ElementTree
 
 import pytest
+from sweeps.folders import TINY
 
 from resnet_jax.reporting.drawing import as_png, as_svg
-from resnet_jax.sweeps import figures
+from resnet_jax.sweeps import experiment, figures, results
 from resnet_jax.sweeps.costs import Cost, of_config
-from resnet_jax.sweeps.experiment import Row
-from resnet_jax.sweeps.records import Record
+from resnet_jax.sweeps.experiment import Experiment, Row
+from resnet_jax.sweeps.records import Record, Store, put
 from resnet_jax.sweeps.table import as_csv, as_markdown, cells, lines
 from resnet_jax.training.metrics import METRICS
 
@@ -84,6 +85,57 @@ def test_figures_are_drawn_the_same_each_time(table):
         assert first == again
         ElementTree.fromstring(first)
         assert as_png(draw(table, "small")).startswith(b"\x89PNG")
+
+
+def test_bars_are_the_means_and_points_the_seeds(table):
+    axes = figures.errors(table, "title").axes[0]
+    bars = {round(bar.get_y() + bar.get_height() / 2, 1): bar.get_width() for bar in axes.patches}
+    # Test error above, training error below, row by row; the third has none.
+    assert bars == {-0.2: 8.0, 0.2: 9.0, 0.8: 60.0, 1.2: 61.0, 2.8: 30.0, 3.2: 31.0}
+    points = {round(float(line.get_ydata()[0]), 1): list(line.get_xdata()) for line in axes.lines
+              if line.get_marker() == "."}  # fmt: skip
+    assert points[-0.2] == [7.0, 8.0, 9.0] and points[1.2] == [101.0, 21.0]
+    # Student's interval of three seeds with a deviation of 1; none where there is one seed.
+    low, high = axes.collections[0].get_segments()[0][:, 0]
+    assert (low, high) == pytest.approx((8 - 2.484, 8 + 2.484), abs=1e-3)
+    assert len(axes.collections) == 4
+    assert axes.get_xlim() == (0.0, 100.0)
+    assert [text.get_text().strip() for text in axes.texts] == ["fail (2 diverged)"]
+
+
+def test_curves_are_the_means_of_the_seeds_and_their_range(table):
+    axes = figures.curves(table, "title").axes[0]
+    base = {"base": [record(7.0, 1.0), record(8.0, 3.0)]}
+    line = lines(ROWS[:1], base, COSTS, published_scale=True)
+    (curve,) = figures.curves(line, "title").axes[0].lines
+    assert curve.get_xdata().tolist() == [10, 20, 30]
+    assert curve.get_ydata() == pytest.approx([2 + 1 / step for step in (10, 20, 30)])
+    assert [one.get_label() for one in axes.lines] == [row.name for row in ROWS]
+
+
+def test_all_that_tells_what_was_found_is_written(tmp_path):
+    rows = [Row("base", "", 6.5), Row("other", "depth=14", 9.0)]
+    bases = {"paper": TINY, "small": TINY}
+    chosen = Experiment(tmp_path, "Which?", "Table 1", bases, {}, lambda scale: rows)
+    tasks = experiment.tasks(chosen, "paper", 2)
+    store = Store(tmp_path / "runs", tmp_path / "kept.json")
+    for task, error in zip(tasks, (7.0, 11.0, 8.0), strict=False):
+        put(store.workdir(task), record(error)._replace(seconds=3600.0))
+    page = results.write(chosen, "paper", tasks, store, tmp_path / "results")
+    assert page == tmp_path / "results" / "paper.html"
+    assert {path.name for path in page.parent.iterdir()} == {
+        "paper.csv", "paper.md", "paper.html",
+        *(f"paper-{name}.{kind}" for name in ("errors", "curves", "costs")
+          for kind in ("svg", "png")),
+    }  # fmt: skip
+    base, other = csv.DictReader(io.StringIO((page.parent / "paper.csv").read_text()))
+    assert (base["test_error_mean"], base["from_published"]) == ("7.5", "1.00")
+    assert (other["test_error_mean"], other["from_published"]) == ("11", "2.00")
+    assert (other["published_effect"], other["test_error_change_difference"]) == ("2.50", "3.5")
+    assert int(other["parameters"]) > 0
+    assert "Scale paper, 3 runs, 3.0 hours of training steps." in page.read_text()
+    small = results.tabulate(chosen, "small", experiment.tasks(chosen, "small", 1), store)
+    assert [line.from_published for line in small] == [None, None]
 
 
 def test_costs_stand_in_the_table_and_on_the_axes(table):

@@ -65,7 +65,7 @@ def test_help_is_the_verbs_own_and_imports_no_framework():
     flags = re.findall(r"^  --(?:\[no\])?([\w.]+)", output, re.MULTILINE)
     assert sorted(flags) == sorted(importlib.import_module("resnet_jax.verbs.analyse").FLAGS)
     assert "Of landscape: points on each side of the plane.\n" in output
-    assert "Of what the analysis draws. (default: 0)\n" in output
+    assert "Seed of what the analysis draws. (default: 0)\n" in output
     assert not imported & {"jax", "numpy", "matplotlib", "ml_collections"}
 
 

@@ -23,7 +23,7 @@ from resnet_jax.reporting.findings import Findings
 
 
 class BlockCost(NamedTuple):
-    """What a block costs, or the stem or the head.
+    """The costs of a block, of the stem or of the head.
 
     Attributes:
       parameters: number of trained values.
@@ -47,11 +47,11 @@ def counted(model: ResNet, image_shape: tuple[int, int, int]) -> list[BlockCost]
     own = {str(name) for name in names(model)}
     rows: dict[str, BlockCost] = {}
     for layer in counts.layers(model, image_shape):
-        parts = layer.name.split("/")
-        block = "/".join(parts[:2])
+        path = layer.name.split("/")
+        block = "/".join(path[:2])
         if block not in own:
             # A stage's first norm serves branch and shortcut of its first block and counts there.
-            block = f"{parts[0]}/block1" if parts[0].startswith("stage") else parts[0]
+            block = f"{path[0]}/block1" if path[0].startswith("stage") else path[0]
             block = "stem" if block.startswith("stem") else block
             block = "head" if block.startswith("head") else block
         row = rows.get(block, BlockCost(block, 0, 0, 0))

@@ -59,7 +59,7 @@ def predict(subject: Subject, examples: Examples, batch_size: int = 500) -> Pred
     """Runs the network over all examples."""
     apply = jax.jit(partial(subject.model.apply, train=False))
     logits = [apply(subject.variables, batch.images) for batch in examples.batches(batch_size)]
-    found = np.concatenate([np.asarray(part, np.float32) for part in logits])
+    found = np.concatenate([np.asarray(batch, np.float32) for batch in logits])
     return Predictions(found, np.asarray(examples.labels))
 
 
@@ -100,7 +100,7 @@ def corruption_errors(
 
 
 def study(subject: Subject, *, examples: int = 2_000, corrupted: Count = 500) -> Findings:
-    """Everything on the first so many training and test images.
+    """All of these on the first `examples` training images and test images.
 
     Args:
       corrupted: images under each corruption; 0 leaves them out.

@@ -63,7 +63,7 @@ def measure(model: ResNet, variables: Tree, examples: Examples, seed: int = 0) -
 
 
 def _flow(model: ResNet, variables: Tree, images: Array, labels: Array, seed: int) -> Any:
-    """The columns of a Flow."""
+    """The values of a Flow, in the order of its fields."""
     rest = {key: value for key, value in variables.items() if key != "params"}
 
     def loss(params: Tree, shifts: list[Array] | None) -> tuple[Array, Any]:

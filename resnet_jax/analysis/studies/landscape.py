@@ -105,9 +105,9 @@ def study(
     """Loss on training images along a line and over a plane through the parameters.
 
     Args:
-      other: of another run, to which the loss is followed too.
+      other: another run; the loss is also measured along the line to its network.
       points: points on each side of the plane.
-      reach: distance to its edge, in norms of the filters.
+      reach: distance from the centre of the plane to its edge, in norms of the filters.
     """
     scores = evaluator(partial(logits, subject.model), subject.examples("train", examples))
     params = subject.variables["params"]

@@ -71,7 +71,7 @@ def shuffled(variables: Tree, model: ResNet, order: list[int]) -> Tree:
 
 
 def swapped(model: ResNet, swaps: int, draw: np.random.Generator) -> list[int]:
-    """An order in which so many random pairs of equal blocks were exchanged, one after another."""
+    """The order of the blocks after `swaps` random pairs of equal blocks changed places."""
     blocks = names(model)
     order = list(range(len(blocks)))
     stages = [stage for stage, depth in enumerate(model.stage_depths, 1) if depth > 2]
@@ -143,11 +143,11 @@ def gradient_by_length(
 
 
 def study(subject: Subject, *, examples: int = 1_000, draws: int = 5, paths: int = 5) -> Findings:
-    """Test error with blocks deleted and shuffled; of residual networks, their paths too.
+    """Test error with blocks deleted and shuffled; for residual networks, their paths too.
 
     Args:
-      draws: random choices of several blocks, and random orders.
-      paths: sampled of each length.
+      draws: number of random choices of several blocks, and of random orders.
+      paths: number of paths drawn for each length.
     """
     model, variables = subject.model, subject.variables
     scores = evaluator(partial(apply_lesioned, model), subject.examples("test", examples))

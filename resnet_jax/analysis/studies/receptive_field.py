@@ -1,4 +1,4 @@
-"""What part of the image a position of a block's output sees: in theory, and in effect."""
+"""How much of the image a position of a block's output sees: in theory, and in effect."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ class Field(NamedTuple):
     """A receptive field.
 
     Attributes:
-      size: of its side, pixels.
+      size: pixels of its side.
       stride: pixels between the fields of neighbouring positions.
     """
 

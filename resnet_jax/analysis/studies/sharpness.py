@@ -72,7 +72,7 @@ def study(subject: Subject, *, examples: int = 256, eigenvalues: int = 5) -> Fin
     """The largest eigenvalues on training images, running statistics held fixed.
 
     Args:
-      eigenvalues: how many.
+      eigenvalues: number of eigenvalues.
     """
     loss = loss_on(subject, subject.examples("train", examples))
     params = subject.variables["params"]

@@ -52,7 +52,7 @@ def random_cutout(key: Array, images: Images, size: int) -> Images:
     """Fills a square around a random pixel with zeros (DeVries & Taylor, arXiv 1708.04552).
 
     Args:
-      size: of the square's side, pixels; it may reach over the edge.
+      size: pixels of the square's side; the square may reach over the edge.
     """
     batch, height, width, _ = images.shape
     centres = jax.random.randint(key, (batch, 2), 0, jnp.array([[height, width]]), jnp.int32)
@@ -75,7 +75,7 @@ def random_erasing(
     """Fills a random rectangle of some images with zeros (Zhong et al., arXiv 1708.04896).
 
     The rectangle is drawn as in torchvision's RandomErasing, up to ten times. The image stays whole
-    if none of the ten fits into it.
+    if none of the ten rectangles fits into it.
 
     Args:
       area: least and largest share of the image.
@@ -109,8 +109,8 @@ class InStep:
 
     Attributes:
       function: (key, images, amount) -> images, where the amount is the value of the key
-        `data.NAME`; of a row in a user's file (key, images), with options.
-      key: from the key of a step's augmentation to the row's own; None folds in the row's name.
+        `data.NAME`; a row in a user's file takes (key, images) and options.
+      key: the key of a step's augmentation -> the row's own; None: folds the row's name in.
     """
 
     function: Callable[..., Images]
@@ -127,7 +127,7 @@ def _third(place: int) -> Callable[[Array], Array]:
     return lambda key: jax.random.split(key, 3)[place]
 
 
-# In the order in which an image goes through them.
+# In the order in which they change an image.
 AUGMENTATIONS = Table(
     "augmentation",
     "data",
@@ -147,7 +147,7 @@ class Augmentation:
     """The random changes that a training image goes through.
 
     Args:
-      augment: rows of a user's own, after the others: a choice or several.
+      augment: one or several choices of rows in a user's file; they follow the other changes.
       amounts: of the rows of AUGMENTATIONS; a row whose amount is 0, False or None is left out.
 
     Raises:

@@ -39,7 +39,7 @@ def gaussian_noise(x: Images, draw: Draw, scale: float) -> Images:
 
 
 def shot_noise(x: Images, draw: Draw, photons: float) -> Images:
-    """Draws the photons of each pixel from a Poisson distribution; white has so many on average."""
+    """Draws each pixel from a Poisson distribution; white has `photons` photons on average."""
     return draw.poisson(x * photons) / photons
 
 
@@ -105,7 +105,7 @@ def snow(
 
 
 def frost(x: Images, draw: Draw, kept: float, share: float) -> Images:
-    """Lays ridges of fractal noise over the image, where published frost is of photographs."""
+    """Lays ridges of fractal noise over the image; the published frost is cut from photographs."""
     ridges = 1 - np.abs(2 * plasma(draw, len(x), x.shape[1:3], 1.6) - 1)
     return kept * x + share * ridges[..., None]
 
@@ -118,7 +118,7 @@ def fog(x: Images, draw: Draw, amount: float, decay: float) -> Images:
 
 
 def brightness(x: Images, draw: Draw, added: float) -> Images:
-    """Adds to the value of HSV; hue and saturation stay."""
+    """Adds to the value in HSV; hue and saturation stay."""
     value = x.max(axis=-1, keepdims=True)
     brighter = np.minimum(value + added, 1)
     return np.where(value > 0, x * brighter / np.maximum(value, 1e-12), brighter)

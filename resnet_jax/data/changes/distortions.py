@@ -1,4 +1,4 @@
-"""Blurs, smears, zooms, clouds and bends, of which the corruptions of images are made."""
+"""Blurs, smears, zooms, clouds and bends, from which the corruptions of images are made."""
 
 from collections.abc import Callable
 

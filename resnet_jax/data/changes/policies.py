@@ -57,12 +57,12 @@ class Strengths:
     """The strength of each operation at its highest level; at level 0 it changes next to nothing.
 
     Attributes:
-      levels: how many there are: 0, 1, ... levels - 1.
+      levels: number of levels: 0, 1, ... levels - 1.
       shear: share of a side.
       translate: pixels; None means 150/331 of the side, as in AutoAugment.
       rotate: degrees.
-      enhance: is added to a factor of 1.
-      posterize: bits that are taken off.
+      enhance: added to a factor of 1.
+      posterize: bits that are removed.
     """
 
     levels: int
@@ -130,7 +130,7 @@ AUTO = Strengths(10, shear=0.3, translate=None, rotate=30, enhance=0.9, posteriz
 RAND = Strengths(31, shear=0.3, translate=None, rotate=30, enhance=0.9, posterize=4)
 WIDE = Strengths(31, shear=0.99, translate=32, rotate=135, enhance=0.99, posterize=6)
 # RandAugment and TrivialAugment choose from these operations.
-CHOICE = tuple(name for name in OPERATIONS if name != "Invert")
+CANDIDATES = tuple(name for name in OPERATIONS if name != "Invert")
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,8 @@ class RandAugment:
     """Applies evenly drawn operations, all at one level (Cubuk et al., arXiv 1909.13719).
 
     Attributes:
-      operations: how many are applied, one after another.
-      magnitude: their level, 0 to 30.
+      operations: number of operations, applied one after another.
+      magnitude: level of the operations, 0 to 30.
     """
 
     operations: int = 2
@@ -158,20 +158,20 @@ class RandAugment:
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
         for _ in range(self.operations):
-            operation = CHOICE[draw.integers(len(CHOICE))]
+            operation = CANDIDATES[draw.integers(len(CANDIDATES))]
             image = _changed(draw, image, operation, RAND, self.magnitude)
         return image
 
 
 @dataclass(frozen=True)
 class TrivialAugment:
-    """Applies one operation at a level, both drawn evenly.
+    """Applies one operation at one level, both drawn evenly.
 
-    It is 'Wide' of Müller & Hutter, arXiv 2103.10158.
+    This is the 'Wide' version of Müller & Hutter, arXiv 2103.10158.
     """
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
-        operation = CHOICE[draw.integers(len(CHOICE))]
+        operation = CANDIDATES[draw.integers(len(CANDIDATES))]
         return _changed(draw, image, operation, WIDE, int(draw.integers(WIDE.levels)))
 
 
@@ -242,7 +242,7 @@ POLICIES = Table(
 
 @dataclass(frozen=True)
 class ChangedCrop:
-    """A random crop that then goes through changes, in order: see chunks.TrainTransform."""
+    """A random crop, then the changes in their order; see chunks.TrainTransform."""
 
     crop: Callable[[np.random.Generator, bytes, int], np.ndarray]
     changes: tuple[Change, ...]

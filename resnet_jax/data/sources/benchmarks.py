@@ -15,12 +15,12 @@ from resnet_jax.tables import UserError, choose
 
 
 class Benchmark(NamedTuple):
-    """A test set, or a part of one.
+    """A test set, or a subset of one.
 
     Attributes:
-      name: of the set; the name of a part follows after a colon.
+      name: of the set; the name of a subset follows after a colon.
       examples: undecoded; a label is a place in `classes`, or a row of `answers`.
-      classes: the classes of the network that a prediction may be, by number; None means all.
+      classes: numbers of the network's classes that a prediction may name; None means all.
       answers: the right classes, with a row for each label; None if each example has one.
     """
 
@@ -30,7 +30,7 @@ class Benchmark(NamedTuple):
     answers: Bool[np.ndarray, "rows classes"] | None = None
 
 
-class Trained(NamedTuple):
+class TrainingData(NamedTuple):
     """The data that a network was trained on, as far as a benchmark needs to know.
 
     Attributes:
@@ -67,12 +67,12 @@ class Relabelled:
         return self._examples.name(int(self._indices[index]))
 
 
-def whole(name: str, where: str, trained: Trained) -> list[Benchmark]:
+def whole(name: str, where: str, trained: TrainingData) -> list[Benchmark]:
     """A set of all classes: ImageNet-V2 (arXiv 1902.10811), ImageNet-Sketch (arXiv 1905.13549)."""
     return [Benchmark(name, _open(where, name, "test", trained))]
 
 
-def subset(name: str, where: str, trained: Trained) -> list[Benchmark]:
+def subset(name: str, where: str, trained: TrainingData) -> list[Benchmark]:
     """A set of 200 classes, to which predictions are restricted, as in the papers.
 
     ImageNet-A: Hendrycks et al., arXiv 1907.07174; ImageNet-R: arXiv 2006.16241.
@@ -84,25 +84,25 @@ def subset(name: str, where: str, trained: Trained) -> list[Benchmark]:
     return [Benchmark(name, kept, classes.astype(np.int32))]
 
 
-def corrupted(name: str, where: str, trained: Trained) -> list[Benchmark]:
+def corrupted(name: str, where: str, trained: TrainingData) -> list[Benchmark]:
     """The 15 corruptions at five severities (Hendrycks & Dietterich, arXiv 1903.12261)."""
     # Here, since SciPy takes a second to import and no other set needs it.
     from resnet_jax.data.changes.corruptions import CORRUPTIONS, SEVERITIES
 
-    def part(corruption: str, severity: int) -> EncodedSet:
+    def subset_of(corruption: str, severity: int) -> EncodedSet:
         if where:
             return _open(f"{where}/{corruption}/{severity}", name, "", trained)
         prepared = f"imagenet2012_corrupted/{corruption}_{severity}"
         return _open("", prepared, "validation", trained)
 
     return [
-        Benchmark(f"{name}:{corruption}:{severity}", part(corruption, severity))
+        Benchmark(f"{name}:{corruption}:{severity}", subset_of(corruption, severity))
         for corruption in CORRUPTIONS
         for severity in SEVERITIES
     ]
 
 
-def reassessed(name: str, where: str, trained: Trained) -> list[Benchmark]:
+def reassessed(name: str, where: str, trained: TrainingData) -> list[Benchmark]:
     """The validation set with ReaL labels (Beyer et al., arXiv 2006.07159).
 
     A prediction is right if it is one of the image's labels; images without labels don't count. The
@@ -141,7 +141,7 @@ def reassessed(name: str, where: str, trained: Trained) -> list[Benchmark]:
     return [Benchmark(name, Relabelled(trained.validation, indices, row_of), None, table)]
 
 
-BENCHMARKS: dict[str, Callable[[str, str, Trained], list[Benchmark]]] = {
+BENCHMARKS: dict[str, Callable[[str, str, TrainingData], list[Benchmark]]] = {
     "imagenet_v2": whole,
     "imagenet_sketch": whole,
     "imagenet_a": subset,
@@ -151,7 +151,7 @@ BENCHMARKS: dict[str, Callable[[str, str, Trained], list[Benchmark]]] = {
 }
 
 
-def open_benchmarks(where: Mapping[str, str], trained: Trained) -> list[Benchmark]:
+def open_benchmarks(where: Mapping[str, str], trained: TrainingData) -> list[Benchmark]:
     """Opens test sets.
 
     Args:
@@ -167,7 +167,7 @@ def open_benchmarks(where: Mapping[str, str], trained: Trained) -> list[Benchmar
     ]
 
 
-def _open(where: str, name: str, split: str, trained: Trained) -> EncodedSet:
+def _open(where: str, name: str, split: str, trained: TrainingData) -> EncodedSet:
     """Opens a folder of class folders, or a prepared set, with the network's labels."""
     if where:
         folder = place(where)

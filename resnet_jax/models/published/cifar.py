@@ -1,39 +1,39 @@
 """The papers' networks for CIFAR. A trailing letter is the option of the shortcut."""
 
-from resnet_jax.models.published.imagenet import Row, grouped
+from resnet_jax.models.published.imagenet import Arguments, grouped
 from resnet_jax.tables import Choice
 
-PREACTIVATED: Row = {"arrangement": "full_preactivation"}
-BOTTLENECK: Row = {"branch": "bottleneck"}
-SE: Row = {"attention": "squeeze_excitation"}
+PREACTIVATED: Arguments = {"arrangement": "full_preactivation"}
+BOTTLENECK: Arguments = {"branch": "bottleneck"}
+SE: Arguments = {"attention": "squeeze_excitation"}
 
 
-def row(depth: int, shortcut: Choice, *parts: Row) -> Row:
-    """A network of that depth with the parts added in turn."""
-    added = {key: value for part in parts for key, value in part.items()}
+def row(depth: int, shortcut: Choice, *additions: Arguments) -> Arguments:
+    """A network of this depth; later additions prevail."""
+    added = {key: value for addition in additions for key, value in addition.items()}
     return {"family": "cifar", "classes": 10, "depth": depth, "shortcut": shortcut, **added}
 
 
-def wide(depth: int, factor: int, *parts: Row) -> Row:
+def wide(depth: int, factor: int, *additions: Arguments) -> Arguments:
     """WRN-depth-factor with B(3,3) (Zagoruyko & Komodakis, arXiv 1605.07146, Table 4)."""
-    return row(depth, "B", {"branch": "wide", "width_factor": factor}, PREACTIVATED, *parts)
+    return row(depth, "B", {"branch": "wide", "width_factor": factor}, PREACTIVATED, *additions)
 
 
-def resnext29(groups: int, base_width: int) -> Row:
+def resnext29(groups: int, base_width: int) -> Arguments:
     """ResNeXt-29 (Xie et al., arXiv 1611.05431, section 5.3): a 64-wide stem and 64-128-256."""
-    parts = {"widths": (64, 128, 256), "stem_width": 64}
-    return row(29, "B", grouped(groups, base_width), parts)
+    widths = {"widths": (64, 128, 256), "stem_width": 64}
+    return row(29, "B", grouped(groups, base_width), widths)
 
 
-CIFAR: dict[str, Row] = {
-    # 'Deep Residual Learning', arXiv 1512.03385, section 4.2; A with the zeros after.
+CIFAR: dict[str, Arguments] = {
+    # 'Deep Residual Learning', arXiv 1512.03385, section 4.2; option A pads behind the channels.
     **{
         f"cifar_resnet{depth}_{option.lower()}": row(depth, option)
         for depth in (20, 32, 44, 56, 110, 1202)
         for option in "ABC"
     },
     **{f"cifar_plain{depth}": row(depth, "none") for depth in (20, 32, 44, 56, 110, 1202)},
-    # github.com/akamaster/pytorch_resnet_cifar10: option A with zeros on both sides.
+    # github.com/akamaster/pytorch_resnet_cifar10: option A pads on both sides.
     **{
         f"cifar_resnet{depth}_akamaster": row(depth, {"name": "A", "layout": "both_sides"})
         for depth in (20, 32, 44, 56, 110, 1202)

@@ -6,9 +6,10 @@ deep stem; t a tiered stem and option D.
 
 from typing import Any
 
-Row = dict[str, Any]
+# Arguments of building.resnet.
+Arguments = dict[str, Any]
 
-IMAGENET_ROW: Row = {"family": "imagenet", "classes": 1_000}
+IMAGENET_NETWORK: Arguments = {"family": "imagenet", "classes": 1_000}
 
 # Blocks in each stage, by the depth in the name.
 DEPTHS = {
@@ -35,46 +36,46 @@ RS_DEPTHS = {
     420: (4, 44, 87, 4),
 }
 
-STEM_C: Row = {"stem": "deep"}
-STEM_D: Row = {"stem": "deep", "shortcut": "D"}
-STEM_S: Row = {"stem": "deep", "stem_width": 128}
-STEM_T: Row = {"stem": "tiered", "shortcut": "D"}
+STEM_C: Arguments = {"stem": "deep"}
+STEM_D: Arguments = {"stem": "deep", "shortcut": "D"}
+STEM_S: Arguments = {"stem": "deep", "stem_width": 128}
+STEM_T: Arguments = {"stem": "tiered", "shortcut": "D"}
 
-SE: Row = {"attention": "squeeze_excitation"}
-ECA: Row = {"attention": "efficient"}
-BLUR: Row = {"antialias": "blur", "stem_pool": "max_blur"}
-AVERAGE: Row = {"antialias": "average", "stem_pool": "average"}
-RS: Row = {
+SE: Arguments = {"attention": "squeeze_excitation"}
+ECA: Arguments = {"attention": "efficient"}
+BLUR: Arguments = {"antialias": "blur", "stem_pool": "max_blur"}
+AVERAGE: Arguments = {"antialias": "average", "stem_pool": "average"}
+RS: Arguments = {
     **STEM_D,
     "attention": {"name": "squeeze_excitation", "reduction": 1 / 4},
     "stem_pool": "convolution",
 }
 
 
-def grouped(groups: int, base_width: int, **options: int) -> Row:
+def grouped(groups: int, base_width: int, **options: int) -> Arguments:
     """Bottlenecks in groups: `32x4d` is 32 groups of width 4."""
     choice = {"name": "bottleneck", "groups": groups, "base_width": base_width, **options}
     return {"branch": choice}
 
 
-def row(blocks: int | tuple[int, ...], branch: str, *parts: Row) -> Row:
-    """A network of that many blocks, or of a depth's, with the parts added in turn."""
+def row(blocks: int | tuple[int, ...], branch: str, *additions: Arguments) -> Arguments:
+    """A network with these blocks in each stage, or a row of DEPTHS; later additions prevail."""
     stage_depths = DEPTHS[blocks] if isinstance(blocks, int) else blocks
-    added = {key: value for part in parts for key, value in part.items()}
-    return {**IMAGENET_ROW, "stage_depths": stage_depths, "branch": branch, **added}
+    added = {key: value for addition in additions for key, value in addition.items()}
+    return {**IMAGENET_NETWORK, "stage_depths": stage_depths, "branch": branch, **added}
 
 
-def basic(blocks: int | tuple[int, ...], *parts: Row) -> Row:
+def basic(blocks: int | tuple[int, ...], *additions: Arguments) -> Arguments:
     """`row` with basic blocks."""
-    return row(blocks, "basic", *parts)
+    return row(blocks, "basic", *additions)
 
 
-def bottleneck(blocks: int | tuple[int, ...], *parts: Row) -> Row:
+def bottleneck(blocks: int | tuple[int, ...], *additions: Arguments) -> Arguments:
     """`row` with bottlenecks, the stride in the 3x3."""
-    return row(blocks, "bottleneck", *parts)
+    return row(blocks, "bottleneck", *additions)
 
 
-IMAGENET: dict[str, Row] = {
+IMAGENET: dict[str, Arguments] = {
     # Deep Residual Learning, arXiv 1512.03385; the depths 18 to 152 of torchvision and timm.
     "resnet18": basic(18),
     "resnet34": basic(34),
@@ -175,7 +176,7 @@ IMAGENET: dict[str, Row] = {
     **{f"resnetrs{depth}": bottleneck(blocks, RS) for depth, blocks in RS_DEPTHS.items()},
     # A small one of timm's for tests: the only one whose stages differ in their branch.
     "test_resnet": {
-        **IMAGENET_ROW,
+        **IMAGENET_NETWORK,
         **STEM_D,
         "stage_depths": DEPTHS[10],
         "stage_branches": ("basic", "basic", "bottleneck", "basic"),

@@ -1,29 +1,29 @@
 """Pre-activated networks for ImageNet: 'Identity Mappings', Big Transfer, timm's resnetv2.py."""
 
-from resnet_jax.models.published.imagenet import Row, basic, bottleneck
+from resnet_jax.models.published.imagenet import Arguments, basic, bottleneck
 
-# An identity shortcut that opens a stage is x itself: only that of timm's basic blocks is one.
-V2: Row = {"arrangement": "full_preactivation", "activate_identity": False}
-V2_D: Row = {**V2, "stem": "deep", "shortcut": "D"}
-V2_T: Row = {**V2, "stem": "tiered", "shortcut": "D"}
+# timm's basic blocks open the first stage with an identity shortcut, which takes x itself.
+V2: Arguments = {"arrangement": "full_preactivation", "activate_identity": False}
+V2_D: Arguments = {**V2, "stem": "deep", "shortcut": "D"}
+V2_T: Arguments = {**V2, "stem": "tiered", "shortcut": "D"}
 
 # 'Identity Mappings', arXiv 1603.05027, section 5: the stride in the 3x3, as in its code.
-RESNET_1K_LAYERS: Row = {"arrangement": "full_preactivation"}
+RESNET_1K_LAYERS: Arguments = {"arrangement": "full_preactivation"}
 
 
-def big_transfer(depth: int, factor: int) -> Row:
+def big_transfer(depth: int, factor: int) -> Arguments:
     """Kolesnikov et al., arXiv 1912.11370: group norm and weight standardisation, k times wider."""
-    parts: Row = {
+    wider: Arguments = {
         "stem_pool": "max_with_zeros",
         "stem_width": 64 * factor,
         "width_factor": factor,
         "norm": {"name": "group", "epsilon": 1e-5},
         "weight_epsilon": 1e-8,
     }
-    return bottleneck(depth, V2, parts)
+    return bottleneck(depth, V2, wider)
 
 
-PREACTIVATED: dict[str, Row] = {
+PREACTIVATED: dict[str, Arguments] = {
     "preresnet200": bottleneck(200, RESNET_1K_LAYERS),
     "resnetv2_18": basic(18, V2),
     "resnetv2_18d": basic(18, V2_D),

@@ -7,15 +7,19 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Sequence
-from functools import partial
 
 from resnet_jax.sweeps.jobs import Launcher
-from resnet_jax.tables import UserError, choose, nearest
+from resnet_jax.tables import Table, UserError, choose, nearest, with_options
 
-LAUNCHERS: dict[str, Launcher] = {
-    found.name: importlib.import_module(f"{__name__}.{found.name}").LAUNCHER
-    for found in pkgutil.iter_modules(__path__)
-}
+LAUNCHERS = Table(
+    "launcher",
+    "--launcher",
+    {
+        found.name: importlib.import_module(f"{__name__}.{found.name}").LAUNCHER
+        for found in pkgutil.iter_modules(__path__)
+    },
+    Launcher,
+)
 
 
 def launcher(name: str, options: Sequence[str]) -> Launcher:
@@ -27,8 +31,8 @@ def launcher(name: str, options: Sequence[str]) -> Launcher:
     Raises:
       UserError: there is no such launcher, or it takes no such option.
     """
-    chosen = choose(LAUNCHERS, name, "launcher")
-    parameters = inspect.signature(chosen.run).parameters.values()
+    chosen = choose(LAUNCHERS.with_foreign(name), name, "launcher")
+    parameters = inspect.signature(chosen.function).parameters.values()
     takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     given: dict[str, int | str] = {}
@@ -45,4 +49,4 @@ def launcher(name: str, options: Sequence[str]) -> Launcher:
                 f" {', '.join(takes) or 'none'}"
             )
         given[key] = int(value) if value.isdigit() else value
-    return chosen._replace(run=partial(chosen.run, **given))
+    return with_options(chosen, **given)

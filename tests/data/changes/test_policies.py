@@ -38,7 +38,9 @@ def test_policies_are_those_of_torchvision():
     assert rows == GOLDEN["policies"].tolist(), ADVICE
 
 
-@pytest.mark.parametrize("space, choice", [("rand", policies.CHOICE), ("wide", policies.CHOICE)])
+@pytest.mark.parametrize(
+    "space, choice", [("rand", policies.CANDIDATES), ("wide", policies.CANDIDATES)]
+)
 def test_choice_is_that_of_torchvision(space, choice):
     assert set(choice) == {key.split("_")[1] for key in GOLDEN if key.startswith(f"{space}_")}
 

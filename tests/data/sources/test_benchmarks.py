@@ -8,7 +8,7 @@ import photographs
 import pytest
 
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, SEVERITIES
-from resnet_jax.data.sources.benchmarks import Trained, open_benchmarks
+from resnet_jax.data.sources.benchmarks import TrainingData, open_benchmarks
 from resnet_jax.data.sources.folder import open_folder
 from resnet_jax.tables import UserError
 
@@ -33,7 +33,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(root):
-    return Trained(CLASSES, open_folder(root, "validation", CLASSES), "")
+    return TrainingData(CLASSES, open_folder(root, "validation", CLASSES), "")
 
 
 def labels(benchmark):

@@ -25,8 +25,8 @@ def test_a_launchers_options_are_its_keyword_parameters(monkeypatch):
     monkeypatch.setitem(LAUNCHERS, "mine", Launcher(run, lambda scale: 3))
     found, calls = launcher("mine", ["queue=long", "minutes=600"]), []
     assert found.at_once("small") == 3
-    found.run([], 2, calls.append, "folder")
-    launcher("mine", []).run([], 2, calls.append, "folder")
+    found.function([], 2, calls.append, "folder")
+    launcher("mine", []).function([], 2, calls.append, "folder")
     assert calls == [([], 2, "folder", "long", 600), ([], 2, "folder", "any", 5)]
 
 

@@ -14,19 +14,25 @@ from resnet_jax.tables import UserError
 submitit = pytest.importorskip("submitit")
 
 
-def test_jobs_run_and_failures_are_recorded(tmp_path, monkeypatch):
+def test_a_job_runs_and_its_failure_is_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(jobs, "command", lambda job: [sys.executable, "-c", job.configs[0]])
     monkeypatch.setattr(slurm.time, "sleep", lambda _, sleep=time.sleep: sleep(0.1))
-    waiting = [
-        Job(("print('fine')",), (tmp_path / "fine",)),
-        Job(("import sys; sys.exit('error: no data')",), (tmp_path / "fails",)),
-    ]
+    program = "import sys; print('begun', flush=True); sys.exit('error: no data')"
     ticks = []
-    slurm.run(waiting, 2, ticks.append, tmp_path / "slurm", timeout_min=5, cluster="local")
+    slurm.run(
+        [Job((program,), (tmp_path / "fails",))], 2, ticks.append, tmp_path / "slurm",
+        timeout_min=5, cluster="local",
+    )  # fmt: skip
+    assert (tmp_path / "fails" / "log.txt").read_text() == "begun\nerror: no data\n"
+    assert records.read(tmp_path / "fails")["record"]["reason"] == "no data"
+    assert set().union(*ticks) <= {tmp_path / "fails"} and ticks[-1] == set()
+
+
+def test_a_job_that_ends_well_is_left_to_its_own_record(tmp_path):
+    job = Job(("print('fine')",), (tmp_path / "fine",))
+    slurm.Execution(job, [sys.executable, "-c", job.configs[0]])()
     assert (tmp_path / "fine" / "log.txt").read_text() == "fine\n"
     assert records.read(tmp_path / "fine") is None
-    assert records.read(tmp_path / "fails")["record"]["reason"] == "no data"
-    assert set().union(*ticks) <= {tmp_path / "fine", tmp_path / "fails"} and ticks[-1] == set()
 
 
 def test_a_preempted_run_saves_and_is_queued_again(tmp_path):
