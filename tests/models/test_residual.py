@@ -134,7 +134,14 @@ AFTER_BY_HAND = {
 def by_hand(arrangement, shortcut, variables, x, features, stride):
     """What a block returns whose branch is zero."""
     params, stats = variables["params"], variables.get("batch_stats", {})
-    assert shortcut in SHORTCUTS_BY_HAND, f"write in numpy what shortcut '{shortcut}' does"
+    assert shortcut in SHORTCUTS_BY_HAND, (
+        f"write in SHORTCUTS_BY_HAND of tests/models/test_residual.py what shortcut '{shortcut}'"
+        " does, in NumPy"
+    )
+    assert arrangement in AFTER_BY_HAND, (
+        f"write in AFTER_BY_HAND of tests/models/test_residual.py what arrangement '{arrangement}'"
+        " does after the addition, in NumPy"
+    )
     direct = SHORTCUTS_BY_HAND[shortcut](x, params, stats, features, stride)
     return AFTER_BY_HAND[arrangement](direct, params, stats)
 
@@ -239,14 +246,18 @@ def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
     branch = wide(kernels=(1, 1))
 
     def in_order(arrangement, c1, n1, c2, n2, n3, n_after):
-        return {
+        orders = {
             "original": lambda: relu(x + n2(c2(relu(n1(c1(x)))))),
             "bn_after_addition": lambda: relu(n_after(x + c2(relu(n1(c1(x)))))),
             "relu_before_addition": lambda: x + relu(n2(c2(relu(n1(c1(x)))))),
             "relu_only_preactivation": lambda: x + n2(c2(relu(n1(c1(relu(x)))))),
             "full_preactivation": lambda: x + c2(relu(n2(c1(relu(n1(x)))))),
             "pyramid": lambda: x + n3(c2(relu(n2(c1(n1(x)))))),
-        }[arrangement]()
+        }
+        assert arrangement in orders, (
+            f"write arrangement '{arrangement}' down here, in tests/models/test_residual.py"
+        )
+        return orders[arrangement]()
 
     for arrangement in ARRANGEMENTS:
         block = a_block(arrangement, branch, "A", width=4, train=False)
