@@ -4,6 +4,9 @@
 python := .venv/bin/python
 ARGS :=
 
+# Where it is set, as in many containers, each process compiles all its imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup runtime train test test-slow lint format clean
 
 help:  ## list the targets

@@ -1,5 +1,6 @@
-"""Running the verbs as a user does, in a process of their own."""
+"""Running the verbs as a user does, in a process of their own or, in half a second, in this one."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -7,6 +8,11 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from resnet_jax.tables import UserError
+from resnet_jax.verbs import launch
 
 ROOT = Path(__file__).parents[1]
 # Compiled once a machine: a second run of the suite takes a fraction of the first.
@@ -55,3 +61,17 @@ def error(verb: str, *flags: str, devices: int = 1) -> str:
     lines = [line for line in done.stderr.splitlines() if line]
     assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
     return lines[0].removeprefix("error: ")
+
+
+def call(verb: str, *flags: str) -> dict[str, Any]:
+    """What a verb returns that runs in this process, as the JSON object of its last line."""
+    module = importlib.import_module(f"resnet_jax.verbs.{verb}")
+    return json.loads(json.dumps(module.main(*launch.parse(module, flags))))
+
+
+def mistake(verb: str, *flags: str) -> str:
+    """The sentence on a user's mistake with which a verb ends in this process."""
+    with pytest.raises(UserError) as raised:
+        call(verb, *flags)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)

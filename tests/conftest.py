@@ -13,6 +13,9 @@ os.environ["XLA_FLAGS"] = xla_flags()
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Tiny arrays need no optimised code: each program is compiled for a few calls. What XLA fuses stays
+# as it is; LLVM alone optimises nothing. Processes that a test starts compile as a user's do.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,13 @@ import jax
 import numpy as np
 import photographs
 import pytest
-from command_line import ROOT, command, environment, error, run
+from command_line import ROOT, command, environment, run
 
 from resnet_jax import runtime
 from resnet_jax.assembly import Assembly, configuration, run_folder
 from resnet_jax.tables import UserError
+from resnet_jax.verbs import launch
+from resnet_jax.verbs import train as verb
 
 STEPS = 40
 FLAGS = (
@@ -239,5 +241,9 @@ def test_a_peer_that_is_missing_is_missed(tmp_path):
         (("--coordinator=x:1", "--processes=2", "--process=2"), "counted from 0"),
     ],
 )
-def test_flags_that_do_not_name_a_process(tmp_path, flags, sentence):
-    assert sentence in error("main", FLAGS[0], f"--workdir={tmp_path}", *flags)
+def test_flags_that_do_not_name_a_process(tmp_path, monkeypatch, capsys, flags, sentence):
+    monkeypatch.setattr(runtime, "prepare", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        launch.launch(verb, [FLAGS[0], f"--workdir={tmp_path}", *flags])
+    assert ended.value.code == 2
+    assert sentence in capsys.readouterr().err

@@ -1,7 +1,5 @@
 """What the tests of the models share."""
 
-from functools import partial
-
 import jax
 import numpy as np
 import pytest
@@ -37,9 +35,3 @@ def float64():
 @pytest.fixture
 def rng():
     return np.random.default_rng(1)
-
-
-@pytest.fixture(scope="session")
-def quick_jit():
-    """`jax.jit` that compiles in half the time: tiny arrays need no optimised program."""
-    return partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})

@@ -41,11 +41,11 @@ def draw(rng, kernel, size, groups=1, batch=2):
 
 
 @pytest.fixture
-def assert_same(quick_jit, rng):
+def assert_same(rng):
     def assert_same_value_and_gradients(f, g, x, w):
         cotangent = rng.normal(size=jax.eval_shape(g, x, w).shape)
 
-        @quick_jit
+        @jax.jit
         def value_and_gradients(x, w, cotangent):
             results = []
             for convolve in (f, g):

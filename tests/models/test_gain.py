@@ -75,11 +75,11 @@ def test_from_zero_the_network_starts_as_its_shortcuts_and_learns(drawn, image):
 
 def test_a_gain_is_counted_and_does_not_decay(image):
     with_gain, without = network(branch_gain=0.0), network()
-    found = [
+    one, other = [
         sum(layer.parameters for layer in counts.layers(model, (5, 5, 3)))
         for model in (with_gain, without)
     ]
-    assert found[0] - found[1] == 2
+    assert one - other == 2
     params = with_gain.init(jax.random.key(0), image, train=False)["params"]
     decays = decay_mask(DECAY_RULES["kernels"], params)
     assert decays["stage1"]["block1"]["branch_gain"]["gain"] is False

@@ -39,12 +39,12 @@ def test_the_spread_of_a_new_kernel(name, variance, largest):
 
 
 @pytest.mark.parametrize("shortcut", ["B", "exclusive_gating", "convolution_1x1"])
-def test_every_convolution_starts_as_chosen(quick_jit, shortcut):
+def test_every_convolution_starts_as_chosen(shortcut):
     model = resnet(family="cifar", classes=3, stage_depths=(1,), widths=(5,), stem_width=4)
     sevens = replace(model.layers, kernel_init=lambda key, shape, dtype: jnp.full(shape, 7, dtype))
     model = model.clone(block=replace(model.block, shortcut=SHORTCUTS[shortcut]), layers=sevens)
     x = jnp.zeros((1, 4, 4, 3))
-    params = quick_jit(lambda: model.init(jax.random.key(0), x, train=False))()["params"]
+    params = jax.jit(lambda: model.init(jax.random.key(0), x, train=False))()["params"]
     kernels = {
         jax.tree_util.keystr(path): np.unique(leaf)
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
@@ -84,7 +84,7 @@ class ConvNorm(nn.Module):
         return self.compute(layers, x, conv)
 
 
-def value_and_gradients(drawn, rng, x, compute, **options):
+def value_and_gradients(drawn, x, compute, **options):
     module = ConvNorm(compute, **options)
     variables = drawn(module, x)
 
@@ -92,7 +92,7 @@ def value_and_gradients(drawn, rng, x, compute, **options):
         y, updated = module.apply({**variables, "params": params}, x, mutable="batch_stats")
         return jnp.sin(3 * y.astype(jnp.float32)).sum(), (y, updated)
 
-    return jax.grad(loss, argnums=(0, 1), has_aux=True)(variables["params"], x)
+    return jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(variables["params"], x)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def value_and_gradients(drawn, rng, x, compute, **options):
 def test_a_convolution_and_its_norm_compute_the_same_together(float64, drawn, rng, options):
     x = rng.normal(size=(3, 5, 4, 4)) + 1
     results = [
-        value_and_gradients(drawn, rng, x, compute, **options)
+        value_and_gradients(drawn, x, compute, **options)
         for compute in (together, one_after_the_other)
     ]
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *results)
@@ -119,11 +119,11 @@ def test_together_in_bfloat16(drawn, rng):
     """No further from the same in float32 than a norm of a rounded product is."""
     x = jnp.asarray(rng.normal(size=(8, 5, 4, 16)) + 1, jnp.bfloat16)
     exact, exact_stats = value_and_gradients(
-        drawn, rng, x.astype(jnp.float32), together, features=64, dtype=jnp.float32
+        drawn, x.astype(jnp.float32), together, features=64, dtype=jnp.float32
     )[1]
     errors = {}
     for compute in (together, one_after_the_other):
-        y, stats = value_and_gradients(drawn, rng, x, compute, features=64, dtype=jnp.bfloat16)[1]
+        y, stats = value_and_gradients(drawn, x, compute, features=64, dtype=jnp.bfloat16)[1]
         assert y.dtype == jnp.bfloat16
         errors[compute] = np.abs(y.astype(jnp.float32) - exact).mean()
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 0.01, 0.01), stats, exact_stats)

@@ -45,9 +45,7 @@ def test_updates_are_scaled_by_the_share_of_their_part_decay_and_all():
 
 @pytest.mark.parametrize("arrangement", ["original", "full_preactivation"])
 @pytest.mark.parametrize("frozen_parts", [0, 1, 2, 3])
-def test_what_is_frozen_has_no_gradient_and_keeps_its_statistics(
-    drawn, quick_jit, frozen_parts, arrangement
-):
+def test_what_is_frozen_has_no_gradient_and_keeps_its_statistics(drawn, frozen_parts, arrangement):
     model = resnet(**SMALL, arrangement=arrangement, frozen_parts=frozen_parts)
     x = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
     variables = drawn(model, x, train=False)
@@ -58,7 +56,7 @@ def test_what_is_frozen_has_no_gradient_and_keeps_its_statistics(
         )
         return (logits**2).sum(), state
 
-    gradients, state = quick_jit(jax.grad(loss, has_aux=True))(variables["params"])
+    gradients, state = jax.jit(jax.grad(loss, has_aux=True))(variables["params"])
     for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
         part = part_of([key.key for key in path], stages=2)
         assert bool(jnp.any(gradient != 0)) == (part >= frozen_parts), path

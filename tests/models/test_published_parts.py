@@ -131,7 +131,7 @@ def test_antialiasing_adds_no_parameters(antialias):
     assert shapes(antialias=antialias) == shapes()
 
 
-def test_standardised_kernels_do_not_notice_their_scale_in_training_either(drawn, quick_jit, rng):
+def test_standardised_kernels_do_not_notice_their_scale_in_training_either(drawn, rng):
     """A widening 1x1 convolution and its norm are computed as one from the kernel itself."""
     model = resnet(
         **{**SMALL, "widths": (4, 8)},
@@ -143,7 +143,7 @@ def test_standardised_kernels_do_not_notice_their_scale_in_training_either(drawn
     x = rng.normal(size=(4, 8, 8, 3)).astype(np.float32)
     variables = drawn(model, x, train=False)
 
-    @quick_jit
+    @jax.jit
     def logits(params):
         inputs = {**variables, "params": params}
         # Moments of the norms before the last show what they were given.

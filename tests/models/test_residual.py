@@ -4,38 +4,42 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from blocks import (
+    KEY,
+    SHORTCUTS_BY_HAND,
+    a_block,
+    by_hand,
+    eval_norm,
+    parts,
+    relu,
+    silence,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from resnet_jax.models.arrangements import ARRANGEMENTS
-from resnet_jax.models.branches import BRANCHES, basic, deep, wide
+from resnet_jax.models.branches import BRANCHES, basic, wide
 from resnet_jax.models.building import resnet
-from resnet_jax.models.layers import Layers
-from resnet_jax.models.norms import NORMS
-from resnet_jax.models.residual import Block, ResidualBlock
 from resnet_jax.models.resnet import Stage
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.tables import UserError
 
-KEY = jax.random.key(0)
+
+def combinations():
+    """Every combination; those are not slow that hold each pair of rows of two tables once or more.
+
+    With 6 arrangements, 5 branches and 10 shortcuts these are a fifth.
+    """
+    for number, arrangement in enumerate(ARRANGEMENTS):
+        for other, shortcut in enumerate(SHORTCUTS):
+            for third, branch in enumerate(BRANCHES):
+                drawn = (number + other) % len(BRANCHES) == third
+                yield pytest.param(
+                    arrangement, branch, shortcut, marks=[pytest.mark.slow] * (not drawn)
+                )
 
 
-def parts(arrangement, branch, shortcut, *, train, norm=True, **choices):
-    """What a block has in common with others, and its layers."""
-    arrangement = ARRANGEMENTS[arrangement]
-    arrangement = arrangement if norm else arrangement.without_norm()
-    block = Block(branch, arrangement, SHORTCUTS[shortcut], **choices)
-    kind = NORMS["batch" if norm else "none"]
-    return block, Layers(kind, projection_norm=arrangement.projection_norm, train=train)
-
-
-def a_block(*choices, width, stride=1, **more):
-    return ResidualBlock(*parts(*choices, **more), width, stride)
-
-
-@pytest.mark.parametrize("shortcut", SHORTCUTS)
-@pytest.mark.parametrize("branch", BRANCHES)
-@pytest.mark.parametrize("arrangement", ARRANGEMENTS)
+@pytest.mark.parametrize(("arrangement", "branch", "shortcut"), list(combinations()))
 def test_every_combination_has_finite_gradients(drawn, rng, arrangement, branch, shortcut):
     """A stage-opening block, with what it shares, that changes shape."""
     block, layers = parts(arrangement, BRANCHES[branch](), shortcut, train=True)
@@ -55,104 +59,6 @@ def test_every_combination_has_finite_gradients(drawn, rng, arrangement, branch,
         name = jax.tree_util.keystr(path)
         assert np.isfinite(gradient).all(), name
         assert np.abs(gradient).max() > 0, name
-
-
-# What each shortcut does, in numpy: (x, params, batch_stats, features, stride) -> output.
-
-
-def eval_norm(x, params, stats):
-    scale = params["scale"] / np.sqrt(stats["var"] + 1e-5)
-    return (x - stats["mean"]) * scale + params["bias"]
-
-
-def padded(x, params, stats, features, stride):
-    x = x[:, ::stride, ::stride]
-    return np.pad(x, [(0, 0)] * 3 + [(0, features - x.shape[-1])])
-
-
-def projected(x, params, stats, features, stride):
-    x = x[:, ::stride, ::stride] @ params["projection"]["kernel"][0, 0]
-    if "projection_norm" not in params:
-        return x
-    return eval_norm(x, params["projection_norm"], stats["projection_norm"])
-
-
-def where_shapes_differ(function):
-    def shortcut(x, params, stats, features, stride):
-        if stride == 1 and x.shape[-1] == features:
-            assert "projection" not in params
-            return x
-        return function(x, params, stats, features, stride)
-
-    return shortcut
-
-
-def pooled(x, params, stats, features, stride):
-    if stride == 2:
-        batch, height, width, channels = x.shape
-        rows, columns = -(-height // 2), -(-width // 2)
-        sums = np.zeros((batch, rows, columns, channels))
-        counts = np.zeros((rows, columns, 1))
-        for i in range(height):
-            for j in range(width):
-                sums[:, i // 2, j // 2] += x[:, i, j]
-                counts[i // 2, j // 2] += 1
-        x = sums / counts
-    return projected(x, params, stats, features, 1)
-
-
-def gated(x, params, stats, features, stride):
-    z = x[:, ::stride, ::stride] @ params["gate"]["kernel"][0, 0] + params["gate"]["bias"]
-    return padded(x, params, stats, features, stride) / (1 + np.exp(z))
-
-
-SHORTCUTS_BY_HAND = {
-    "A": padded,
-    "B": where_shapes_differ(projected),
-    "C": projected,
-    "D": where_shapes_differ(pooled),
-    "none": lambda x, params, stats, features, stride: np.float32(0),
-    "constant_scaling": lambda *args: 0.5 * padded(*args),
-    "exclusive_gating": gated,
-    "shortcut_only_gating": gated,
-    "convolution_1x1": projected,
-    "dropout": padded,
-}
-
-AFTER_BY_HAND = {
-    "original": lambda y, params, stats: np.maximum(y, 0),
-    "bn_after_addition": lambda y, params, stats: np.maximum(
-        eval_norm(y, params["norm_after"], stats["norm_after"]), 0
-    ),
-    "relu_before_addition": lambda y, params, stats: y,
-    "relu_only_preactivation": lambda y, params, stats: y,
-    "full_preactivation": lambda y, params, stats: y,
-    "pyramid": lambda y, params, stats: y,
-}
-
-
-def by_hand(arrangement, shortcut, variables, x, features, stride):
-    """What a block returns whose branch is zero."""
-    params, stats = variables["params"], variables.get("batch_stats", {})
-    assert shortcut in SHORTCUTS_BY_HAND, (
-        f"write in SHORTCUTS_BY_HAND of tests/models/test_residual.py what shortcut '{shortcut}'"
-        " does, in NumPy"
-    )
-    assert arrangement in AFTER_BY_HAND, (
-        f"write in AFTER_BY_HAND of tests/models/test_residual.py what arrangement '{arrangement}'"
-        " does after the addition, in NumPy"
-    )
-    direct = SHORTCUTS_BY_HAND[shortcut](x, params, stats, features, stride)
-    return AFTER_BY_HAND[arrangement](direct, params, stats)
-
-
-def silence(params, last):
-    """Zeroes what ends the branch: the last convolution, and its norm where there is one.
-
-    Of a pyramid, that norm has the next number, since one stands before the first convolution.
-    """
-    ending = {f"conv{last}", f"norm{last}", f"norm{last + 1}"} & set(params)
-    return {**params, **{name: jax.tree.map(np.zeros_like, params[name]) for name in ending}}
 
 
 @pytest.mark.parametrize(
@@ -196,7 +102,7 @@ ZEROED = [name for name in ARRANGEMENTS if name != "relu_before_addition"]
     stride=st.integers(1, 2),
 )
 def test_zero_init_makes_a_new_block_its_shortcut(
-    quick_jit, arrangement, shortcut, size, channels, widening, stride
+    arrangement, shortcut, size, channels, widening, stride
 ):
     width = channels + widening
     block = a_block(
@@ -204,7 +110,7 @@ def test_zero_init_makes_a_new_block_its_shortcut(
         zero_init_branch=True,
     )  # fmt: skip
     x = np.random.default_rng(0).normal(size=(2, *size, channels)).astype(np.float32)
-    variables = jax.tree.map(np.asarray, quick_jit(block.init)(KEY, x))
+    variables = jax.tree.map(np.asarray, jax.jit(block.init)(KEY, x))
     expected = by_hand(arrangement, shortcut, variables, x, width, stride)
     np.testing.assert_allclose(block.apply(variables, x), expected, rtol=1e-4, atol=1e-4)
 
@@ -234,10 +140,6 @@ def test_a_relu_that_would_stay_at_zero_is_refused():
     choices = {"family": "cifar", "classes": 2, "depth": 8, "zero_init_branch": True}
     with pytest.raises(UserError, match=r"'relu_before_addition'.*model\.zero_init_branch=False"):
         resnet(arrangement="relu_before_addition", **choices)
-
-
-def relu(x):
-    return np.maximum(x, 0)
 
 
 def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
@@ -298,109 +200,3 @@ def test_what_a_shortcut_scales_is_the_branch(drawn, rng, shortcut, scale_by_han
     direct = SHORTCUTS_BY_HAND[shortcut](x, params, {}, 4, 1)
     y = block.apply(variables, x)
     np.testing.assert_allclose(y, direct + scale_by_hand(gate) * branch, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("arrangement", ["original", "full_preactivation"])
-@pytest.mark.parametrize(("shortcut", "stride"), [("A", 1), ("B", 2), ("D", 2)])
-def test_deep_adds_an_outer_shortcut_around_its_pairs(drawn, rng, arrangement, shortcut, stride):
-    """With zero branches: after(outer(x) + inner(inner(x)))."""
-    features = 4 if stride == 1 else 6
-    block = a_block(
-        arrangement, deep(pairs=3), shortcut, width=features, stride=stride, train=False
-    )
-    x = rng.normal(size=(2, 5, 5, 4)).astype(np.float32)
-    variables = drawn(block, x)
-    params, stats = variables["params"], variables["batch_stats"]
-    assert {"pair1", "pair2", "pair3"} <= set(params)
-    for name in ("pair1", "pair2", "pair3"):
-        params[name] = silence(params[name], last=2)
-
-    after = relu if arrangement == "original" else lambda y: y
-    by_hand = SHORTCUTS_BY_HAND[shortcut]
-    first = by_hand(x, params["pair1"], stats["pair1"], features, stride)
-    # The second and third pair change no shape.
-    inner = after(after(first))
-    outer = by_hand(x, params, stats, features, stride)
-    y = block.apply(variables, x)
-    np.testing.assert_allclose(y, after(outer + inner), rtol=1e-4, atol=1e-4)
-
-
-def test_the_last_pair_of_deep_leaves_the_activation_to_the_whole(drawn, rng):
-    """Its branch is -1 here: relu(x + (x - 1)), and not relu(x + relu(x - 1))."""
-    block = a_block("original", deep(pairs=2), "A", width=4, train=False)
-    x = rng.uniform(size=(2, 3, 3, 4)).astype(np.float32)
-    variables = jax.tree.map(np.zeros_like, drawn(block, x))
-    variables["params"]["pair2"]["norm2"]["bias"][:] = -1
-    np.testing.assert_allclose(block.apply(variables, x), relu(2 * x - 1), atol=1e-6)
-
-
-def test_deep_with_zero_branches_doubles_a_positive_image(drawn, rng):
-    block = a_block("original", deep(pairs=2), "A", width=4, train=False)
-    x = rng.uniform(size=(2, 3, 3, 4)).astype(np.float32)
-    variables = jax.tree.map(np.zeros_like, drawn(block, x))
-    np.testing.assert_allclose(block.apply(variables, x), 2 * x, rtol=1e-6)
-
-
-def dropping(**more):
-    """A block without norm, so that training differs by what is dropped alone."""
-    return a_block("relu_only_preactivation", basic(), "A", width=3, norm=False, **more)
-
-
-def test_stochastic_depth_drops_whole_branches_and_keeps_the_expectation(drawn, rng):
-    survival, examples = 0.7, 4_000
-    image = rng.normal(size=(1, 2, 2, 3)).astype(np.float32)
-    x = np.repeat(image, examples, axis=0)
-    block = dropping(train=True, stochastic_depth=True)
-    variables = drawn(block, x, survival)
-    y = block.apply(variables, x, survival, rngs={"dropout": KEY}) - x
-
-    evaluated = dropping(train=False, stochastic_depth=True)
-    branch = evaluated.apply(variables, image, survival) - image
-    kept = np.abs(y).max((1, 2, 3)) > 0
-    kept_branches = np.broadcast_to(branch / survival, y[kept].shape)
-    np.testing.assert_allclose(y[kept], kept_branches, rtol=1e-4, atol=1e-5)
-    deviation = np.sqrt(survival * (1 - survival) / examples)
-    assert abs(kept.mean() - survival) < 4 * deviation
-    tolerance = 4 * deviation / survival * np.abs(branch).max()
-    np.testing.assert_allclose(y.mean(0), branch[0], rtol=0, atol=tolerance)
-
-
-def test_a_branch_that_always_survives_is_not_changed(drawn, rng):
-    x = rng.normal(size=(4, 3, 3, 3)).astype(np.float32)
-    block = dropping(train=True, stochastic_depth=True)
-    variables = drawn(block, x)
-    always = block.apply(variables, x, 1.0, rngs={"dropout": KEY})
-    without = dropping(train=True).apply(variables, x)
-    np.testing.assert_array_equal(always, without)
-
-
-def identity_branch(x, kernels, rate, *, train):
-    """F(x) of 1x1 convolutions whose kernels are all the identity."""
-    channels = x.shape[-1]
-    block = a_block(
-        "relu_only_preactivation",
-        wide(kernels=(1,) * kernels),
-        "none",
-        width=channels,
-        train=train,
-        norm=False,
-        dropout=rate,
-    )
-    identity = {
-        "kernel": np.eye(channels, dtype=np.float32)[None, None],
-        "bias": np.zeros(channels, np.float32),
-    }
-    params = {f"conv{number}": identity for number in range(1, kernels + 1)}
-    return np.asarray(block.apply({"params": params}, x, rngs={"dropout": KEY}))
-
-
-@pytest.mark.parametrize(("kernels", "dropouts"), [(1, 0), (2, 1), (3, 2)])
-def test_dropout_stands_between_convolutions(rng, kernels, dropouts):
-    """F is then the identity on positive numbers, but for the factors of its dropout layers."""
-    x = rng.uniform(1, 2, size=(4, 16, 16, 8)).astype(np.float32)
-    rate = 0.25
-    factors = identity_branch(x, kernels, rate, train=True) / x
-    kept = factors > 0
-    np.testing.assert_allclose(factors[kept], (1 / (1 - rate)) ** dropouts, rtol=1e-5)
-    assert abs(kept.mean() - (1 - rate) ** dropouts) < 0.03
-    np.testing.assert_allclose(identity_branch(x, kernels, rate, train=False), x)

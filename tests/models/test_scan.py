@@ -37,7 +37,7 @@ def assert_equal(a, b, **tolerance):
     ],
     ids=["original", "full_preactivation", "deep"],
 )
-def test_logits_gradients_and_statistics_are_equal(float64, quick_jit, drawn, rng, choices):
+def test_logits_gradients_and_statistics_are_equal(float64, drawn, rng, choices):
     unrolled, scanned = nets(stage_depths=(3,), widths=(5,), dtype="float64", **choices)
     x = rng.normal(size=(4, 7, 7, 3))
     variables = drawn(unrolled, x, train=False)
@@ -53,8 +53,8 @@ def test_logits_gradients_and_statistics_are_equal(float64, quick_jit, drawn, rn
         evaluated = model.apply(variables, x, train=False)
         return {"logits": (logits, evaluated), "gradients": gradients, **state}
 
-    expected = train(unrolled, variables)
-    got = quick_jit(lambda v: train(scanned, v))(stack_blocks(variables))
+    expected = jax.jit(lambda v: train(unrolled, v))(variables)
+    got = jax.jit(lambda v: train(scanned, v))(stack_blocks(variables))
     assert_equal(unstack_blocks(got), expected, rtol=1e-9, atol=1e-9)
 
 
@@ -105,10 +105,10 @@ def test_the_state_of_a_masked_optimizer():
     assert_equal(unstack_blocks(stack_blocks(state)), state)
 
 
-def test_equal_blocks_start_differently(quick_jit):
+def test_equal_blocks_start_differently():
     _, scanned = nets(stage_depths=(4,), widths=(4,))
     x = jnp.zeros((1, 2, 2, 3))
-    params = quick_jit(lambda: scanned.init(jax.random.key(0), x, train=False))()["params"]
+    params = jax.jit(lambda: scanned.init(jax.random.key(0), x, train=False))()["params"]
     kernels = np.asarray(params["stage1"]["blocks"]["conv1"]["kernel"])
     assert kernels.shape == (3, 3, 3, 4, 4)
     assert np.abs(kernels[0] - kernels[1]).min() > 0

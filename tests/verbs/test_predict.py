@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import photographs
 import pytest
-from command_line import error
+from command_line import mistake
 from PIL import Image
 
 from configs import imagenet_a3
@@ -157,7 +157,7 @@ def test_table_and_sheet_show_every_guess():
 def test_a_network_with_no_weights_is_a_mistake(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(halves(8, 8)).getvalue())
-    assert "--model=NAME goes with --weights=FILE" in error(
+    assert "--model=NAME goes with --weights=FILE" in mistake(
         "predict", str(path), "--model=resnet18"
     )
 

@@ -1,11 +1,15 @@
-"""The verbs as a user runs them: their last line, and what a mistake gets."""
+"""The verbs as a user runs them: their last line, and what a mistake gets.
+
+What a process adds, its status and where it writes, is looked at once a verb; what else a verb does
+is called in this process, which has imported already what it needs.
+"""
 
 import json
 from pathlib import Path
 
 import pytest
 from absl.flags import FlagValues
-from command_line import error, run
+from command_line import call, error, mistake, run
 
 from resnet_jax.training.details import DETAILED
 from resnet_jax.verbs import shared_flags
@@ -52,12 +56,12 @@ def test_evaluate_finds_what_main_found(trained):
 def test_a_finished_run_is_evaluated_and_left_alone(trained):
     workdir, result = trained
     before = snapshot(workdir)
-    assert run("main", SMOKE, f"--workdir={workdir}") == result
+    assert call("train", SMOKE, f"--workdir={workdir}") == result
     assert snapshot(workdir) == before
 
 
 def test_summary_counts_a_network_that_needs_no_data(tmp_path):
-    summary = run("summary", "--config=configs/cifar10.py", f"--config.data.dir={tmp_path}")
+    summary = call("summary", "--config=configs/cifar10.py", f"--config.data.dir={tmp_path}")
     # Convolutions of ResNet-20 by hand: kernel, channels in, features, side of the output, times.
     convolutions = [(3, 3, 16, 32, 1), (3, 16, 16, 32, 6), (3, 16, 32, 16, 1), (3, 32, 32, 16, 5),
                     (3, 32, 64, 8, 1), (3, 64, 64, 8, 5)]  # fmt: skip
@@ -84,12 +88,12 @@ def test_summary_counts_a_network_that_needs_no_data(tmp_path):
 def test_a_mistake_gets_one_sentence_and_writes_nothing(tmp_path, flags, sentence):
     workdir = tmp_path / "run"
     config = "--config=configs/smoke.py"
-    assert sentence in error("main", config, f"--workdir={workdir}", *flags)
+    assert sentence in mistake("train", config, f"--workdir={workdir}", *flags)
     assert not workdir.exists()
 
 
 def test_a_missing_configuration_is_named():
-    assert "configs/nothing.py" in error("main", "--config=configs/nothing.py")
+    assert "configs/nothing.py" in mistake("train", "--config=configs/nothing.py")
 
 
 def test_a_batch_that_eight_devices_cannot_share(tmp_path):
@@ -99,7 +103,7 @@ def test_a_batch_that_eight_devices_cannot_share(tmp_path):
 
 def test_a_data_set_that_is_not_there(tmp_path):
     flags = ("--config=configs/cifar10.py", f"--config.data.dir={tmp_path}")
-    sentence = error("main", *flags, f"--workdir={tmp_path / 'run'}")
+    sentence = mistake("train", *flags, f"--workdir={tmp_path / 'run'}")
     assert f"tfds build cifar10/3.0.2 --data_dir={tmp_path} --file_format=array_record" in sentence
     assert "162 MiB" in sentence
     assert not (tmp_path / "run").exists()
@@ -108,14 +112,14 @@ def test_a_data_set_that_is_not_there(tmp_path):
 def test_a_workdir_of_another_configuration_is_left_alone(trained):
     workdir, _ = trained
     before = snapshot(workdir)
-    sentence = error("main", SMOKE, f"--workdir={workdir}", "--config.seed=1")
+    sentence = mistake("train", SMOKE, f"--workdir={workdir}", "--config.seed=1")
     assert "seed was 0 and is 1" in sentence
     assert snapshot(workdir) == before
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
     flags = (SMOKE, f"--workdir={tmp_path}", "--config.optim.rate=1e30")
-    sentence = error("main", *flags)
+    sentence = mistake("train", *flags)
     assert "became" in sentence and "lower optim.rate" in sentence
     for line in (tmp_path / "metrics.jsonl").read_text().splitlines():
         assert "NaN" not in line and "Infinity" not in line
@@ -161,7 +165,7 @@ def test_runs_are_named_after_what_they_are(flags, workdir):
     ],
 )
 def test_a_mistake_in_a_study_is_found_before_anything_is_read(verb, flags, sentence):
-    assert sentence in error(verb, *flags)
+    assert sentence in mistake(verb, *flags)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from command_line import error, run
+from command_line import call, mistake, run
 from golden.tensors import draw
 from jax import export
 
@@ -32,10 +32,7 @@ def tiny(**changes) -> Assembly:
 
 
 def start(assembly: Assembly, pretrained=None):
-    create_state = jax.jit(
-        assembly.initial_state, compiler_options={"xla_backend_optimization_level": 0}
-    )
-    return create_state(jax.random.key(0), pretrained or {})
+    return jax.jit(assembly.initial_state)(jax.random.key(0), pretrained or {})
 
 
 def file_for(model, folder) -> Path:
@@ -142,27 +139,27 @@ def test_a_linear_probe_changes_the_head_alone(exported, tmp_path):
 
 
 def test_mistakes_are_answered_and_nothing_is_written(tmp_path):
-    assert "--weights goes with --config" in error("evaluate", "--weights=a.safetensors")
+    assert "--weights goes with --config" in mistake("evaluate", "--weights=a.safetensors")
     out = str(tmp_path / "out.safetensors")
     path = file_for(create("cifar_resnet32_akamaster"), tmp_path)
-    message = error("convert", str(path), out, "--model=cifar_resnet20_akamaster")
+    message = mistake("convert", str(path), out, "--model=cifar_resnet20_akamaster")
     assert "would be left over" in message and "'cifar_resnet32" in message
-    assert "end it in" in error("export", str(tmp_path / "out.zip"), CONFIG, f"--weights={path}")
+    assert "end it in" in mistake("export", str(tmp_path / "out.zip"), CONFIG, f"--weights={path}")
     assert [path.name for path in tmp_path.iterdir()] == ["given.safetensors"]
 
 
 @pytest.mark.slow
 def test_missing_arguments_are_named(tmp_path):
-    assert "give --workdir=RUN, or --config=FILE" in error("evaluate")
-    assert "there is no file of weights" in error("evaluate", CONFIG, "--weights=a.safetensors")
-    assert "TARGET is missing" in error("convert", "a.safetensors")
-    assert "give --model=NAME" in error("convert", "a.safetensors", str(tmp_path / "out"))
+    assert "give --workdir=RUN, or --config=FILE" in mistake("evaluate")
+    assert "there is no file of weights" in mistake("evaluate", CONFIG, "--weights=a.safetensors")
+    assert "TARGET is missing" in mistake("convert", "a.safetensors")
+    assert "give --model=NAME" in mistake("convert", "a.safetensors", str(tmp_path / "out"))
 
 
 def test_a_converted_file_holds_the_same_tensors_under_other_names(tmp_path):
     model = create("cifar_resnet20_akamaster", classes=3)
     path, out = file_for(model, tmp_path), tmp_path / "out.safetensors"
-    result = run("convert", str(path), str(out), "--model=cifar_resnet20_akamaster",
+    result = call("convert", str(path), str(out), "--model=cifar_resnet20_akamaster",
                  "--naming=akamaster")  # fmt: skip
     assert result["parameters"] == 269_722 - 7 * 65
     given, converted = read_tensors(path), read_tensors(out)

@@ -1,0 +1,72 @@
+"""What training drops of a block: whole branches, and single activations in them."""
+
+import numpy as np
+import pytest
+from blocks import KEY, a_block
+
+from resnet_jax.models.branches import basic, wide
+
+
+def dropping(**more):
+    """A block without norm, so that training differs by what is dropped alone."""
+    return a_block("relu_only_preactivation", basic(), "A", width=3, norm=False, **more)
+
+
+def test_stochastic_depth_drops_whole_branches_and_keeps_the_expectation(drawn, rng):
+    survival, examples = 0.7, 4_000
+    image = rng.normal(size=(1, 2, 2, 3)).astype(np.float32)
+    x = np.repeat(image, examples, axis=0)
+    block = dropping(train=True, stochastic_depth=True)
+    variables = drawn(block, x, survival)
+    y = block.apply(variables, x, survival, rngs={"dropout": KEY}) - x
+
+    evaluated = dropping(train=False, stochastic_depth=True)
+    branch = evaluated.apply(variables, image, survival) - image
+    kept = np.abs(y).max((1, 2, 3)) > 0
+    kept_branches = np.broadcast_to(branch / survival, y[kept].shape)
+    np.testing.assert_allclose(y[kept], kept_branches, rtol=1e-4, atol=1e-5)
+    deviation = np.sqrt(survival * (1 - survival) / examples)
+    assert abs(kept.mean() - survival) < 4 * deviation
+    tolerance = 4 * deviation / survival * np.abs(branch).max()
+    np.testing.assert_allclose(y.mean(0), branch[0], rtol=0, atol=tolerance)
+
+
+def test_a_branch_that_always_survives_is_not_changed(drawn, rng):
+    x = rng.normal(size=(4, 3, 3, 3)).astype(np.float32)
+    block = dropping(train=True, stochastic_depth=True)
+    variables = drawn(block, x)
+    always = block.apply(variables, x, 1.0, rngs={"dropout": KEY})
+    without = dropping(train=True).apply(variables, x)
+    np.testing.assert_array_equal(always, without)
+
+
+def identity_branch(x, kernels, rate, *, train):
+    """F(x) of 1x1 convolutions whose kernels are all the identity."""
+    channels = x.shape[-1]
+    block = a_block(
+        "relu_only_preactivation",
+        wide(kernels=(1,) * kernels),
+        "none",
+        width=channels,
+        train=train,
+        norm=False,
+        dropout=rate,
+    )
+    identity = {
+        "kernel": np.eye(channels, dtype=np.float32)[None, None],
+        "bias": np.zeros(channels, np.float32),
+    }
+    params = {f"conv{number}": identity for number in range(1, kernels + 1)}
+    return np.asarray(block.apply({"params": params}, x, rngs={"dropout": KEY}))
+
+
+@pytest.mark.parametrize(("kernels", "dropouts"), [(1, 0), (2, 1), (3, 2)])
+def test_dropout_stands_between_convolutions(rng, kernels, dropouts):
+    """F is then the identity on positive numbers, but for the factors of its dropout layers."""
+    x = rng.uniform(1, 2, size=(4, 16, 16, 8)).astype(np.float32)
+    rate = 0.25
+    factors = identity_branch(x, kernels, rate, train=True) / x
+    kept = factors > 0
+    np.testing.assert_allclose(factors[kept], (1 / (1 - rate)) ** dropouts, rtol=1e-5)
+    assert abs(kept.mean() - (1 - rate) ** dropouts) < 0.03
+    np.testing.assert_allclose(identity_branch(x, kernels, rate, train=False), x)
