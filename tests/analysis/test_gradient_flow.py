@@ -87,7 +87,7 @@ def test_twins_differ_in_shortcuts_order_and_norm_alone(plain):
     assert own.block.arrangement == model.block.arrangement
     assert [is_plain(twin) for twin in twins.values()] == [True, False, False] * 3
     original, full = ARRANGEMENTS["original"], ARRANGEMENTS["full_preactivation"]
-    assert [twin.arrangement for twin in twins.values()] == [original, original, full] * 3
-    assert [twin.kernel_init for twin in list(twins.values())[::3]] == [
-        model.kernel_init, KERNEL_INITS["he_fan_out"], KERNEL_INITS["pytorch"],
+    assert [twin.block.arrangement for twin in twins.values()] == [original, original, full] * 3
+    assert [twin.layers.kernel_init for twin in list(twins.values())[::3]] == [
+        model.layers.kernel_init, KERNEL_INITS["he_fan_out"], KERNEL_INITS["pytorch"],
     ]  # fmt: skip

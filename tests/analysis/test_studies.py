@@ -120,8 +120,9 @@ def test_lesion_of_a_plain_network():
 
 
 def test_landscape(linear, other):
-    subject = linear.subject(other=other.subject())
-    found = landscape.study(subject, examples=20, points=3, reach=0.5)
+    found = landscape.study(
+        linear.subject(), examples=20, points=3, reach=0.5, other=other.subject()
+    )
     numbers = found.numbers
     plane = np.array(numbers["plane"])
     here = linear.losses("train").mean()
@@ -186,15 +187,15 @@ def test_similarity(linear, other):
     )
     images = linear.splits["test"].images[:12]
     own, shorts = linear.signals(images), other.signals(images)[:1]
-    for subject, columns, blocks, what in (
-        (linear.subject(), own, tiny.BLOCKS, "neighbouring blocks"),
-        (linear.subject(other=short), shorts, tiny.BLOCKS[:1], "blocks in the same place"),
+    for compared, columns, blocks, what in (
+        (None, own, tiny.BLOCKS, "neighbouring blocks"),
+        (short, shorts, tiny.BLOCKS[:1], "blocks in the same place"),
     ):
-        found = similarity.study(subject, examples=12)
+        found = similarity.study(linear.subject(), examples=12, other=compared)
         table = np.array([[alignment(x, y) for y in columns] for x in own])
         np.testing.assert_allclose(found.numbers["cka"], table, atol=2e-5)
         assert (found.numbers["blocks"], found.numbers["others"]) == (tiny.BLOCKS, blocks)
-        chosen = np.diagonal(table) if subject.other else np.diagonal(table, offset=1)
+        chosen = np.diagonal(table) if compared else np.diagonal(table, offset=1)
         assert found.summary == (
             f"linear CKA of {what}: median {np.median(chosen):.3f}, lowest {chosen.min():.3f}"
         )

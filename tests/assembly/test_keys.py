@@ -146,6 +146,7 @@ OPTIONS: dict[str, tuple[object, dict]] = {
 # Keys whose effect lies outside of the computation, and the test that shows it.
 SHOWN_ELSEWHERE = {
     "init.weights": "weights/test_use.py",
+    "eval.metrics": "test_rows_from_outside.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",
     "train.onednn": "training/test_compilation.py",

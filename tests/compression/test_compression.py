@@ -39,7 +39,7 @@ def test_a_folded_network_computes_the_same_without_norms(network):
 
 def test_a_folded_kernel_by_hand():
     """W s / sqrt(v + e) and b - m s / sqrt(v + e), with an epsilon that counts."""
-    model = tiny.network(norm_options={"epsilon": 0.5}, stage_depths=(1, 1))
+    model = tiny.network(norm={"name": "batch", "epsilon": 0.5}, stage_depths=(1, 1))
     variables = tiny.variables_of(model)
     params, statistics = variables["params"], variables["batch_stats"]
     _, found = fold(model, variables)
@@ -146,6 +146,10 @@ def test_a_student_that_can_comes_to_agree_with_its_teacher(data):
     np.testing.assert_allclose(kernel[:, 0] - kernel[:, 1], taught[:, 0] - taught[:, 1], atol=0.15)
 
 
+def by_kernel(kernel, images):
+    return images.reshape(len(images), -1) @ kernel
+
+
 def softmax(x):
     return np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
 
@@ -156,12 +160,12 @@ def test_updates_by_hand(data, given):
     draw = np.random.default_rng(5)
     start, taught = draw.standard_normal((2, 4, 2))
     steps, rate, size = 3, 0.5, 8
-    options = {}
+    options, examples = {}, data
     if given == "teacher":
-        options = {"objective": learning.distillation(2.0, 0.75),
-                   "teacher": lambda images: images.reshape(len(images), -1) @ taught}  # fmt: skip
+        options = {"objective": learning.distillation(2.0, 0.75)}
+        examples = learning.Taught(data, by_kernel, taught)
     found = learning.learn(
-        linear, {"params": {"kernel": jnp.asarray(start, jnp.float32)}}, data,
+        linear, {"params": {"kernel": jnp.asarray(start, jnp.float32)}}, examples,
         steps=steps, rate=rate, batch_size=size, seed=1, **options,
     )  # fmt: skip
 
@@ -183,9 +187,9 @@ class Changed:
     """A split whose training images are twice those of evaluation."""
 
     def __init__(self, data):
-        self.arrays, self.train_picks, self.eval_batch = (
-            data.arrays, data.train_picks, data.eval_batch,
-        )  # fmt: skip
+        self.arrays, self.examples, self.size_changes = data.arrays, data.examples, ()
+        self.train_picks, self.eval_picks = data.train_picks, data.eval_picks
+        self.eval_batch = data.eval_batch
 
     def train_batch(self, arrays, picks, key):
         batch = self.eval_batch(arrays, picks)
@@ -195,10 +199,10 @@ class Changed:
 @pytest.mark.parametrize("consistent", [True, False])
 def test_the_teacher_sees_the_students_crop_or_the_image_as_it_is(data, consistent):
     taught = np.random.default_rng(5).standard_normal((4, 2))
+    examples = learning.Taught(Changed(data), by_kernel, taught, consistent=consistent)
     found = learning.learn(
-        linear, {"params": {"kernel": jnp.zeros((4, 2))}}, Changed(data), steps=1, rate=1.0,
-        batch_size=8, consistent=consistent, objective=learning.distillation(1.0, 1.0),
-        teacher=lambda images: images.reshape(len(images), -1) @ taught,
+        linear, {"params": {"kernel": jnp.zeros((4, 2))}}, examples, steps=1, rate=1.0,
+        batch_size=8, objective=learning.distillation(1.0, 1.0),
     )  # fmt: skip
     images = data.eval_batch(data.arrays, data.train_picks(0, 0, 8)).images
     x = 2 * np.reshape(images, (8, 4))

@@ -106,7 +106,14 @@ AFTER_BY_HAND = {
 def by_hand(arrangement, shortcut, variables, x, features, stride):
     """What a block returns whose branch is zero."""
     params, stats = variables["params"], variables.get("batch_stats", {})
-    assert shortcut in SHORTCUTS_BY_HAND, f"write in numpy what shortcut '{shortcut}' does"
+    assert shortcut in SHORTCUTS_BY_HAND, (
+        f"write in SHORTCUTS_BY_HAND of tests/models/blocks.py what shortcut '{shortcut}' does, in"
+        " NumPy"
+    )
+    assert arrangement in AFTER_BY_HAND, (
+        f"write in AFTER_BY_HAND of tests/models/blocks.py what arrangement '{arrangement}' does"
+        " after the addition, in NumPy"
+    )
     direct = SHORTCUTS_BY_HAND[shortcut](x, params, stats, features, stride)
     return AFTER_BY_HAND[arrangement](direct, params, stats)
 

@@ -148,14 +148,18 @@ def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
     branch = wide(kernels=(1, 1))
 
     def in_order(arrangement, c1, n1, c2, n2, n3, n_after):
-        return {
+        orders = {
             "original": lambda: relu(x + n2(c2(relu(n1(c1(x)))))),
             "bn_after_addition": lambda: relu(n_after(x + c2(relu(n1(c1(x)))))),
             "relu_before_addition": lambda: x + relu(n2(c2(relu(n1(c1(x)))))),
             "relu_only_preactivation": lambda: x + n2(c2(relu(n1(c1(relu(x)))))),
             "full_preactivation": lambda: x + c2(relu(n2(c1(relu(n1(x)))))),
             "pyramid": lambda: x + n3(c2(relu(n2(c1(n1(x)))))),
-        }[arrangement]()
+        }
+        assert arrangement in orders, (
+            f"write arrangement '{arrangement}' down here, in tests/models/test_residual.py"
+        )
+        return orders[arrangement]()
 
     for arrangement in ARRANGEMENTS:
         block = a_block(arrangement, branch, "A", width=4, train=False)

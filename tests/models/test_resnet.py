@@ -49,6 +49,10 @@ def eval_norm(x, params, stats):
 
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 def test_what_stands_around_the_blocks(drawn, rng, arrangement):
+    assert arrangement in OUTSIDE_THE_BLOCKS, (
+        f"write in OUTSIDE_THE_BLOCKS of tests/models/test_resnet.py what stands around the blocks"
+        f" of arrangement '{arrangement}'"
+    )
     model = tiny(arrangement=arrangement)
     x = draw_images(rng)
     variables = drawn(model, x, train=False)

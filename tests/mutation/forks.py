@@ -7,6 +7,7 @@ pytest prints, and pytest's arguments. The answer is a line with the exit status
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -21,6 +22,8 @@ import scipy.stats
 from mutation.mutant import NOT_THE_COPY
 
 LOADED = (flax, matplotlib, ml_collections, optax, orbax, scipy)
+# Tests that a mutant keeps from ending are ended.
+SECONDS = 120
 
 
 def tested(out: str, arguments: list[str]) -> int:
@@ -41,6 +44,7 @@ if __name__ == "__main__":
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
+            signal.alarm(SECONDS)
             status = NOT_THE_COPY
             try:
                 status = tested(*json.loads(line))

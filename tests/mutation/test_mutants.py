@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, environment
-from mutation import analyses, augmentation, compression, sweeps
+from mutation import of_analysis, of_augmentation, of_compression, of_sweeps
 from mutation.mutant import NOT_THE_COPY
 
-MUTANTS = [*analyses.MUTANTS, *augmentation.MUTANTS, *compression.MUTANTS, *sweeps.MUTANTS]
+ROOMS = (of_analysis, of_augmentation, of_compression, of_sweeps)
+MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
 each_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 # Tests -> pytest's exit status, and what it printed.
 Runner = Callable[[list[str]], tuple[int, str]]
@@ -58,7 +59,7 @@ def copy(tmp_path_factory) -> Path:
 def run(copy) -> Iterator[Runner]:
     """Runs tests on the copy."""
     process = subprocess.Popen(
-        [sys.executable, str(copy / "tests" / "mutation" / "forks.py")],
+        [sys.executable, "-m", "mutation.forks"],
         cwd=copy,
         # A module that a mutant's run compiles must not outlive the mutant.
         env={

@@ -110,6 +110,6 @@ def test_a_run_ends_with_a_page_where_its_configuration_says_so(wanted, tmp_path
     config = smoke.get_config(f"report.page={wanted}")
     assert Assembly(config).writes_page is wanted
     (tmp_path / "config.json").write_text(config.to_json())
-    monkeypatch.setattr(run_page, "write", lambda workdir: workdir / "report.html")
+    monkeypatch.setattr(run_page, "write", lambda workdir, trust_rows: workdir / "report.html")
     expected = tmp_path / "report.html" if wanted else None
     assert run_page.write_if_wanted(tmp_path) == expected

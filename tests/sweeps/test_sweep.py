@@ -1,7 +1,6 @@
 """Whole sweeps, as a user runs them."""
 
 import csv
-import json
 import os
 import shutil
 import signal
@@ -14,9 +13,12 @@ from command_line import ROOT, command, environment, error, run
 from sweeps.folders import TINY, write_experiment
 
 from resnet_jax.sweeps import experiment, results
-from resnet_jax.sweeps.records import Store
+from resnet_jax.sweeps.records import Record, Store, put
 
-ROWS = "Row('works', '', 6.5), Row('fails', 'norm.name=group,norm.channel_groups=3', 'fail')"
+ROWS = (
+    "Row('before', 'optim.rate=0.02'), Row('works', '', 6.5),"
+    " Row('fails', 'norm.name=group,norm.channel_groups=3', 'fail')"
+)
 SHORT = TINY.replace("train.steps=40", "train.steps=100")
 LONG = TINY.replace("train.steps=40", "train.steps=400")
 
@@ -35,31 +37,31 @@ def stamps(runs: Path) -> dict[str, float]:
     return {path.parent.name: path.stat().st_mtime for path in runs.glob("*/log.txt")}
 
 
-def test_a_sweep_records_failures_and_repeats_only_those(tmp_path):
-    """See test_execute.py for a run that diverges."""
+def test_a_sweep_makes_what_is_missing_and_repeats_what_failed(tmp_path):
+    """Its runs are processes here; see test_execute.py for what they do, and how one diverges."""
     folder = write_experiment(tmp_path / "experiment", ROWS)
-    given = (*flags(tmp_path, folder), "--seeds=1", "--jobs=2")
-    result = run("sweep", *given)
-    assert (result["done"], result["failed"]) == (1, 1)
-    works, fails = table(folder)
+    chosen, kept = experiment.load(folder), folder / "results" / "smoke.json"
+    tasks = experiment.tasks(chosen, "smoke", 1)
+    # The first run's record is all that is left of it, and the third has failed before.
+    earlier = Store(tmp_path / "earlier", kept)
+    put(earlier.workdir(tasks[0]), Record("done", "", 12.5, 0.5, 10.0, 0.4, 60.0))
+    earlier.keep(tasks)
+    store = Store(tmp_path / "runs", kept)
+    put(store.workdir(tasks[2]), Record("failed", "killed by SIGKILL"))
+
+    result = run("sweep", *flags(tmp_path, folder), "--seeds=1", "--jobs=2")
+    assert (result["done"], result["failed"]) == (2, 1)
+    assert not store.workdir(tasks[0]).exists()
+    before, works, fails = table(folder)
+    assert before["test_error_mean"] == "12.5"
     assert float(works["test_error_mean"]) < 75 and works["published"] == "6.5"
     assert fails["failures"] == "1 failed" and fails["published"] == "fail"
-    kept = json.loads((folder / "results" / "smoke.json").read_text())["runs"]
-    reasons = sorted(one["record"]["reason"] for one in kept.values())
-    assert reasons[0] == "" and "channels can't be split into 3 groups" in reasons[1]
-
-    # What failed would be run again, and the kept record of what works is enough.
-    (done,) = (
-        path for path in (tmp_path / "runs").glob("*/result.json") if "done" in path.read_text()
-    )
-    shutil.rmtree(done.parent)
-    assert run("sweep", *given, "--dry_run")["missing"] == 1
+    assert "step 40/40" in (store.workdir(tasks[1]) / "log.txt").read_text()
+    assert "channels can't be split into 3 groups" in store.find(tasks[2]).reason
 
     # The kept records are all that a report needs.
-    chosen, again = experiment.load(folder), tmp_path / "again"
-    tasks = experiment.tasks(chosen, "smoke", 1)
-    store = Store(tmp_path / "none", folder / "results" / "smoke.json")
-    results.write(chosen, "smoke", tasks, store, again)
+    again = tmp_path / "again"
+    results.write(chosen, "smoke", tasks, Store(tmp_path / "none", kept), again)
     assert len(list(again.iterdir())) == 9
     for path in again.iterdir():
         assert path.read_bytes() == (folder / "results" / path.name).read_bytes()

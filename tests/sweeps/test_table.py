@@ -2,8 +2,10 @@
 
 import csv
 import io
+import math
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from sweeps.folders import TINY
 
@@ -87,19 +89,23 @@ def test_figures_are_drawn_the_same_each_time(table):
         assert as_png(draw(table, "small")).startswith(b"\x89PNG")
 
 
-def test_bars_are_the_means_and_points_the_seeds(table):
-    axes = figures.errors(table, "title").axes[0]
+def test_bars_are_the_means_and_points_the_seeds():
+    errors = {"base": (7.0, 8.0, 12.0), "9": (), "half": (30.0,)}
+    rows = [row for row in ROWS if row.name in errors]
+    records = {name: [record(error) for error in found] or [DIVERGED] * 2
+               for name, found in errors.items()}  # fmt: skip
+    axes = figures.errors(lines(rows, records, COSTS, published_scale=True), "title").axes[0]
     bars = {round(bar.get_y() + bar.get_height() / 2, 1): bar.get_width() for bar in axes.patches}
-    # Test error above, training error below, row by row; the third has none.
-    assert bars == {-0.2: 8.0, 0.2: 9.0, 0.8: 60.0, 1.2: 61.0, 2.8: 30.0, 3.2: 31.0}
+    # Test error above, training error below, row by row; the second has none.
+    assert bars == {-0.2: 9.0, 0.2: 10.0, 1.8: 30.0, 2.2: 31.0}
     points = {round(float(line.get_ydata()[0]), 1): list(line.get_xdata()) for line in axes.lines
               if line.get_marker() == "."}  # fmt: skip
-    assert points[-0.2] == [7.0, 8.0, 9.0] and points[1.2] == [101.0, 21.0]
-    # Student's interval of three seeds with a deviation of 1; none where there is one seed.
-    low, high = axes.collections[0].get_segments()[0][:, 0]
-    assert (low, high) == pytest.approx((8 - 2.484, 8 + 2.484), abs=1e-3)
-    assert len(axes.collections) == 4
-    assert axes.get_xlim() == (0.0, 100.0)
+    assert points == {-0.2: [7.0, 8.0, 12.0], 0.2: [8.0, 9.0, 13.0], 1.8: [30.0], 2.2: [31.0]}
+    # Student's interval of three seeds with a deviation of the root of 7; none of one seed.
+    intervals = [one.get_segments()[0][:, 0] for one in axes.collections]
+    reach = 4.302653 * math.sqrt(7 / 3)
+    np.testing.assert_allclose(intervals, [[9 - reach, 9 + reach], [10 - reach, 10 + reach]], 1e-5)
+    assert axes.get_xlim() == pytest.approx((0.0, 1.15 * 31))
     assert [text.get_text().strip() for text in axes.texts] == ["fail (2 diverged)"]
 
 

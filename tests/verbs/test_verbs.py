@@ -82,7 +82,7 @@ def test_summary_counts_a_network_that_needs_no_data(tmp_path):
         (("--confg=3",), "Did you mean: config"),
         (("--config.model.shortcut=E",), "unknown shortcut 'E'; valid: A, B, C, D, none"),
         (("--config.train.batch_size=30", "--config.train.accumulate=4"), "for example 32"),
-        (("--config.data.source=tfds", "--config.data.classes=3"), "takes no classes"),
+        (("--config.data.source=tfds", "--config.data.classes=3"), "images of data set 'cifar10'"),
     ],
 )
 def test_a_mistake_gets_one_sentence_and_writes_nothing(tmp_path, flags, sentence):

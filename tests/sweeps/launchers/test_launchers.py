@@ -31,7 +31,7 @@ def test_a_launchers_options_are_its_keyword_parameters(monkeypatch):
 
 
 def test_slurm_takes_what_submitit_takes():
-    given = launcher("slurm", ["timeout_min=600", "slurm_partition=gpu"]).run.keywords
+    given = launcher("slurm", ["timeout_min=600", "slurm_partition=gpu"]).function.keywords
     assert given == {"timeout_min": 600, "slurm_partition": "gpu"}
 
 

@@ -202,8 +202,7 @@ MUTANTS = [
     ),
     Mutant(
         "one process more than asked runs at a time",
-        "sweeps/local.py", "for slot in range(at_once):\n                if queue",
-        "for slot in range(at_once):\n                if len(queue) > 3",
+        "sweeps/local.py", "for slot in range(at_once):", "for slot in range(at_once + 1):",
         (f"{LOCAL}::test_no_more_run_at_once_than_asked",),
     ),
     Mutant(
