@@ -4,6 +4,7 @@ from mutation.mutant import Mutant
 
 STUDIES = "tests/analysis/test_studies.py"
 MEASURES = "tests/analysis/test_measures.py"
+GENERALISES = ("tests/analysis/test_generalisation.py::test_generalisation",)
 LESION = "analysis/studies/lesion.py"
 LANDSCAPE = "analysis/studies/landscape.py"
 SHARPNESS = "analysis/studies/sharpness.py"
@@ -123,36 +124,36 @@ MUTANTS = [
     ),
     Mutant(
         "generalisation swaps worst and best",
-        GENERALISATION, "argsort(-test.losses", "argsort(test.losses", study("generalisation"),
+        GENERALISATION, "argsort(-test.losses", "argsort(test.losses", GENERALISES,
     ),
     Mutant(
         "generalisation inverts the corruption error",
-        GENERALISATION, "append(1 - evaluate(", "append(evaluate(", study("generalisation"),
+        GENERALISATION, "append(1 - evaluate(", "append(evaluate(", GENERALISES,
     ),
     Mutant(
         "generalisation measures the gap between test and test",
         GENERALISATION, 'subject.examples("train", examples)', 'subject.examples("test", examples)',
-        study("generalisation"),
+        GENERALISES,
     ),
     Mutant(
         "generalisation corrupts at severity 1 alone",
         GENERALISATION, "corrupt(original, name, severity,", "corrupt(original, name, 1,",
-        study("generalisation"),
+        GENERALISES,
     ),
     Mutant(
         "generalisation undoes the normalisation with mean and std exchanged",
         GENERALISATION, "examples.images * std + mean", "examples.images * mean + std",
-        study("generalisation"),
+        GENERALISES,
     ),
     Mutant(
         "generalisation says that the right class was predicted",
         GENERALISATION, '"predicted": subject.class_names[test.predicted[index]]',
-        '"predicted": subject.class_names[test.labels[index]]', study("generalisation"),
+        '"predicted": subject.class_names[test.labels[index]]', GENERALISES,
     ),
     Mutant(
         "generalisation counts each pair of classes one way",
         GENERALISATION, "np.triu(counts + counts.T, k=1)", "np.triu(counts, k=1)",
-        study("generalisation"),
+        GENERALISES,
     ),
     Mutant(
         "similarity ignores --other",
