@@ -3,7 +3,7 @@
 from mutation.mutant import Mutant
 
 LOOP = "training/loop.py"
-MEMBERS = "tests/training/test_loop.py"
+MEMBERS = "tests/training/test_members_of_a_loop.py"
 
 
 def members(name: str) -> tuple[str, ...]:
