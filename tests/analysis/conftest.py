@@ -12,6 +12,11 @@ def examples() -> Examples:
 
 
 @pytest.fixture(scope="session")
+def linear() -> tiny.Linear:
+    return tiny.Linear(1)
+
+
+@pytest.fixture(scope="session")
 def residual():
     model = tiny.network()
     return model, tiny.variables_of(model)

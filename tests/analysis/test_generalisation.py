@@ -1,8 +1,12 @@
 """Calibration, confusion and corruptions against arithmetic and the published definitions."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from analysis import tiny
 
+from resnet_jax.analysis.studies import generalisation
 from resnet_jax.analysis.studies.generalisation import Predictions, confused_pairs
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.tables import UserError
@@ -115,3 +119,70 @@ def test_motion_smears_along_one_side():
     weights = np.exp(-(np.arange(13) ** 2) / 2)
     assert found[16, 16] == pytest.approx(weights[0] / weights.sum(), abs=1 / 255)
     assert (found > 0).sum() <= 5 and found[:, 17:].sum() == 0
+
+
+def test_generalisation(linear, monkeypatch):
+    few = ("brightness", "impulse_noise")
+    monkeypatch.setattr(
+        generalisation, "CORRUPTIONS", {name: generalisation.CORRUPTIONS[name] for name in few}
+    )
+    found = generalisation.study(linear.subject(seed=3), examples=30, corrupted=12)
+    numbers = found.numbers
+    for split in ("train", "test"):
+        assert numbers[split]["top1"] == pytest.approx(linear.top1(split))
+        assert numbers[split]["loss"] == pytest.approx(linear.losses(split).mean(), rel=1e-4)
+
+    images, labels = linear.splits["test"]
+    logits, losses = linear.logits(images), linear.losses("test")
+    guesses = logits.argmax(axis=1)
+    counts = [[int(((labels == i) & (guesses == j)).sum()) for j in range(3)] for i in range(3)]
+    assert numbers["confusion"] == counts
+    both = {(i, j): counts[i][j] + counts[j][i] for i, j in combinations(range(3), 2)}
+    pairs = {tuple(tiny.NAMES[i] for i in pair): count for pair, count in both.items() if count}
+    assert {tuple(one["classes"]): one["count"] for one in numbers["most_confused"]} == pairs
+    worst = np.argsort(-losses)[:24]
+    assert [one["index"] for one in numbers["most_wrong"]] == worst.tolist()
+    assert numbers["most_wrong"][0] == {
+        "index": worst[0],
+        "label": tiny.NAMES[labels[worst[0]]],
+        "predicted": tiny.NAMES[guesses[worst[0]]],
+        "loss": pytest.approx(losses.max(), rel=1e-4),
+    }
+    confidence = np.exp(logits).max(axis=1) / np.exp(logits).sum(axis=1)
+    places = np.ceil(confidence * 15)
+    gaps = [abs(((guesses == labels) - confidence)[places == place].sum()) for place in range(16)]
+    assert numbers["calibration_error"] == pytest.approx(sum(gaps) / 30, rel=1e-3)
+
+    pixels = np.round((images[:12] * np.array(tiny.STD) + np.array(tiny.MEAN)) * 255)
+    errors = numbers["corruption_errors"]
+    assert list(errors) == list(few)
+    for name in few:
+        for severity, error in enumerate(errors[name], start=1):
+            changed = generalisation.corrupt(pixels.astype(np.uint8), name, severity, seed=3)
+            normalised = (changed / 255 - np.array(tiny.MEAN)) / np.array(tiny.STD)
+            right = relu_logits(linear, normalised).argmax(axis=1) == labels[:12]
+            assert error == pytest.approx(1 - right.mean())
+    assert len({tuple(values) for values in errors.values()}) > 1
+    mean = np.mean([value for values in errors.values() for value in values])
+    assert numbers["mean_corruption_error"] == pytest.approx(mean)
+    assert found.summary == (
+        f"top1 {linear.top1('train'):.4f} in training, {linear.top1('test'):.4f} in the test;"
+        f" calibration error {numbers['calibration_error']:.4f};"
+        f" mean error under corruption {mean:.4f}"
+    )
+    bars = found.figures["reliability"].axes[0].patches
+    for place in range(1, 16):
+        inside = places == place
+        share = (guesses == labels)[inside].mean() if inside.any() else 0
+        assert bars[place - 1].get_height() == pytest.approx(share)
+
+
+def relu_logits(linear: tiny.Linear, images: np.ndarray) -> np.ndarray:
+    """The logits where pixels may be negative: the stem's activation takes those away."""
+    return linear.logits(np.maximum(images, 0))
+
+
+def test_generalisation_without_corruptions(linear):
+    found = generalisation.study(linear.subject(), examples=30, corrupted=0)
+    assert "mean_corruption_error" not in found.numbers
+    assert set(found.figures) == {"confusion", "reliability", "worst"}

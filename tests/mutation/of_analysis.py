@@ -4,6 +4,7 @@ from mutation.mutant import Mutant
 
 STUDIES = "tests/analysis/test_studies.py"
 MEASURES = "tests/analysis/test_measures.py"
+GENERALISES = ("tests/analysis/test_generalisation.py::test_generalisation",)
 LESION = "analysis/studies/lesion.py"
 LANDSCAPE = "analysis/studies/landscape.py"
 SHARPNESS = "analysis/studies/sharpness.py"
@@ -11,7 +12,9 @@ GENERALISATION = "analysis/studies/generalisation.py"
 SIMILARITY = "analysis/studies/similarity.py"
 COST = "analysis/studies/cost.py"
 FIELD = "analysis/studies/receptive_field.py"
+POOLING = "models/pooling.py"
 FLOW = "analysis/studies/gradient_flow.py"
+FIELDS = "tests/analysis/test_receptive_field.py"
 SCORECARD = "tests/analysis/test_scorecard.py"
 
 
@@ -86,8 +89,8 @@ MUTANTS = [
     ),
     Mutant(
         "landscape goes from the other network to this one",
-        LANDSCAPE, "between(scores, subject.variables, subject.other.variables, places)",
-        "between(scores, subject.other.variables, subject.variables, places)", study("landscape"),
+        LANDSCAPE, "between(scores, subject.variables, other.variables, places)",
+        "between(scores, other.variables, subject.variables, places)", study("landscape"),
     ),
     Mutant(
         "landscape's highest loss lies outside the two networks",
@@ -121,41 +124,42 @@ MUTANTS = [
     ),
     Mutant(
         "generalisation swaps worst and best",
-        GENERALISATION, "argsort(-test.losses", "argsort(test.losses", study("generalisation"),
+        GENERALISATION, "argsort(-test.losses", "argsort(test.losses", GENERALISES,
     ),
     Mutant(
         "generalisation inverts the corruption error",
-        GENERALISATION, "append(1 - scores(", "append(scores(",
-        study("generalisation"),
+        GENERALISATION, "append(1 - evaluate(", "append(evaluate(", GENERALISES,
     ),
     Mutant(
         "generalisation measures the gap between test and test",
         GENERALISATION, 'subject.examples("train", examples)', 'subject.examples("test", examples)',
-        study("generalisation"),
+        GENERALISES,
     ),
     Mutant(
         "generalisation corrupts at severity 1 alone",
         GENERALISATION, "corrupt(original, name, severity,", "corrupt(original, name, 1,",
-        study("generalisation"),
+        GENERALISES,
     ),
     Mutant(
         "generalisation undoes the normalisation with mean and std exchanged",
         GENERALISATION, "examples.images * std + mean", "examples.images * mean + std",
-        study("generalisation"),
+        GENERALISES,
     ),
     Mutant(
         "generalisation says that the right class was predicted",
         GENERALISATION, '"predicted": subject.class_names[test.predicted[index]]',
-        '"predicted": subject.class_names[test.labels[index]]', study("generalisation"),
+        '"predicted": subject.class_names[test.labels[index]]', GENERALISES,
     ),
     Mutant(
         "generalisation counts each pair of classes one way",
         GENERALISATION, "np.triu(counts + counts.T, k=1)", "np.triu(counts, k=1)",
-        study("generalisation"),
+        GENERALISES,
     ),
     Mutant(
         "similarity ignores --other",
-        SIMILARITY, "other = subject.other", "other = None", study("similarity"),
+        SIMILARITY, 'batch = subject.examples("test"',
+        'other, batch = None, subject.examples("test"',
+        study("similarity"),
     ),
     Mutant(
         "similarity takes a block for its own neighbour",
@@ -184,13 +188,13 @@ MUTANTS = [
     ),
     Mutant(
         "receptive field: maxima before a blur have stride 2",
-        FIELD, "((3, 1), (3, 2))", "((3, 2), (3, 1))",
-        ("tests/analysis/test_receptive_field.py::test_fields_behind_every_pool",),
+        POOLING, "windows=((3, 1), (3, 2))", "windows=((3, 2), (3, 1))",
+        (f"{FIELDS}::test_fields_behind_every_pool",),
     ),
     Mutant(
         "receptive field: a blur is as wide as a mean",
-        FIELD, "field.through(3 if blurs else 2, 2)", "field.through(2, 2)",
-        ("tests/analysis/test_receptive_field.py",),
+        POOLING, "Pool(blur_pool, windows=((3, 2),))", "Pool(blur_pool, windows=((2, 2),))",
+        (f"{FIELDS}::test_every_pixel_of_the_field_counts_and_none_beside_it",),
     ),
     Mutant(
         "receptive field: strides are not multiplied",
@@ -205,7 +209,7 @@ MUTANTS = [
     Mutant(
         "receptive field: a square of as many pixels has their number for a side",
         FIELD, "np.sqrt((sizes > 1 - 0.9545).sum())", "(sizes > 1 - 0.9545).sum()",
-        ("tests/analysis/test_receptive_field.py::test_the_side_of_an_effective_field",),
+        (f"{FIELDS}::test_the_side_of_an_effective_field",),
     ),
     Mutant(
         "gradient flow measures the trained network at every step",
@@ -266,7 +270,7 @@ MUTANTS = [
     ),
     Mutant(
         "scores count what fills up the last batch",
-        "analysis/subject.py", "np.arange(size) < count", "np.arange(size) < size",
+        "analysis/subject.py", "picks.mask)", "picks.mask | True)",
         (f"{MEASURES}::test_scores_count_every_example_once",),
     ),
 ]  # fmt: skip

@@ -49,7 +49,7 @@ MUTANTS = [
     ),
     Mutant(
         "random erasing shares its random numbers with the crop",
-        FILE, "random_erasing(jax.random.fold_in(key, 3)", "random_erasing(crop_key",
+        FILE, "lambda key: jax.random.fold_in(key, 3)", "_third(0)",
         erasing("erasing_has_random_numbers_of_its_own"),
     ),
     Mutant(

@@ -26,7 +26,7 @@ MUTANTS = [
     ),
     Mutant(
         "folding takes the usual epsilon for the network's",
-        FOLDING, 'norm.keywords.get("epsilon", BatchNorm.epsilon)', "BatchNorm.epsilon",
+        FOLDING, 'options_of(layers.norm)["epsilon"]', "1e-5",
         test("a_folded_kernel_by_hand"),
     ),
     Mutant(
@@ -70,11 +70,12 @@ MUTANTS = [
     ),
     Mutant(
         "distillation divides the student's logits alone",
-        LEARNING, "teacher / temperature)", "teacher)", test("distillation_by_hand"),
+        LEARNING, "batch.teacher_logits / temperature)", "batch.teacher_logits)",
+        test("distillation_by_hand"),
     ),
     Mutant(
         "distillation counts the classes in full",
-        LEARNING, "(1 - share) * of_labels", "of_labels", test("distillation_by_hand"),
+        LEARNING, "(1 - share) * of_classes", "of_classes", test("distillation_by_hand"),
     ),
     Mutant(
         "divergence of the teacher from the student",
@@ -83,7 +84,8 @@ MUTANTS = [
     ),
     Mutant(
         "learning goes on at one rate",
-        LEARNING, "optax.cosine_decay_schedule(rate, steps)", "rate", test("updates_by_hand"),
+        LEARNING, "optax.cosine_decay_schedule(1.0, steps)", "optax.constant_schedule(1.0)",
+        test("updates_by_hand"),
     ),
     Mutant(
         "learning has another momentum",
@@ -91,27 +93,26 @@ MUTANTS = [
     ),
     Mutant(
         "learning has no weight decay",
-        LEARNING, "add_decayed_weights(1e-4)", "add_decayed_weights(0.0)", test("updates_by_hand"),
+        LEARNING, "add_decayed_weights(weight_decay)", "add_decayed_weights(0.0)",
+        test("updates_by_hand"),
     ),
     Mutant(
-        "learning takes one batch again and again",
-        LEARNING, "data.train_picks(seed, number, batch_size)",
-        "data.train_picks(seed, 0, batch_size)", test("updates_by_hand"),
+        "a teacher sees one batch again and again",
+        LEARNING, "self._data.train_picks(seed, step, batch_size)",
+        "self._data.train_picks(seed, 0, batch_size)", test("updates_by_hand"),
     ),
     Mutant(
         "learning ignores its seed",
-        LEARNING, "data.train_picks(seed, number, batch_size)",
-        "data.train_picks(0, number, batch_size)", test("updates_by_hand"),
+        LEARNING, "seed=seed,", "seed=0,", test("updates_by_hand"),
     ),
     Mutant(
         "learning fills pruned values again",
-        LEARNING, "params if mask is None else masked(params, mask)", "params",
-        method("magnitude"),
+        LEARNING, "masked(updates, mask)", "updates", test("what_is_masked_stays_at_zero"),
     ),
     Mutant(
         "a teacher always sees the student's crop",
-        LEARNING, "batch if consistent else data.eval_batch(arrays, picks)", "batch",
-        test("the_teacher_sees_the_students_crop_or_the_image_as_it_is"),
+        LEARNING, 'batch if self._consistent else self._data.eval_batch(arrays["data"], picks)',
+        "batch", test("the_teacher_sees_the_students_crop_or_the_image_as_it_is"),
     ),
     Mutant(
         "magnitude learns without its mask",

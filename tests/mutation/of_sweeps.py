@@ -3,34 +3,36 @@
 from mutation.mutant import Mutant
 
 EXECUTE = "tests/sweeps/test_execute.py"
-REPORT = "tests/sweeps/test_report.py"
+MEMBERS = "tests/sweeps/test_members.py"
+TABLE = "tests/sweeps/test_table.py"
 RECORDS = "tests/sweeps/test_records.py"
 STATISTICS = "tests/sweeps/test_statistics.py"
-LOCAL = "tests/sweeps/test_local.py"
+JOBS = "tests/sweeps/test_jobs_of_a_sweep.py"
+LOCAL = "tests/sweeps/launchers/test_local.py"
 DRY_RUN = "tests/sweeps/test_dry_run.py"
 EXPERIMENT = "tests/sweeps/test_experiment.py"
+LAUNCHER = "sweeps/launchers/local.py"
 WATCH = "tests/sweeps/test_watch.py"
 
 MUTANTS = [
     Mutant(
-        "the last member is never saved",
-        "sweeps/member_loop.py", "zip(members, dispatch.unstack(state), strict=True)",
-        "zip(members[:-1], dispatch.unstack(state), strict=False)", (EXECUTE,),
-    ),
-    Mutant(
         "members hand their states to each other",
-        "sweeps/members.py", "for number, assembly in enumerate(self._assemblies)",
-        "for number, assembly in enumerate(reversed(self._assemblies), start=-1)", (EXECUTE,),
+        "sweeps/members.py", "_of_member(host, number)", "_of_member(host, number - 1)", (EXECUTE,),
     ),
     Mutant(
         "members are all trained from the first one's data",
-        "sweeps/members.py", "run.data.train_picks(run.seed, number",
-        "run.data.train_picks(0, number", (EXECUTE,),
+        "sweeps/members.py", "stacked_picks(run, step, count)",
+        "stacked_picks(self._runs[0], step, count)", (EXECUTE,),
     ),
     Mutant(
         "members have all the first one's numbers",
-        "sweeps/members.py", "Constants.of(run.seed, run.numbers) for run in self._runs",
-        "Constants.of(run.seed, self._runs[0].numbers) for run in self._runs", (EXECUTE,),
+        "sweeps/members.py", "Constants.of(run) for",
+        "Constants.of(run._replace(numbers=self._runs[0].numbers)) for", (EXECUTE,),
+    ),
+    Mutant(
+        "members have all the first one's random choices",
+        "sweeps/members.py", "Constants.of(run) for",
+        "Constants.of(run._replace(seed=self._runs[0].seed)) for", (MEMBERS,),
     ),
     Mutant(
         "each member takes all the time for its own",
@@ -39,8 +41,7 @@ MUTANTS = [
     ),
     Mutant(
         "a member that diverges is done",
-        "sweeps/execute.py", '("diverged", member.reason) if member.reason else ("done", "")',
-        '("done", "")', (EXECUTE,),
+        "sweeps/execute.py", '"diverged" if member.diverged else "done"', '"done"', (EXECUTE,),
     ),
     Mutant(
         "a run that diverges is done",
@@ -103,58 +104,58 @@ MUTANTS = [
     Mutant(
         "a table takes training errors for test errors",
         "sweeps/table.py", 'summary(values(records, "test_error"))',
-        'summary(values(records, "train_error"))', (REPORT,),
+        'summary(values(records, "train_error"))', (TABLE,),
     ),
     Mutant(
         "a table compares a row with itself",
         "sweeps/table.py", "compare(values(ours, name), values(records[other.name], name))",
-        "compare(values(ours, name), values(ours, name))", (REPORT,),
+        "compare(values(ours, name), values(ours, name))", (TABLE,),
     ),
     Mutant(
         "a table counts runs that diverged among those that are done",
         "sweeps/table.py", 'for record in records if record.status == "done"]',
-        "for record in records if getattr(record, figure, 0) or True]", (REPORT,),
+        "for record in records if getattr(record, figure, 0) or True]", (TABLE,),
     ),
     Mutant(
         "a published effect has the wrong sign",
-        "sweeps/table.py", "return value - other", "return other - value", (REPORT,),
+        "sweeps/table.py", "return value - other", "return other - value", (TABLE,),
     ),
     Mutant(
         "small runs are compared with published figures",
-        "sweeps/results.py", 'published_scale=scale == "paper"', "published_scale=True", (REPORT,),
+        "sweeps/results.py", 'published_scale=scale == "paper"', "published_scale=True", (TABLE,),
     ),
     Mutant(
         "a report counts minutes as hours",
         "sweeps/results.py", "in line.records) / 3600", "in line.records) / 60",
-        (REPORT,),
+        (TABLE,),
     ),
     Mutant(
         "a figure's bars are medians",
         "sweeps/figures.py", "axes.barh(place + shift, found.mean,",
-        "axes.barh(place + shift, found.median,", (REPORT,),
+        "axes.barh(place + shift, found.median,", (TABLE,),
     ),
     Mutant(
         "a figure's intervals are deviations",
-        "sweeps/figures.py", "reach = found.high - found.mean", "reach = found.std", (REPORT,),
+        "sweeps/figures.py", "reach = found.high - found.mean", "reach = found.std", (TABLE,),
     ),
     Mutant(
         "a figure's curves are of the error",
         "sweeps/figures.py", "curve[:length, 2] for curve", "curve[:length, 1] for curve",
-        (REPORT,),
+        (TABLE,),
     ),
     Mutant(
         "a figure shows the first seed's curve for the mean",
-        "sweeps/figures.py", "losses.mean(axis=0)", "losses[0]", (REPORT,),
+        "sweeps/figures.py", "losses.mean(axis=0)", "losses[0]", (TABLE,),
     ),
     Mutant(
         "a figure takes seconds for minutes",
         "sweeps/figures.py", 'statistics.median(line.values("seconds")) / 60',
-        'statistics.median(line.values("seconds"))', (REPORT,),
+        'statistics.median(line.values("seconds"))', (TABLE,),
     ),
     Mutant(
         "activations are counted as arithmetic",
         "sweeps/costs.py", "sum(layer.flops for layer in layers)",
-        "sum(layer.output_bytes for layer in layers)", (REPORT,),
+        "sum(layer.output_bytes for layer in layers)", (TABLE,),
     ),
     Mutant(
         "a plan forgets the backward pass",
@@ -177,32 +178,37 @@ MUTANTS = [
     Mutant(
         "all runs are members of one program",
         "sweeps/jobs.py", "if key not in together}", "if not together}",
-        (f"{LOCAL}::test_runs_of_one_program_are_grouped_by_what_they_differ_in",),
+        (f"{JOBS}::test_runs_of_one_program_are_grouped_by_what_they_differ_in",),
     ),
     Mutant(
         "a process that fails undoes its finished members",
         "sweeps/jobs.py", "if not records.is_over(workdir):", "if True:",
-        (f"{LOCAL}::test_a_failure_of_the_process_leaves_finished_members_alone",),
+        (f"{JOBS}::test_a_failure_of_the_process_leaves_finished_members_alone",),
     ),
     Mutant(
         "a job's configurations get the folders of others",
         "sweeps/jobs.py", "zip(job.configs, job.workdirs, strict=True)",
         "zip(job.configs, job.workdirs[::-1], strict=True)",
-        (f"{LOCAL}::test_the_command_line_of_a_job",),
+        (f"{JOBS}::test_the_command_line_of_a_job",),
     ),
     Mutant(
         "on this machine a hundred processes run at once",
-        "sweeps/jobs.py", 'if launcher == "slurm":', "if True:",
+        LAUNCHER, "Launcher(run, at_once)", "Launcher(run, lambda scale: 100)",
+        (f"{LOCAL}::test_how_many_processes_run_at_once_where_nobody_says",),
+    ),
+    Mutant(
+        "Slurm gets one job at a time",
+        "sweeps/launchers/slurm.py", "at_once=lambda scale: 100", "at_once=lambda scale: 1",
         (f"{LOCAL}::test_how_many_processes_run_at_once_where_nobody_says",),
     ),
     Mutant(
         "processes share one core",
-        "sweeps/local.py", "cores[(slot * size + i) % len(cores)]", "cores[i % len(cores)]",
+        LAUNCHER, "cores[(slot * size + i) % len(cores)]", "cores[i % len(cores)]",
         (f"{LOCAL}::test_processes_share_the_cores",),
     ),
     Mutant(
         "one process more than asked runs at a time",
-        "sweeps/local.py", "for slot in range(at_once):", "for slot in range(at_once + 1):",
+        LAUNCHER, "for slot in range(at_once):", "for slot in range(at_once + 1):",
         (f"{LOCAL}::test_no_more_run_at_once_than_asked",),
     ),
     Mutant(

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, environment
-from mutation import of_analysis, of_augmentation, of_compression, of_sweeps
+from mutation import of_analysis, of_augmentation, of_compression, of_sweeps, of_training
 from mutation.mutant import NOT_THE_COPY
 
-ROOMS = (of_analysis, of_augmentation, of_compression, of_sweeps)
+ROOMS = (of_analysis, of_augmentation, of_compression, of_sweeps, of_training)
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
 each_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 # Tests -> pytest's exit status, and what it printed.
@@ -25,9 +25,9 @@ Runner = Callable[[list[str]], tuple[int, str]]
 
 def test_every_room_has_mutants_with_names_of_their_own():
     names = [mutant.name for mutant in MUTANTS]
-    assert len(set(names)) == len(names) >= 50
+    assert len(set(names)) == len(names) >= 75
     rooms = {mutant.file.partition("/")[0] for mutant in MUTANTS}
-    assert rooms == {"analysis", "compression", "data", "sweeps"}
+    assert rooms == {"analysis", "compression", "data", "models", "sweeps", "training"}
 
 
 @each_mutant

@@ -1,94 +1,19 @@
 """The loop as a whole, on a network and a data set that are small enough to run it many times."""
 
-import os
-import shutil
-import signal
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from recorder import STEPS, Killed, Recorder, assert_equal, kill, poisoned, terminate
 
-from configs import default
-from resnet_jax.assembly import Assembly
 from resnet_jax.tables import UserError
-from resnet_jax.training.dispatch import Dispatch
-from resnet_jax.training.loop import Member, call_lengths, train, train_together
+from resnet_jax.training.loop import call_lengths, train
 from resnet_jax.training.profile import Profile
 
-STEPS = 9
 NO_PROFILE = Profile()
-
-
-class Killed(Exception):
-    """Stands for the end of the process."""
-
-
-class Recorder:
-    """Lines of metrics as a file would keep them, and something to do at one step."""
-
-    def __init__(self, lines=(), step=None, action=None):
-        self.lines = dict(lines)
-        self.rewound_to = None
-        self._step, self._action = step, action
-
-    def rewind(self, step):
-        self.rewound_to = step
-        self.lines = {number: line for number, line in self.lines.items() if number <= step}
-
-    def write(self, step, metrics):
-        if step == self._step:
-            self._action()
-        assert step not in self.lines, "a step is written twice"
-        self.lines[step] = {**metrics, "images_per_second": None}
-
-
-def kill():
-    raise Killed
-
-
-def terminate():
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.fixture(scope="module")
-def assembly():
-    """24 images, so 3 steps an epoch; everything that draws random numbers is on."""
-    config = default.get_config()
-    config.update_from_flattened_dict(
-        {
-            "data.source": "synthetic",
-            "data.image_size": 8,
-            "data.classes": 4,
-            "data.examples": 24,
-            "data.pad": 1,
-            "data.flip": True,
-            "model.stage_depths": (1,),
-            "model.widths": (4,),
-            "model.stem_width": 4,
-            "model.dropout": 0.1,
-            "train.batch_size": 8,
-            "train.steps": STEPS,
-            "train.ema_decay": 0.9,
-            "optim.name": "adamw",
-            "optim.rate": 0.01,
-            "schedule.warmup_epochs": 1.0,
-            "eval.batch_size": 10,
-            "eval.every_epochs": 1.0,
-            "checkpoint.every_epochs": 2 / 3,
-            "report.every_steps": 1,
-        }
-    )
-    return Assembly(config)
-
-
-@pytest.fixture(scope="module")
-def run(assembly):
-    return assembly.run()
 
 
 @pytest.fixture
@@ -109,22 +34,6 @@ def saved_state(assembly, tmp_path):
             return checkpoints.restore(assembly.create_state())
 
     return saved_state
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(assembly, run, tmp_path_factory):
-    """The result, the state and the lines of a run that nothing stops."""
-    workdir, reporter = tmp_path_factory.mktemp("uninterrupted"), Recorder()
-    with assembly.checkpoints(workdir) as checkpoints:
-        result = train(run, checkpoints, reporter, NO_PROFILE)
-        checkpoints.wait()
-        state = checkpoints.restore(assembly.create_state())
-    return SimpleNamespace(result=result, state=state, lines=reporter.lines)
-
-
-def assert_equal(found, expected):
-    assert jax.tree.structure(found) == jax.tree.structure(expected)
-    jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 def test_run_reaches_its_end(uninterrupted, assembly):
@@ -218,16 +127,6 @@ def test_finished_run_is_evaluated_again_and_stays_as_it_is(
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == files
 
 
-def poisoned(run, last):
-    """The run, its parameters NaN after update `last`."""
-
-    def train_step(state, *arguments):
-        params = jax.tree.map(lambda x: jnp.where(state.step == last, jnp.nan, x), state.params)
-        return run.train_step(state.replace(params=params), *arguments)
-
-    return run._replace(train_step=train_step)
-
-
 def test_loss_that_is_not_finite_keeps_the_checkpoints_before(carry_out, saved_state, run):
     reporter = Recorder()
     with pytest.raises(UserError, match="train/loss became nan at step 6"):
@@ -236,89 +135,6 @@ def test_loss_that_is_not_finite_keeps_the_checkpoints_before(carry_out, saved_s
     state = saved_state()
     assert int(state.step) == 4
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
-
-
-class InTurn:
-    """A program that makes the updates of each run in a dispatch of its own."""
-
-    def __init__(self, runs, on_compiled):
-        self._dispatches = [Dispatch([run], on_compiled) for run in runs]
-        self.calls = []
-
-    def join(self, states):
-        return list(states)
-
-    def split(self, state):
-        return state
-
-    def __call__(self, state, step, count):
-        self.calls.append(step + count)
-        done = [
-            dispatch(own, step, count)
-            for dispatch, own in zip(self._dispatches, state, strict=True)
-        ]
-        return [state for state, _ in done], [report for _, (report,) in done]
-
-
-@pytest.fixture
-def train_both(assembly, tmp_path):
-    """Trains two runs together, each with a folder and a reporter of its own.
-
-    Returns the signal that stopped them, the members, and the steps of each program's calls.
-    """
-
-    def train_both(runs, reporters):
-        programs = []
-
-        def program(*arguments):
-            programs.append(InTurn(*arguments))
-            return programs[-1]
-
-        with ExitStack() as stack:
-            members = []
-            for number, (run, reporter) in enumerate(zip(runs, reporters, strict=True)):
-                checkpoints = assembly.checkpoints(tmp_path / str(number))
-                members.append(Member(run, stack.enter_context(checkpoints), reporter))
-            stopped = train_together(members, NO_PROFILE, program)
-        return stopped, members, [made.calls for made in programs]
-
-    train_both.folder = tmp_path
-    return train_both
-
-
-def test_members_that_stopped_at_different_steps_catch_up(train_both, run, uninterrupted):
-    interrupted = [Recorder(step=4, action=terminate), Recorder()]
-    stopped, members, _ = train_both([run, run], interrupted)
-    assert stopped == "SIGTERM" and [member.step for member in members] == [5, 5]
-    shutil.rmtree(train_both.folder / "1")
-
-    reporters = [Recorder(list(uninterrupted.lines.items())[:5]), Recorder()]
-    stopped, members, calls = train_both([run, run], reporters)
-    assert stopped is None and calls == [[1, 2, 3, 4, 5], [6, 7, 8, 9]]
-    for member, reporter in zip(members, reporters, strict=True):
-        assert reporter.lines == uninterrupted.lines
-        assert {"step": member.step, **member.evaluation} == uninterrupted.result
-        assert_equal(member.state, uninterrupted.state)
-
-
-def test_a_member_that_diverges_leaves_the_others_alone(train_both, run, uninterrupted):
-    reporters = [Recorder(), Recorder()]
-    stopped, [bad, good], _ = train_both([poisoned(run, 5), run], reporters)
-    assert stopped is None and good.diverged is None
-    assert "train/loss became nan at step 6" in str(bad.diverged)
-    assert list(reporters[0].lines) == [1, 2, 3, 4, 5]
-    assert sorted(path.name for path in train_both.folder.glob("0/checkpoints/[0-9]*")) == [
-        "2",
-        "4",
-    ]
-    assert reporters[1].lines == uninterrupted.lines
-    assert_equal(good.state, uninterrupted.state)
-
-
-def test_a_program_ends_with_its_last_member(train_both, run):
-    _, _, calls = train_both([poisoned(run, 2), poisoned(run, 4)], [Recorder(), Recorder()])
-    # The report of step 5 is looked at while step 6 computes.
-    assert calls == [[1, 2, 3, 4, 5, 6]]
 
 
 @pytest.mark.parametrize("steps_per_call", [1, 3, 16])
