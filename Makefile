@@ -23,7 +23,7 @@ train: runtime  ## train on the handwritten digits and print the test accuracy
 	$(python) -m resnet_jax.main --config=configs/digits.py --workdir=runs/digits $(ARGS)
 
 test: setup  ## run the tests, but for the slow ones and those that need other frameworks
-	$(python) -m pytest -n auto --maxprocesses=4 $(ARGS)
+	$(python) -m pytest -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 test-slow: setup  ## run the slow tests
 	$(python) -m pytest -m 'slow and not peers' -n auto --maxprocesses=4 --dist=loadfile $(ARGS)

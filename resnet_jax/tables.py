@@ -22,6 +22,8 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 Choice = str | Mapping[str, Any]
+# The users' files that this process has run, for other processes that are sent their objects.
+FOREIGN_FILES: list[Path] = []
 Item = TypeVar("Item")
 
 # Types that say which values of an option are valid; an int or a float must be above 0.
@@ -223,14 +225,14 @@ def foreign_row(name: str) -> Any:
     path = foreign_file(name)
     assert path is not None
     attribute = name.rpartition(":")[2]
-    rows = vars(_module(path))
+    rows = vars(foreign_module(path))
     if attribute not in rows:
         own = [key for key in rows if not key.startswith("_")]
         raise UserError(f"{path} defines no '{attribute}'{nearest(attribute, own)}")
     return rows[attribute]
 
 
-def _module(path: Path) -> ModuleType:
+def foreign_module(path: Path) -> ModuleType:
     """Runs a user's file once for each content that it has."""
     content = _content(path)
     name = f"{path.stem}_{content_hash(path)[:16]}"
@@ -247,6 +249,7 @@ def _module(path: Path) -> ModuleType:
             raise UserError(
                 f"{path}{line} raises {type(error).__name__}: {str(error) or 'no message'}"
             ) from error
+        FOREIGN_FILES.append(path)
     return sys.modules[name]
 
 

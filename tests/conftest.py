@@ -1,5 +1,6 @@
 """Settings that every test runs under."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -14,8 +15,24 @@ jax.config.update("jax_compilation_cache_dir", str(CACHE))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Tiny arrays need no optimised code: each program is compiled for a few calls. What XLA fuses stays
-# as it is; LLVM alone optimises nothing. Processes that a test starts compile as a user's do.
+# as it is; LLVM alone optimises nothing. command_line.py says the same to processes of tests.
 jax.config.update("jax_disable_most_optimizations", True)
+
+
+def pytest_collection_finish() -> None:
+    """Spares garbage collection what lives as long as the process: an eighth of tracing's time."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture
+def optimised():
+    """Programs are compiled as a user's are: for a test of bits that LLVM's vectors decide."""
+    jax.config.update("jax_disable_most_optimizations", False)
+    jax.clear_caches()
+    yield
+    jax.config.update("jax_disable_most_optimizations", True)
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,9 @@ from resnet_jax.assembly import Assembly, run_folder
 
 FLAGS = (
     "--config=configs/smoke.py:train.steps=200,report.every_steps=1,train.ema_decay=0.99,"
-    "checkpoint.every_epochs=1.0,dropout=0.1,survival=0.8,optim.name=adamw,optim.rate=0.002",
+    "checkpoint.every_epochs=3.0,dropout=0.1,survival=0.8,optim.name=adamw,optim.rate=0.002,"
+    "stage_depths=(2,),widths=(16,),width_factor=1.0,stem_width=16,data.image_size=8,"
+    "report.tensorboard=False",
 )
 
 

@@ -23,7 +23,7 @@ CUTOUT = {"paper": 16, "small": 16, "smoke": 4}
 def rows(scale: str) -> Iterator[Row]:
     habits = {
         "warm-up": f"schedule.warmup_epochs={WARMUP[scale]}",
-        "cosine": "schedule.name=cosine,schedule.decay_at=None",
+        "cosine": "schedule.name=cosine",
         "Nesterov": "optim.name=nesterov",
         "decay of kernels alone": "optim.decay_rule=kernels",
         "label smoothing 0.1": "train.label_smoothing=0.1",

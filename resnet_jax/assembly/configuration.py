@@ -10,8 +10,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from resnet_jax.assembly.choices import CHOICES, SECTIONS
 from resnet_jax.assembly.keys import check_key, flatten
-from resnet_jax.tables import UserError, literal, nearest, options_of, split
+from resnet_jax.data.changes.augment import AUGMENTATIONS
+from resnet_jax.data.photographs import KEYS
+from resnet_jax.data.sources.catalogue import SOURCES
+from resnet_jax.models import ROWS
+from resnet_jax.models.building import DEFAULTS, RULES_OUT, with_defaults
+from resnet_jax.tables import UserError, choose, literal, nearest, options_of, split
 
 # Keys of `model` that a published network leaves open: how it is computed and how it starts.
 NOT_OF_A_NETWORK = ("kernel_init", "zero_init_branch", "scan_blocks", "remat", "dtype")
@@ -98,12 +104,8 @@ def set_network(config: ConfigDict, name: str) -> None:
     Raises:
       UserError: there is no such network; names the nearest.
     """
-    # Here, since verbs read their flags before they import JAX.
-    from resnet_jax.models import ROWS, building
-    from resnet_jax.tables import choose
-
     row = choose(ROWS, name, "network")
-    chosen = {**building.DEFAULTS, **row}
+    chosen = {**DEFAULTS, **row}
     for key in config.model:
         # A published network without a depth gives its stages' depths, which are used instead.
         if key not in NOT_OF_A_NETWORK and (key, chosen[key]) != ("depth", None):
@@ -124,9 +126,6 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
     Raises:
       UserError: no such key, an option that its row does not take, or a value of another type.
     """
-    from resnet_jax.assembly.choices import CHOICES, SECTIONS
-    from resnet_jax.models.building import RULES_OUT
-
     if key == "name":
         set_network(config, text)
         return
@@ -137,10 +136,13 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
         _set_option(config, section, name, value)
     elif section in SECTIONS and name == "name":
         _choose_in_section(config, section, str(value))
+    elif section in SECTIONS and value is None and name in _options_in(config, section):
+        # The row's default, as where nothing is said.
+        del config[section][name]
     elif section in SECTIONS and name not in config[section]:
         _set_in_section(config, section, name, value)
     elif section == "data" and name not in config.data and key not in CHOICES:
-        _check_data_key(name)
+        _check_data_key(config, name)
         config.data[name] = value
     else:
         check_key(config, key)
@@ -167,8 +169,6 @@ def _full_key(config: ConfigDict, key: str) -> str:
 
 def _check_option(config: ConfigDict, key: str) -> None:
     """Raises UserError where rows that were not chosen take this option."""
-    from resnet_jax.assembly.choices import CHOICES, SECTIONS
-
     takers = [
         f"{where}={name}"
         for where, table in {**CHOICES, **SECTIONS}.items()
@@ -181,9 +181,6 @@ def _check_option(config: ConfigDict, key: str) -> None:
 
 def _rows_of_the_network(config: ConfigDict) -> list[tuple[str, Any]]:
     """The rows that `config.model` and `config.norm` choose, by the keys that choose them."""
-    from resnet_jax.assembly.choices import CHOICES, SECTIONS
-    from resnet_jax.models.building import with_defaults
-
     model = with_defaults(config.model.to_dict())
     chosen = {f"model.{key}": value for key, value in model.items()}
     found = [(where, chosen[where], table) for where, table in CHOICES.items() if where in chosen]
@@ -193,9 +190,6 @@ def _rows_of_the_network(config: ConfigDict) -> list[tuple[str, Any]]:
 
 
 def _set_option(config: ConfigDict, where: str, option: str, value: Any) -> None:
-    from resnet_jax.assembly.choices import CHOICES
-    from resnet_jax.models.building import with_defaults
-
     section, _, key = where.partition(".")
     values = config.to_dict()[section]
     choice = (with_defaults(values) if section == "model" else values)[key]
@@ -204,9 +198,13 @@ def _set_option(config: ConfigDict, where: str, option: str, value: Any) -> None
     config[section][key] = {"name": name, **options}
 
 
-def _set_in_section(config: ConfigDict, section: str, option: str, value: Any) -> None:
-    from resnet_jax.assembly.choices import SECTIONS
+def _options_in(config: ConfigDict, section: str) -> list[str]:
+    """The options of the section's row that the configuration states."""
+    table, row = SECTIONS[section], config[section].name
+    return [name for name in options_of(table.with_foreign(row)[row]) if name in config[section]]
 
+
+def _set_in_section(config: ConfigDict, section: str, option: str, value: Any) -> None:
     table, row = SECTIONS[section], config[section].name
     taken = options_of(table.with_foreign(row)[row])
     if option not in taken and nearest(option, config[section]):
@@ -215,8 +213,6 @@ def _set_in_section(config: ConfigDict, section: str, option: str, value: Any) -
 
 
 def _choose_in_section(config: ConfigDict, section: str, name: str) -> None:
-    from resnet_jax.assembly.choices import SECTIONS
-
     table = SECTIONS[section]
     table.choose(name)
     before = options_of(table.with_foreign(config[section].name)[config[section].name])
@@ -227,14 +223,12 @@ def _choose_in_section(config: ConfigDict, section: str, name: str) -> None:
     config[section].name = name
 
 
-def _check_data_key(name: str) -> None:
+def _check_data_key(config: ConfigDict, name: str) -> None:
     """Raises UserError where nothing that reads `config.data` takes this key."""
-    from resnet_jax.data.changes.augment import AUGMENTATIONS
-    from resnet_jax.data.photographs import KEYS
-    from resnet_jax.data.sources.catalogue import SOURCES
-
+    source, _ = split(config.data.to_dict()["source"])
+    sources = SOURCES.with_foreign(source).values()
     valid = {*KEYS, *AUGMENTATIONS, "augment"}
-    valid |= {option for row in SOURCES.values() for option in options_of(row)} - {"splits"}
+    valid |= {option for row in sources for option in options_of(row)} - {"splits"}
     if name not in valid:
         raise UserError(
             f"unknown configuration key 'data.{name}'{nearest(name, valid)}; valid in data:"
@@ -243,8 +237,6 @@ def _check_data_key(name: str) -> None:
 
 
 def _set_typed(config: ConfigDict, key: str, value: Any, text: str) -> None:
-    from resnet_jax.assembly.choices import CHOICES
-
     if key in CHOICES and value is not None:
         CHOICES[key].choose(value)
         with config.ignore_type():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import weakref
@@ -16,13 +17,14 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from absl import logging
 
 from resnet_jax.data.chunks import Chunk
-from resnet_jax.tables import UserError
+from resnet_jax.tables import FOREIGN_FILES, UserError, foreign_module
 
 # The pipeline gives up after this many deaths of workers with no chunk in between.
 DEATHS = 3
@@ -118,7 +120,9 @@ class _Pool:
         self._free = deque(range(slots))
         self._asked: deque[tuple[Future[_Returned], int]] = deque()
         self._taken: int | None = None
-        self._executor = ProcessPoolExecutor(workers, context, _adopt, (function, memory, slots))
+        # What users' files define can be unpickled only where these have run.
+        arguments = pickle.dumps(function), tuple(FOREIGN_FILES), memory, slots
+        self._executor = ProcessPoolExecutor(workers, context, _adopt, arguments)
         end = self._executor.shutdown
         self.close = weakref.finalize(self, end, wait=False, cancel_futures=True)
 
@@ -167,12 +171,19 @@ _function: ChunkFunction
 _slots: np.ndarray
 
 
-def _adopt(function: ChunkFunction, memory: Any, slots: int) -> None:
-    """Begins a worker."""
+def _adopt(function: bytes, files: tuple[Path, ...], memory: Any, slots: int) -> None:
+    """Begins a worker.
+
+    Args:
+      function: pickled.
+      files: of users, that the function may need.
+    """
     import cv2
 
     global _function, _slots
-    _function, _slots = function, np.frombuffer(memory, np.uint8).reshape(slots, -1)
+    for path in files:
+        foreign_module(path)
+    _function, _slots = pickle.loads(function), np.frombuffer(memory, np.uint8).reshape(slots, -1)
     # The workers share the cores already.
     cv2.setNumThreads(0)
     # The run itself answers Ctrl-C, and needs batches until it stops.

@@ -3,7 +3,7 @@
 import pytest
 from traces import tiny
 
-from configs import default
+from configs import cifar10, default
 from resnet_jax.assembly import configuration, run_folder
 from resnet_jax.tables import UserError
 
@@ -30,6 +30,30 @@ def test_overrides_reach_their_keys():
     assert config.model.branch == {"name": "wide", "kernels": (3, 1, 3)}
     assert config.model.widths == (1, 2)
     assert config.optim.rate == 0.3
+
+
+def test_another_row_drops_the_options_that_it_does_not_take():
+    config = cifar10.get_config("optim.momentum=0.8,schedule.name=cosine,optim.name=nesterov")
+    assert "decay_at" not in config.schedule and config.optim.momentum == 0.8
+    configuration.override(config, "optim.momentum=None")
+    assert "momentum" not in config.optim
+
+
+def test_an_option_of_a_row_that_is_not_chosen_names_those_that_take_it():
+    with pytest.raises(UserError, match=r"not chosen: model\.shortcut=exclusive_gating, "):
+        configuration.override(default.get_config(), "gate_bias=-5")
+
+
+def test_an_option_is_of_the_type_of_its_default():
+    config = configuration.override(default.get_config(), "shortcut=exclusive_gating,gate_bias=-5")
+    assert config.model.shortcut == {"name": "exclusive_gating", "gate_bias": -5.0}
+    with pytest.raises(UserError, match=r"gate_bias=low has the wrong type: .* type float"):
+        configuration.override(config, "gate_bias=low")
+
+
+def test_a_depth_takes_the_place_of_the_depths_of_stages():
+    config = configuration.override(default.get_config(), "stage_depths=(1,1,1),depth=32")
+    assert config.model.stage_depths == ()
 
 
 def test_a_saved_configuration_reads_back_the_same(tmp_path):

@@ -52,6 +52,16 @@ def grey(key, images, share=1.0):
     return (1 - share) * images + share * images.mean(-1, keepdims=True)
 
 
+def stripes(lines=2):
+    from resnet_jax.data.sources.catalogue import synthetic
+
+    return synthetic(image_size=8, classes=lines, examples=64)
+
+
+def top3(outputs):
+    return (outputs.mask & (outputs.rank < 3)).sum()
+
+
 def squared(logits, targets):
     return ((jax.nn.softmax(logits) - targets) ** 2).sum(-1)
 
@@ -97,6 +107,23 @@ def test_a_row_of_a_user_builds_a_run_with_its_options(file, key, row, option):
     assembly = Assembly(read(f"{key}={file}:{row}", option))
     run = assembly.run()
     assert run.steps == 40
+
+
+def test_a_source_of_a_user_takes_its_options(file):
+    config = read("data.image_size=None", "data.classes=None", "data.examples=None")
+    configuration.override(config, f"data.source={file}:stripes,data.lines=3")
+    assert len(Assembly(config).source.class_names) == 3
+    with pytest.raises(UserError, match=r"unknown configuration key 'data\.lins' \(did you mean"):
+        configuration.override(config, "data.lins=3")
+
+
+def test_a_metric_of_a_user_is_evaluated_beside_the_others(file):
+    assembly = Assembly(read(f"eval.metrics=('{file}:top3',)"))
+    variables = assembly.create_state().variables
+    figures = assembly.evaluation(variables)
+    assert set(figures) == {"examples", "loss", "top1", "top5", "top3"}
+    # Of four classes.
+    assert figures["top1"] <= figures["top3"] <= figures["top5"] == 1
 
 
 def test_a_shortcut_of_a_user_is_in_every_block(file):

@@ -12,18 +12,20 @@ from resnet_jax.planning import compiled, memory
 
 BATCH = 32
 NETWORK = (
-    "stage_depths=(3,2),widths=(8,16),stem_width=8,width_factor=1.0,data.image_size=16,"
+    "stage_depths=(1,),widths=(8,),stem_width=8,width_factor=1.0,data.image_size=8,"
     f"train.batch_size={BATCH},train.ema_decay=0.9"
 )
+# Several blocks in several stages, so that there is something to compute again.
+DEEPER = "stage_depths=(2,2),widths=(8,16),data.image_size=16,dropout=0.2,survival=0.8"
 
 
 def assembly(changes: str) -> Assembly:
     return Assembly(smoke.get_config(f"{NETWORK},{changes}"))
 
 
-def batch():
+def batch(parts: Assembly):
     draw = np.random.default_rng(0)
-    shapes = memory.abstract_batch(assembly(""), BATCH)
+    shapes = memory.abstract_batch(parts, BATCH)
     images = draw.normal(size=shapes.images.shape).astype(np.float32)
     return shapes._replace(
         images=images, labels=np.arange(BATCH, dtype=np.int32) % 4, mask=np.ones(BATCH, bool)
@@ -37,7 +39,7 @@ def after_a_step(parts: Assembly, step=None, order=range(BATCH)):
       order: of the examples.
     """
     step = jax.jit(step or partial(parts.train_step, numbers=parts.numbers))
-    examples = jax.tree.map(lambda leaf: leaf[list(order)], batch())
+    examples = jax.tree.map(lambda leaf: leaf[list(order)], batch(parts))
     arguments = parts.create_state(), examples, jax.random.key(0)
     ready = step.lower(*arguments).compile()
     return jax.device_get(ready(*arguments)), compiled.figures(ready)
@@ -46,7 +48,7 @@ def after_a_step(parts: Assembly, step=None, order=range(BATCH)):
 @pytest.fixture(scope="module")
 def kept():
     """What a step does that keeps everything, with dropout to tell random numbers apart."""
-    return after_a_step(assembly("dropout=0.2,survival=0.8"))
+    return after_a_step(assembly(DEEPER))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def kept():
     ],
 )
 def test_what_is_computed_again_is_the_same_and_takes_less_memory(kept, remat, scan):
-    others = f"scan_blocks={scan},dropout=0.2,survival=0.8"
+    others = f"scan_blocks={scan},{DEEPER}"
     if scan:
         kept = after_a_step(assembly(others))
     (state, report), figures = after_a_step(assembly(f"remat={remat},{others}"))

@@ -58,6 +58,7 @@ def differences(ours, theirs) -> float:
     )
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize(
     ("batched", "changes"),
     [(False, ",train.batch_size=24"), (True, "")],

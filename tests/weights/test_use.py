@@ -111,7 +111,7 @@ def exported(tmp_path_factory):
     """A run, its final figures, and its weights as a file."""
     folder = tmp_path_factory.mktemp("exported")
     workdir, path = folder / "run", folder / "exported.safetensors"
-    result = run("main", CONFIG, f"--workdir={workdir}")
+    result = call("train", CONFIG, f"--workdir={workdir}")
     run("export", str(path), f"--workdir={workdir}")
     return workdir, result, path
 
@@ -121,7 +121,7 @@ def test_exported_weights_are_evaluated_as_the_run_was(exported):
     beside = json.loads(path.with_name("exported.safetensors.json").read_text())
     assert (beside["mean"], beside["std"]) == ([0.5] * 3, [0.25] * 3)
     assert beside["image_shape"] == [8, 8, 3] and len(beside["classes"]) == 4
-    evaluated = run("evaluate", CONFIG, f"--weights={path}")
+    evaluated = call("evaluate", CONFIG, f"--weights={path}")
     assert evaluated["top1"] == trained["top1"]
     assert evaluated["loss"] == pytest.approx(trained["loss"], rel=1e-6)
 
