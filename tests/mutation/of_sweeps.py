@@ -32,7 +32,8 @@ MUTANTS = [
     Mutant(
         "members have all the first one's random choices",
         "sweeps/members.py", "Constants.of(run) for",
-        "Constants.of(run._replace(seed=self._runs[0].seed)) for", (MEMBERS,),
+        "Constants.of(run._replace(seed=self._runs[0].seed)) for",
+        (f"{MEMBERS}::test_members_equal_their_single_runs_bit_for_bit",),
     ),
     Mutant(
         "each member takes all the time for its own",

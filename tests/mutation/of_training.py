@@ -29,8 +29,8 @@ MUTANTS = [
         members("members_that_stopped_at_different_steps_catch_up"),
     ),
     Mutant(
-        "all members make the updates that one lacks",
-        LOOP, "[member for member in left if member.step == lowest]", "left",
+        "a member that is ahead goes on before those behind",
+        LOOP, "lowest = min(", "lowest = max(",
         members("members_that_stopped_at_different_steps_catch_up"),
     ),
     Mutant(

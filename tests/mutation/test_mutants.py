@@ -86,8 +86,9 @@ def run(copy) -> Iterator[Runner]:
 
 
 @pytest.mark.slow
-def test_without_a_mutant_the_tests_pass(run):
-    status, said = run(sorted({test for mutant in MUTANTS for test in mutant.tests}))
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.__name__.rpartition(".")[2])
+def test_without_a_mutant_the_tests_pass(run, room):
+    status, said = run(sorted({test for mutant in room.MUTANTS for test in mutant.tests}))
     assert status == pytest.ExitCode.OK, said
 
 

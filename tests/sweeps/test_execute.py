@@ -23,7 +23,7 @@ TEXTS = {
 def alone(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("alone")
     for name, text in TEXTS.items():
-        execute.execute(text, folder / name)
+        execute.execute(configuration.read(text), folder / name)
     return folder
 
 
@@ -31,6 +31,7 @@ def alone(tmp_path_factory) -> Path:
 def together(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("together")
     workdirs, sizes, of_run = [folder / name for name in TEXTS], [], records.of_run
+    configs = [configuration.read(text) for text in TEXTS.values()]
 
     def observed(workdir: Path, batch_size: float, *outcome: str) -> records.Record:
         sizes.append(batch_size)
@@ -38,12 +39,12 @@ def together(tmp_path_factory) -> Path:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "of_run", observed)
-        statuses = execute.execute_members(list(TEXTS.values()), workdirs)
+        statuses = execute.execute_members(configs, workdirs)
     assert list(statuses.values()) == ["diverged", "done", "done"]
     # Of the time that all spent together each gets its share.
     assert sizes == pytest.approx([32 / 3] * 3)
     # Nothing is trained twice.
-    assert execute.execute_members(list(TEXTS.values()), workdirs) == {}
+    assert execute.execute_members(configs, workdirs) == {}
     return folder
 
 
@@ -70,7 +71,9 @@ def test_a_run_alone_leaves_a_record(alone):
     assert found.status == "diverged" and found.test_error is None
     # The reason is the message up to its colon; what is advised behind it is for the console.
     assert found.reason.startswith("train/") and ":" not in found.reason
-    assert execute.execute(TEXTS["works"], alone / "works") == {"workdir": str(alone / "works")}
+    assert execute.execute(configuration.read(TEXTS["works"]), alone / "works") == {
+        "workdir": str(alone / "works")
+    }
 
 
 @pytest.mark.parametrize("name", ["works", "works too"])
