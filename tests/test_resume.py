@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from command_line import ROOT, command, environment, run
+from command_line import ROOT, call, command, environment
 
 from resnet_jax.assembly import Assembly, run_folder
 
@@ -63,7 +63,7 @@ def wait_for_lines(workdir: Path, count: int, process: subprocess.Popen) -> None
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> Path:
     workdir = tmp_path_factory.mktemp("resume") / "uninterrupted"
-    run("main", *FLAGS, f"--workdir={workdir}")
+    call("train", *FLAGS, f"--workdir={workdir}")
     return workdir
 
 
@@ -79,7 +79,7 @@ def test_killed_five_times_equals_never_killed(tmp_path, uninterrupted):
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    run("main", *FLAGS, f"--workdir={workdir}")
+    call("train", *FLAGS, f"--workdir={workdir}")
     assert_equal(workdir, uninterrupted)
 
 
@@ -94,7 +94,7 @@ def test_sigterm_saves_and_the_run_goes_on(tmp_path, uninterrupted):
     assert stopped["stopped"] == "SIGTERM"
     assert (workdir / "checkpoints" / str(stopped["step"])).is_dir()
     assert len(lines(workdir)) == stopped["step"]
-    run("main", *FLAGS, f"--workdir={workdir}")
+    call("train", *FLAGS, f"--workdir={workdir}")
     assert_equal(workdir, uninterrupted)
 
 

@@ -26,7 +26,7 @@ for split in ("train", "test"):
 def tiny(**changes) -> ConfigDict:
     """The smoke configuration, smaller, with changes to flattened keys."""
     config = smoke.get_config(
-        "stage_depths=(1,2),widths=(4,8),width_factor=1.0,stem_width=4,data.image_size=8,data.examples=64"
+        "stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,data.image_size=8,data.examples=64"
     )
     for key, value in changes.items():
         section, _, name = key.rpartition(".")

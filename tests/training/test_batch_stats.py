@@ -76,7 +76,8 @@ def network():
         widths=(4, 8, 8),
         stem_width=4,
     )
-    variables = model().init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)), train=False)
+    init = jax.jit(partial(model().init, train=False))
+    variables = init(jax.random.key(0), jnp.zeros((1, 8, 8, 3)))
     return model(), model(norm={"name": "batch", "momentum": 0.0}), variables
 
 
@@ -102,9 +103,10 @@ def training_batch(data, step, batch_size):
 def test_recalibrated_evaluation_equals_training_mode_on_the_same_batch(network, data):
     model, _, variables = network
     images = training_batch(data, 0, 24).images
-    expected, _ = model.apply(variables, images, train=True, mutable=["batch_stats"])
+    in_training = jax.jit(partial(model.apply, train=True, mutable=["batch_stats"]))
+    expected, _ = in_training(variables, images)
     recalibrated = recalibrate(network, data, batch_size=24, steps=1)
-    found = model.apply(recalibrated, images, train=False)
+    found = jax.jit(partial(model.apply, train=False))(recalibrated, images)
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
