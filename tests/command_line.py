@@ -35,7 +35,7 @@ def environment(devices: int = 1) -> dict[str, str]:
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": xla_flags(devices),
         "JAX_COMPILATION_CACHE_DIR": str(CACHE),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
     }
 

@@ -12,7 +12,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 os.environ["XLA_FLAGS"] = xla_flags()
 jax.config.update("jax_compilation_cache_dir", str(CACHE))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Tiny arrays need no optimised code: each program is compiled for a few calls. What XLA fuses stays
 # as it is; LLVM alone optimises nothing. command_line.py says the same to processes of tests.

@@ -1,12 +1,15 @@
 """Rows in a file of the user's own: used, saved with the run, run only where they are trusted."""
 
+import re
 import subprocess
 
 import jax
 import pytest
+from command_line import ROOT
 
 from configs import smoke
 from resnet_jax.assembly import Assembly, configuration, keys, run_folder
+from resnet_jax.sweeps.experiment import Row
 from resnet_jax.tables import UserError
 
 ROWS = '''
@@ -107,6 +110,24 @@ def test_a_row_of_a_user_builds_a_run_with_its_options(file, key, row, option):
     assembly = Assembly(read(f"{key}={file}:{row}", option))
     run = assembly.run()
     assert run.steps == 40
+
+
+def test_the_rows_that_the_readme_shows_are_whole(tmp_path, monkeypatch):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (shown,) = (block for block in blocks if "def scalar_gate" in block)
+    assert len(shown.splitlines()) < 20
+    (tmp_path / "my_rows.py").write_text(shown)
+    (rows,) = (block for block in blocks if "my_rows.py:scalar_gate" in block)
+    changes = [row.changes for row in run_rows(rows)]
+    monkeypatch.chdir(tmp_path)
+    gates = ["gate" in parameters(read(change))["stage1"]["block1"] for change in changes]
+    assert gates == [False, True, True]
+
+
+def run_rows(text):
+    names = {"Row": Row}
+    exec(text, names)
+    return list(names["rows"]("small"))
 
 
 def test_a_source_of_a_user_takes_its_options(file):

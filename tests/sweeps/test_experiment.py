@@ -97,7 +97,7 @@ def test_every_scale_of_every_experiment_builds_its_networks(folder):
 
 def test_the_experiment_that_the_readme_shows_is_whole(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    (shown,) = [block for block in blocks if "\nTITLE = " in block]
+    (shown,) = (block for block in blocks if "TITLE" in block)
     assert len(shown.splitlines()) < 40
     (tmp_path / "sweep.py").write_text(shown)
     tasks = experiment.tasks(experiment.load(tmp_path), "small", 3)

@@ -120,7 +120,7 @@ def test_curves_are_the_means_of_the_seeds_and_their_range(table):
 
 
 def test_all_that_tells_what_was_found_is_written(tmp_path):
-    rows = [Row("base", "", 6.5), Row("other", "stage_depths=(2,)", 9.0)]
+    rows = [Row("base", "", 6.5), Row("other", "shortcut=C", 9.0)]
     bases = {"paper": TINY, "small": TINY}
     chosen = Experiment(tmp_path, "Which?", "Table 1", bases, {}, lambda scale: rows)
     tasks = experiment.tasks(chosen, "paper", 2)
