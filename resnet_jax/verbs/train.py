@@ -26,7 +26,6 @@ shared_flags.define_peers(FLAGS)
 def main() -> dict[str, Any]:
     """Trains, and returns the figures of the final evaluation."""
     from resnet_jax.assembly.run import train
-    from resnet_jax.pages import run as run_page
 
     config = _CONFIG.read()
     workdir = Path(_WORKDIR.value or default_workdir(str(_CONFIG.text), _CONFIG.overrides))
@@ -36,9 +35,16 @@ def main() -> dict[str, Any]:
         print(f"stopped by {result['stopped']} at step {result['step']}; the same command goes on")
     else:
         print(f"test top1 {result['top1']:.4f} after {result['step']} steps; the run: {workdir}")
-        if (page := run_page.write_if_wanted(workdir)) is not None:
+        if config.report.page and (page := _page(workdir)) is not None:
             print(f"its page: {page}")
     return result
+
+
+def _page(workdir: Path) -> Path | None:
+    # Imported late: a run without a page need not wait for it.
+    from resnet_jax.pages import run as run_page
+
+    return run_page.write_if_wanted(workdir)
 
 
 def default_workdir(text: str, overrides: Sequence[tuple[str, str]]) -> str:
