@@ -141,9 +141,9 @@ def reduced(name, folder):
     config = importlib.import_module(f"configs.{name}").get_config()
     config.data.update(source="folder", name=None, dir=str(folder), workers=0, image_size=16,
                        eval_size=16)  # fmt: skip
-    if config.data.first_size is not None:
+    if "first_size" in config.data:
         config.data.first_size = 8
-    if config.data.short_side is not None:
+    if "short_side" in config.data:
         config.data.short_side = (18, 24)
     if config.finetune.frozen_parts:
         config.finetune.frozen_parts = 3
@@ -160,7 +160,8 @@ def reduced(name, folder):
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_takes_two_steps_on_a_reduced_network(name, folder):
     """The first and the last; images that grow have another size there."""
-    made = Assembly(reduced(name, folder))
+    config = reduced(name, folder)
+    made = Assembly(config)
     run, compilations = made.run(), []
     dispatch = Dispatch([run], lambda: compilations.append(1))
     state = made.create_state()
@@ -172,11 +173,11 @@ def test_a_recipe_takes_two_steps_on_a_reduced_network(name, folder):
     assert int(state.step) == 2
     after = jax.device_get(state.params)
     moved = jax.tree.map(lambda old, new: bool((old != new).any()), before, after)
-    if made._config.finetune.frozen_parts:
+    if config.finetune.frozen_parts:
         assert all(jax.tree.leaves(moved.pop("head"))) and not any(jax.tree.leaves(moved))
     else:
         assert all(jax.tree.leaves(moved))
-    assert len(compilations) == 1 + (made._config.data.first_size is not None)
+    assert len(compilations) == 1 + ("first_size" in config.data)
     result = made.evaluation(state.eval_variables)
     assert result["examples"] == 12 and np.isfinite(result["loss"])
 

@@ -178,4 +178,4 @@ def test_an_analysis_writes_into_the_runs_folder_and_its_page_shows_it(trained):
     sizes = {name: field["size"] for name, field in numbers["theoretical"].items()}
     assert sizes == {"stage1/block1": 7, "stage2/block1": 13, "stage3/block1": 25}
     page = Path(run("report", f"--workdir={workdir}")["file"]).read_text()
-    assert numbers["summary"] in page and "<h2>receptive field</h2>" in page
+    assert numbers["summary"] in page and "<h3>receptive field</h3>" in page
