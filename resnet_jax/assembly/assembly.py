@@ -55,7 +55,7 @@ class Assembly:
         devices: Sequence[Any] | None = None,
         examples: int | None = None,
     ):
-        self._config = config
+        self.config = config
         self._platform, self._devices, self._examples = platform, devices, examples
         self._dtype = config.model.dtype
         if self._dtype == "float64" and not jax.config.jax_enable_x64:
@@ -67,7 +67,7 @@ class Assembly:
     @cached_property
     def inputs(self) -> Inputs:
         dtype = jnp.promote_types(self._dtype, jnp.float32)
-        return Inputs(self._config, dtype, parallel.process_shard(), self._steps)
+        return Inputs(self.config, dtype, parallel.process_shard(), self._steps)
 
     @property
     def source(self) -> Source:
@@ -84,7 +84,7 @@ class Assembly:
     @cached_property
     def model(self) -> ResNet:
         return network(
-            self._config,
+            self.config,
             classes=len(self.source.class_names),
             on_cpu=self._on_cpu,
         )
@@ -95,16 +95,16 @@ class Assembly:
 
     @cached_property
     def _frozen_parts(self) -> int:
-        return self._config.finetune.frozen_parts
+        return self.config.finetune.frozen_parts
 
     @cached_property
     def mesh(self) -> Mesh:
-        mesh = self._config.mesh
+        mesh = self.config.mesh
         return parallel.make_mesh(mesh.data, mesh.model, self._devices)
 
     @cached_property
     def placement(self) -> parallel.Placement:
-        return parallel.Placement(self.mesh, self._config.mesh.shard_state)
+        return parallel.Placement(self.mesh, self.config.mesh.shard_state)
 
     @cached_property
     def steps(self) -> int:
@@ -117,7 +117,7 @@ class Assembly:
 
     def _steps(self, examples: int) -> int:
         """Updates in a run whose training set has this many examples."""
-        train = self._config.train
+        train = self.config.train
         return train.steps or self._epochs_in_steps(train.epochs, examples)
 
     def _in_steps(self, epochs: float) -> int:
@@ -130,35 +130,36 @@ class Assembly:
     @cached_property
     def batch_size(self) -> int:
         """Examples in one update."""
-        return self._config.train.batch_size
+        return self.config.train.batch_size
 
     @cached_property
     def accumulate(self) -> int:
         """Micro-batches that a batch is split into."""
-        return self._config.train.accumulate
+        return self.config.train.accumulate
 
     @cached_property
-    def _ema_decay(self) -> float | None:
-        return self._config.train.ema_decay
+    def ema_decay(self) -> float | None:
+        """What the average of the weights keeps at each update; None: no average is held."""
+        return self.config.train.ema_decay
 
     @cached_property
     def _seed(self) -> int:
-        return self._config.seed
+        return self.config.seed
 
     @cached_property
     def numbers(self) -> Numbers:
-        return Numbers(self._config.optim.rate, self._config.optim.weight_decay)
+        return Numbers(self.config.optim.rate, self.config.optim.weight_decay)
 
     @cached_property
     def schedule(self) -> optax.Schedule:
         """The learning rate of update k, as a factor of the peak rate."""
-        return schedule(self._config, steps=self.steps, in_steps=self._in_steps)
+        return schedule(self.config, steps=self.steps, in_steps=self._in_steps)
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        chosen = optimizer(self._config)
+        chosen = optimizer(self.config)
         stages = len(self.model.stage_depths)
-        shares = rate_shares(stages, self._frozen_parts, self._config.finetune.rate_decay)
+        shares = rate_shares(stages, self._frozen_parts, self.config.finetune.rate_decay)
 
         def of_parts(rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
             plain = chosen(rate, weight_decay)
@@ -174,9 +175,9 @@ class Assembly:
             apply=self.model.apply,
             optimizer=self.optimizer,
             schedule=self.schedule,
-            objective=objective(self._config),
-            mixing=mixing(self._config, repeats=self.inputs.repeats),
-            ema_decay=self._ema_decay,
+            objective=objective(self.config),
+            mixing=mixing(self.config, repeats=self.inputs.repeats),
+            ema_decay=self.ema_decay,
             accumulate=self.accumulate,
             unroll=self._on_cpu,
         )
@@ -190,7 +191,7 @@ class Assembly:
             out_shardings=self.placement.at_rest(self.abstract_state),
             compiler_options=options,
         )
-        return create(jax.random.key(self._seed), self._pretrained)
+        return create(jax.random.key(self._seed), self.pretrained)
 
     @cached_property
     def abstract_state(self) -> TrainState:
@@ -199,9 +200,9 @@ class Assembly:
         return self.placement.abstract(shapes)
 
     @cached_property
-    def _pretrained(self) -> dict:
+    def pretrained(self) -> dict:
         """Parameters and statistics that the run starts from; missing ones are drawn."""
-        path = self._config.init.weights
+        path = self.config.init.weights
         return self.variables_from(Path(path), replace_head=True) if path else {}
 
     def variables_from(self, path: Path, *, replace_head: bool = False) -> dict:
@@ -237,16 +238,16 @@ class Assembly:
         variables = replaced(variables, pretrained or {})
         # The structure of the optimizer's state does not depend on its numbers.
         optimizer = self.optimizer(optax.constant_schedule(0.0), 0.0)
-        return TrainState.create(variables, optimizer, ema=self._ema_decay is not None)
+        return TrainState.create(variables, optimizer, ema=self.ema_decay is not None)
 
     @cached_property
     def evaluation(self) -> Evaluation:
         return Evaluation(
-            self._config, self.model, self.inputs, self.placement, self._seed, self.batch_size
+            self.config, self.model, self.inputs, self.placement, self._seed, self.batch_size
         )
 
     def run(self) -> Run:
-        config = self._config
+        config = self.config
         # Made here, so that a mistake stops the run before it starts.
         self.evaluation.make()
         train_step = self.train_step
@@ -272,11 +273,11 @@ class Assembly:
     def compiler_options(self) -> dict[str, Any]:
         """XLA's options for training steps."""
         one_cpu = self._on_cpu and self.mesh.size == 1
-        return onednn_options() if self._config.train.onednn and one_cpu else {}
+        return onednn_options() if self.config.train.onednn and one_cpu else {}
 
     def checkpoints(self, workdir: Path) -> Checkpoints:
         """The run's checkpoints, always in the unrolled layout."""
-        config, scanned = self._config.checkpoint, self.model.scan_blocks
+        config, scanned = self.config.checkpoint, self.model.scan_blocks
         return Checkpoints(
             workdir / "checkpoints",
             keep=config.keep,
@@ -287,12 +288,12 @@ class Assembly:
         )
 
     def reports(self, workdir: Path) -> Reports:
-        return reports(self._config, workdir, self.steps)
+        return reports(self.config, workdir, self.steps)
 
     @property
     def writes_page(self) -> bool:
         """Whether the run ends with a page about it."""
-        return self._config.report.page
+        return self.config.report.page
 
     def profile(self, workdir: Path) -> Profile:
-        return profile(self._config, workdir)
+        return profile(self.config, workdir)

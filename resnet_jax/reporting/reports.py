@@ -18,19 +18,19 @@ class Reports:
     """Hands everything to each of its sinks; close it, or use it as a context."""
 
     def __init__(self, sinks: Sequence[Sink]):
-        self._sinks = sinks
+        self.sinks = sinks
 
     def rewind(self, step: int) -> None:
-        for sink in self._sinks:
+        for sink in self.sinks:
             sink.rewind(step)
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:
-        for sink in self._sinks:
+        for sink in self.sinks:
             sink.write(step, metrics)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for sink in self._sinks:
+        for sink in self.sinks:
             sink.close()

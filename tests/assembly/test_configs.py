@@ -80,7 +80,7 @@ def test_sinks_follow_the_configuration(tmp_path, monkeypatch):
         for wandb in (True, False):
             config = tiny(**{"report.tensorboard": tensorboard, "report.wandb": wandb,
                              "report.project": "mine"})  # fmt: skip
-            sinks = Assembly(config).reports(tmp_path)._sinks
+            sinks = Assembly(config).reports(tmp_path).sinks
             assert ("tensorboard" in sinks) == tensorboard
             assert (None in sinks) == wandb
             sinks[0].close()

@@ -96,7 +96,7 @@ class TestSchedules:
         points = {0: 0.005, 5: 0.5, 302.5: 0.25, 153.75: cosine(0.5, 0, 0.25), 600: 0.0}
         for epoch, expected in points.items():
             assert rate(made, epoch) == pytest.approx(expected, rel=2e-3, abs=1e-8)
-        decay = made._ema_decay
+        decay = made.ema_decay
         # In 32 updates as much is forgotten as by one of torchvision's.
         assert 1 - decay**32 == pytest.approx(2e-5 * 1_024 * 32 / 600, rel=1e-6)
 
@@ -109,7 +109,7 @@ class TestSchedules:
         for epoch, expected in points.items():
             assert rate(made, epoch) == pytest.approx(expected, rel=2e-3, abs=2e-3)
         start, end = imagenet_fast.GROWTH[length]
-        data, per_epoch = made._config.data, made.steps / length
+        data, per_epoch = made.config.data, made.steps / length
         size = resizing(data.first_size, data.image_size, data.growth, made.steps)
         sizes = [size(round(epoch * per_epoch)) for epoch in (0, start, end, length)]
         assert sizes == [160, 160, 192, 192]

@@ -47,7 +47,7 @@ def test_a_run_starts_from_a_file_in_both_layouts(tmp_path, scan):
     path = file_for(tiny().model, tmp_path)
     assembly = tiny(**{"init.weights": str(path), "model.scan_blocks": scan,
                        "train.ema_decay": 0.9})  # fmt: skip
-    pretrained = assembly._pretrained
+    pretrained = assembly.pretrained
     state = start(assembly, pretrained)
     for part in ("params", "batch_stats"):
         jax.tree.map(np.testing.assert_array_equal, state.variables[part], pretrained[part])
@@ -59,7 +59,7 @@ def test_a_head_of_other_classes_is_drawn_anew_and_everything_else_kept(tmp_path
     path = file_for(tiny(**{"data.classes": 9}).model, tmp_path)
     assembly = tiny(**{"init.weights": str(path)})
     drawn = start(assembly)
-    state = start(assembly, assembly._pretrained)
+    state = start(assembly, assembly.pretrained)
     jax.tree.map(np.testing.assert_array_equal, state.params["head"], drawn.params["head"])
     kernel = read_tensors(path)["conv1.weight"].transpose(2, 3, 1, 0)
     np.testing.assert_array_equal(state.params["stem_conv"]["kernel"], kernel)
@@ -68,7 +68,7 @@ def test_a_head_of_other_classes_is_drawn_anew_and_everything_else_kept(tmp_path
 
 
 def test_without_a_file_the_state_is_drawn_as_before():
-    assert tiny()._pretrained == {}
+    assert tiny().pretrained == {}
 
 
 @pytest.fixture(scope="module")
