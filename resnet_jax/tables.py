@@ -22,8 +22,9 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 Choice = str | Mapping[str, Any]
-# The users' files that this process has run, for other processes that are sent their objects.
-FOREIGN_FILES: list[Path] = []
+# The users' files that this process has run, by the names of their modules: paths and contents,
+# for other processes that are sent their objects.
+FOREIGN_FILES: dict[str, tuple[Path, bytes]] = {}
 Item = TypeVar("Item")
 
 # Types that say which values of an option are valid; an int or a float must be above 0.
@@ -232,10 +233,14 @@ def foreign_row(name: str) -> Any:
     return rows[attribute]
 
 
-def foreign_module(path: Path) -> ModuleType:
-    """Runs a user's file once for each content that it has."""
-    content = _content(path)
-    name = f"{path.stem}_{content_hash(path)[:16]}"
+def foreign_module(path: Path, content: bytes | None = None) -> ModuleType:
+    """Runs a user's file once for each content that it has.
+
+    Args:
+      content: of the file; None: as it is read now.
+    """
+    content = _content(path) if content is None else content
+    name = f"{path.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
     if name not in sys.modules:
         module = ModuleType(name)
         module.__file__ = str(path)
@@ -249,7 +254,7 @@ def foreign_module(path: Path) -> ModuleType:
             raise UserError(
                 f"{path}{line} raises {type(error).__name__}: {str(error) or 'no message'}"
             ) from error
-        FOREIGN_FILES.append(path)
+        FOREIGN_FILES[name] = path, content
     return sys.modules[name]
 
 

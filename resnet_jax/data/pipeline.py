@@ -120,8 +120,11 @@ class _Pool:
         self._free = deque(range(slots))
         self._asked: deque[tuple[Future[_Returned], int]] = deque()
         self._taken: int | None = None
-        # What users' files define can be unpickled only where these have run.
-        arguments = pickle.dumps(function), tuple(FOREIGN_FILES), memory, slots
+        pickled = pickle.dumps(function)
+        # What users' files define can be unpickled only where these have run, as they ran here;
+        # no other file is run, since it may import JAX.
+        files = [file for module, file in FOREIGN_FILES.items() if module.encode() in pickled]
+        arguments = pickled, files, memory, slots
         self._executor = ProcessPoolExecutor(workers, context, _adopt, arguments)
         end = self._executor.shutdown
         self.close = weakref.finalize(self, end, wait=False, cancel_futures=True)
@@ -171,18 +174,18 @@ _function: ChunkFunction
 _slots: np.ndarray
 
 
-def _adopt(function: bytes, files: tuple[Path, ...], memory: Any, slots: int) -> None:
+def _adopt(function: bytes, files: list[tuple[Path, bytes]], memory: Any, slots: int) -> None:
     """Begins a worker.
 
     Args:
       function: pickled.
-      files: of users, that the function may need.
+      files: of users, that the function needs: their paths and contents.
     """
     import cv2
 
     global _function, _slots
-    for path in files:
-        foreign_module(path)
+    for path, content in files:
+        foreign_module(path, content)
     _function, _slots = pickle.loads(function), np.frombuffer(memory, np.uint8).reshape(slots, -1)
     # The workers share the cores already.
     cv2.setNumThreads(0)

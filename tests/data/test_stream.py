@@ -16,7 +16,7 @@ from resnet_jax.data.images.views import views
 from resnet_jax.data.photographs import streamed
 from resnet_jax.data.sources.catalogue import folder
 from resnet_jax.data.stream import StreamedData
-from resnet_jax.tables import UserError
+from resnet_jax.tables import UserError, foreign_module
 
 OPTIONS = {"image_size": 12, "steps": 10, "mean": (0.5,) * 3, "std": (0.25,) * 3}
 BATCH = 8
@@ -149,8 +149,13 @@ def test_a_policy_in_a_file_of_the_user_reaches_the_workers(files, tmp_path):
         "    def __call__(self, draw, image):\n"
         "        return image.point(lambda _: 0)\n"
     )
-    for workers in (0, 1):
-        stream = data(files, policy=f"{path}:Black", workers=workers)
+    streams = [data(files, policy=f"{path}:Black", workers=workers) for workers in (0, 1)]
+    # The workers run it as it ran here, wherever it went since, and no other file.
+    path.unlink()
+    other = tmp_path / "other_rows.py"
+    other.write_text(f"import os\nassert os.getpid() == {os.getpid()}\n")
+    foreign_module(other)
+    for stream in streams:
         assert not stream.train_picks(0, 0, BATCH).images.any()
 
 
