@@ -73,6 +73,7 @@ def check_agreement(folder, dtype: str, name: str) -> None:
     assert several["evaluation"]["examples"] == 256
 
 
+@pytest.mark.slow
 def test_one_and_eight_devices_agree(folder):
     check_agreement(folder, "float64", "8")
 
@@ -82,6 +83,7 @@ def restored_by_one_device(folder, dtype: str) -> None:
     assert set(figures(folder, dtype, "1")["restored"]) == names
 
 
+@pytest.mark.slow
 def test_one_device_restores_what_eight_saved(folder):
     restored_by_one_device(folder, "float64")
 

@@ -83,6 +83,7 @@ def test_killed_five_times_equals_never_killed(tmp_path, uninterrupted):
     assert_equal(workdir, uninterrupted)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_and_the_run_goes_on(tmp_path, uninterrupted):
     workdir = tmp_path / "terminated"
     process = start(workdir)

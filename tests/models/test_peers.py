@@ -180,18 +180,26 @@ def objective(peer):
     return loss
 
 
+# A backward pass takes five times as long to compile as a forward pass. JAX derives it, but for
+# that of convolutions: these have such of every kind, in groups of channels and with standardised
+# kernels too, and running statistics. The others are slow.
+STEPPED = ("timm_senet", "timm_resnetv2_bit")
+
+# Most of timm's differ from these in one row, which has tests of its own. The others are slow.
+QUICK = [name for name in NETS if not name.startswith("timm_")] + list(STEPPED)
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name not in QUICK)) for name in NETS],
+    indirect=True,
+)
 def test_logits_at_an_even_and_an_odd_size(peer):
     assert sorted(size % 2 for size in peer.sizes) == [0, 1]
     apply = jax.jit(partial(peer.model.apply, train=False))
     for size in peer.sizes:
         logits = apply(peer.variables, peer.images(size))
         assert_close(logits, peer.golden[f"logits{size}"], f"logits{size}")
-
-
-# A backward pass takes five times as long to compile as a forward pass. JAX derives it, but for
-# that of convolutions: these have such of every kind, in groups of channels and with standardised
-# kernels too, and running statistics. The others are slow.
-STEPPED = ("bottleneck", "timm_senet", "timm_resnetv2_bit")
 
 
 @pytest.mark.parametrize(

@@ -31,11 +31,17 @@ def assert_equal(a, b, **tolerance):
 @pytest.mark.parametrize(
     "choices",
     [
-        {"shortcut": "A"},
-        {"arrangement": "full_preactivation", "branch": "bottleneck", "shortcut": "D"},
-        {"arrangement": "bn_after_addition", "branch": "deep", "shortcut": "C"},
+        pytest.param({"shortcut": "A"}, id="original", marks=pytest.mark.slow),
+        pytest.param(
+            {"arrangement": "full_preactivation", "branch": "bottleneck", "shortcut": "D"},
+            id="full_preactivation",
+        ),
+        pytest.param(
+            {"arrangement": "bn_after_addition", "branch": "deep", "shortcut": "C"},
+            id="deep",
+            marks=pytest.mark.slow,
+        ),
     ],
-    ids=["original", "full_preactivation", "deep"],
 )
 def test_logits_gradients_and_statistics_are_equal(float64, drawn, rng, choices):
     unrolled, scanned = nets(stage_depths=(3,), widths=(5,), dtype="float64", **choices)

@@ -55,7 +55,7 @@ def kept():
     ("remat", "scan"),
     [
         ("block", False),
-        ("stage", False),
+        pytest.param("stage", False, marks=pytest.mark.slow),
         pytest.param("block", True, marks=pytest.mark.slow),
     ],
 )

@@ -61,8 +61,10 @@ def differences(ours, theirs) -> float:
 @pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize(
     ("batched", "changes"),
-    [(False, ",train.batch_size=24"), (True, "")],
-    ids=["in turn", "batched"],
+    [
+        pytest.param(False, ",train.batch_size=24", id="in turn", marks=pytest.mark.slow),
+        pytest.param(True, "", id="batched"),
+    ],
 )
 def test_members_equal_their_single_runs_bit_for_bit(batched, changes):
     """One after another at odd sizes too; together where XLA vectorises the sums alike.
@@ -77,6 +79,7 @@ def test_members_equal_their_single_runs_bit_for_bit(batched, changes):
         assert differences(states[number], state) == 0
 
 
+@pytest.mark.slow
 def test_members_over_devices_equal_single_runs():
     """Three members, one on each of three devices, and runs that share each batch over the three.
 

@@ -62,7 +62,9 @@ def test_parameters_moved_and_the_average_followed(uninterrupted, assembly):
         assert not np.array_equal(new, average)
 
 
-@pytest.mark.parametrize("step", [1, 4, 8])
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, marks=pytest.mark.slow), 4, pytest.param(8, marks=pytest.mark.slow)]
+)
 def test_killed_run_continues_bit_for_bit(carry_out, saved_state, run, uninterrupted, step):
     stopped = Recorder(step=step, action=kill)
     with pytest.raises(Killed):

@@ -125,6 +125,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         assert "NaN" not in line and "Infinity" not in line
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(trained):
     workdir, result = trained
     newest = workdir / "checkpoints" / "16"

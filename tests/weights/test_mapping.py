@@ -134,13 +134,13 @@ def test_another_number_of_classes_is_an_error_unless_the_head_may_be_replaced(r
     [
         ("resnet18", "resnet34"),
         ("resnet50", "resnet101"),
-        ("resnet50", "resnet18"),
+        pytest.param("resnet50", "resnet18", marks=pytest.mark.slow),
         ("resnet50", "resnet50d"),
-        ("resnet50", "seresnet50"),
-        ("resnet50", "resnext50_32x4d"),
-        ("resnet50", "wide_resnet50_2"),
+        pytest.param("resnet50", "seresnet50", marks=pytest.mark.slow),
+        pytest.param("resnet50", "resnext50_32x4d", marks=pytest.mark.slow),
+        pytest.param("resnet50", "wide_resnet50_2", marks=pytest.mark.slow),
         ("resnet50", "resnetv2_50"),
-        ("resnet50", "ecaresnet50t"),
+        pytest.param("resnet50", "ecaresnet50t", marks=pytest.mark.slow),
         ("cifar_resnet20_akamaster", "cifar_resnet32_akamaster"),
     ],
 )

@@ -116,6 +116,7 @@ def exported(tmp_path_factory):
     return workdir, result, path
 
 
+@pytest.mark.slow
 def test_exported_weights_are_evaluated_as_the_run_was(exported):
     _, trained, path = exported
     beside = json.loads(path.with_name("exported.safetensors.json").read_text())
