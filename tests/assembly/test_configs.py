@@ -32,7 +32,9 @@ def made_up(source: Source) -> Source:
 BUILT = [name for name in FILES if name != "default" and not name.startswith("imagenet")]
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "cifar10")) for name in BUILT]
+)
 def test_every_file_builds_a_run_and_its_first_step(name):
     config = importlib.import_module(f"configs.{name}").get_config()
     assembly = Assembly(config)

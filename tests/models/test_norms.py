@@ -94,7 +94,7 @@ def test_statistics_of_bfloat16_are_float32(drawn, rng):
     np.testing.assert_allclose(np.asarray(y, np.float32), expected, rtol=2**-8, atol=1e-3)
 
 
-@pytest.mark.parametrize("group_size", [None, 2])
+@pytest.mark.parametrize("group_size", [pytest.param(None, marks=pytest.mark.slow), 2])
 def test_a_product_is_normalised_as_if_it_were_computed(float64, drawn, rng, group_size):
     x, kernel = images(rng).astype(np.float64), rng.normal(size=(4, 9))
     norm = batch_norm(True, group_size=group_size, dtype=jnp.float64, param_dtype=jnp.float64)

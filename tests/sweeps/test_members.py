@@ -58,13 +58,12 @@ def differences(ours, theirs) -> float:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize(
     ("batched", "changes"),
-    [
-        pytest.param(False, ",train.batch_size=24", id="in turn", marks=pytest.mark.slow),
-        pytest.param(True, "", id="batched"),
-    ],
+    [(False, ",train.batch_size=24"), (True, "")],
+    ids=["in turn", "batched"],
 )
 def test_members_equal_their_single_runs_bit_for_bit(batched, changes):
     """One after another at odd sizes too; together where XLA vectorises the sums alike.

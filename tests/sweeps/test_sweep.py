@@ -37,6 +37,7 @@ def stamps(runs: Path) -> dict[str, float]:
     return {path.parent.name: path.stat().st_mtime for path in runs.glob("*/log.txt")}
 
 
+@pytest.mark.slow
 def test_a_sweep_makes_what_is_missing_and_repeats_what_failed(tmp_path):
     """Its runs are processes here; see test_execute.py for what they do, and how one diverges."""
     folder = write_experiment(tmp_path / "experiment", ROWS)

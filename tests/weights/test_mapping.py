@@ -133,9 +133,9 @@ def test_another_number_of_classes_is_an_error_unless_the_head_may_be_replaced(r
     ("asked", "given"),
     [
         ("resnet18", "resnet34"),
-        ("resnet50", "resnet101"),
+        pytest.param("resnet50", "resnet101", marks=pytest.mark.slow),
         pytest.param("resnet50", "resnet18", marks=pytest.mark.slow),
-        ("resnet50", "resnet50d"),
+        pytest.param("resnet50", "resnet50d", marks=pytest.mark.slow),
         pytest.param("resnet50", "seresnet50", marks=pytest.mark.slow),
         pytest.param("resnet50", "resnext50_32x4d", marks=pytest.mark.slow),
         pytest.param("resnet50", "wide_resnet50_2", marks=pytest.mark.slow),
@@ -155,8 +155,13 @@ def test_a_file_of_no_residual_network_is_said_to_be_none(resnet18):
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet26d", "resnet50_gn", "resnetrs50", "senet154", "resnetv2_50t", "resnetv2_50x3_bit",
-     "cifar_wrn_28_10", "cifar_resnet20_a", "resnext101_64x4d"],
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (number > 2))
+        for number, name in enumerate(
+            ["resnetv2_50t", "cifar_resnet20_a", "resnetrs50", "senet154", "resnet26d",
+             "resnetv2_50x3_bit", "cifar_wrn_28_10", "resnet50_gn", "resnext101_64x4d"]
+        )
+    ],
 )  # fmt: skip
 def test_an_outline_is_the_same_of_a_network_and_of_its_tensors(name):
     tensors = published(name)
