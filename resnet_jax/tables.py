@@ -131,15 +131,20 @@ class Table(dict[str, Any]):
 
     Attributes:
       what: the word for a row in errors, as in "unknown shortcut 'E'".
-      key: the configuration's key that chooses a row.
       record: class of the rows; a function in a user's file is wrapped in it.
     """
 
-    def __init__(
-        self, what: str, key: str, rows: Mapping[str, Any], record: type | None = None
-    ) -> None:
+    def __init__(self, what: str, rows: Mapping[str, Any], record: type | None = None) -> None:
         super().__init__(rows)
-        self.what, self.key, self.record = what, key, record
+        self.what, self.record = what, record
+
+    def row(self, name: str) -> Any:
+        """Returns the row of this name, which may be one of a user's own file.
+
+        Raises:
+          UserError: there is no such row; names the valid ones and the nearest.
+        """
+        return choose(self.with_foreign(name), name, self.what)
 
     def choose(self, choice: Choice) -> Any:
         """Returns the chosen row with its options set.
@@ -174,19 +179,31 @@ class Table(dict[str, Any]):
         return {**self, name: row}
 
     def _check_call(self, name: str, row: Any) -> None:
-        """Raises UserError where the row is called with other arguments than the table's rows."""
-        expected, found = (_required(other) for other in (list(self.values())[-1], row))
+        """Raises UserError where the row is not called, or not of the type, as the table's are."""
+        example = list(self.values())[-1]
+        expected, found = _required(example), _required(row)
+        if expected is None:
+            if not isinstance(row, type(example)):
+                raise UserError(
+                    f"{name} is a {type(row).__name__}, which is no {self.what}: give an object of"
+                    f" type {type(example).__name__}"
+                )
+            return
+        called = f"every {self.what} is called with ({', '.join(expected)})"
+        if found is None:
+            raise UserError(f"{name} is no function, and {called}: give a function of these")
         if len(expected) != len(found):
             raise UserError(
-                f"{name} takes ({', '.join(found)}), and a {self.what} is called with"
-                f" ({', '.join(expected)}): give every other parameter a default"
+                f"{name} takes ({', '.join(found)}), and {called}: give every other parameter a"
+                " default"
             )
 
 
-def _required(row: Any) -> list[str]:
+def _required(row: Any) -> list[str] | None:
+    """Names of the parameters without a default; None for a row that is no function."""
     function = getattr(row, "function", row)
     if not callable(function):
-        return ["nothing, since it is no function"]
+        return None
     parameters = inspect.signature(function).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
 

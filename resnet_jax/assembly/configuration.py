@@ -201,12 +201,12 @@ def _set_option(config: ConfigDict, where: str, option: str, value: Any) -> None
 def _options_in(config: ConfigDict, section: str) -> list[str]:
     """The options of the section's row that the configuration states."""
     table, row = SECTIONS[section], config[section].name
-    return [name for name in options_of(table.with_foreign(row)[row]) if name in config[section]]
+    return [name for name in options_of(table.row(row)) if name in config[section]]
 
 
 def _set_in_section(config: ConfigDict, section: str, option: str, value: Any) -> None:
     table, row = SECTIONS[section], config[section].name
-    taken = options_of(table.with_foreign(row)[row])
+    taken = options_of(table.row(row))
     if option not in taken and nearest(option, config[section]):
         check_key(config, f"{section}.{option}")
     config[section].update(table.typed({"name": row, option: value}))
@@ -215,8 +215,7 @@ def _set_in_section(config: ConfigDict, section: str, option: str, value: Any) -
 def _choose_in_section(config: ConfigDict, section: str, name: str) -> None:
     table = SECTIONS[section]
     table.choose(name)
-    before = options_of(table.with_foreign(config[section].name)[config[section].name])
-    after = options_of(table.with_foreign(name)[name])
+    before, after = options_of(table.row(config[section].name)), options_of(table.row(name))
     for option in before.keys() - after.keys():
         if option in config[section]:
             del config[section][option]

@@ -41,8 +41,7 @@ class Inputs:
     @cached_property
     def source(self) -> Source:
         name, options = split(self._section["source"], SOURCES.what)
-        row = SOURCES.with_foreign(name).get(name)
-        taken = options_of(row) if row is not None else {}
+        taken = options_of(SOURCES.row(name))
         options |= {key: self._section[key] for key in taken if key in self._section}
         if "splits" in taken:
             options["splits"] = (self._section["train_split"], self._section["eval_split"])
@@ -61,7 +60,7 @@ class Inputs:
           UserError: nothing takes one of them.
         """
         name, _ = split(self._section["source"], SOURCES.what)
-        taken = {*OWN, *options_of(SOURCES.with_foreign(name)[name])}
+        taken = {*OWN, *options_of(SOURCES.row(name))}
         keys = {key: value for key, value in self._section.items() if key not in taken}
         keys = {key: value for key, value in keys.items() if value is not None}
         resident = isinstance(self._eval_examples, ImageSet)

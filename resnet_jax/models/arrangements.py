@@ -8,6 +8,8 @@ from resnet_jax.tables import Table, UserError
 
 CONVOLUTION, NORM, ACTIVATION, BIAS = "convolution", "norm", "activation", "bias"
 Steps = tuple[str, ...]
+# How many convolutions each field of an arrangement holds.
+HELD = {"each": 1, "last": 1, "after": 0, "first": 1, "stem": 1, "head": 0}
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,7 @@ class Arrangement:
     shares_lead: bool = True
 
     def __post_init__(self) -> None:
-        wanted = {"each": 1, "last": 1, "after": 0, "first": 1, "stem": 1, "head": 0}
-        for name, count in wanted.items():
+        for name, count in HELD.items():
             steps = getattr(self, name)
             if steps is None:
                 continue
@@ -96,8 +97,7 @@ class Arrangement:
         def changed(steps: Steps | None) -> Any:
             return None if steps is None else tuple(s for step in steps for s in instead(step))
 
-        names = ("each", "last", "after", "first", "stem", "head")
-        return replace(self, **{name: changed(getattr(self, name)) for name in names})
+        return replace(self, **{name: changed(getattr(self, name)) for name in HELD})
 
     def has_bare_norm(self) -> bool:
         """Whether some norm is not followed by an activation."""
@@ -122,7 +122,6 @@ C, N, A = CONVOLUTION, NORM, ACTIVATION
 # 'Identity Mappings in Deep Residual Networks', arXiv 1603.05027, Table 2 and Figure 4.
 ARRANGEMENTS = Table(
     "arrangement",
-    "model.arrangement",
     {
         "original": Arrangement(each=(C, N, A), last=(C, N), after=(A,)),
         "bn_after_addition": Arrangement(each=(C, N, A), last=(C,), after=(N, A)),

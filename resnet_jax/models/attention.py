@@ -85,7 +85,6 @@ class Attention:
 
 ATTENTIONS = Table(
     "model.attention",
-    "model.attention",
     {
         "none": Attention(no_attention),
         "squeeze_excitation": Attention(

@@ -37,10 +37,17 @@ class Convolution(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A branch: its convolutions, and how many residual blocks of them an outer shortcut spans."""
+    """A branch.
+
+    Attributes:
+      convolutions: one after another.
+      repeats: how many residual blocks of these convolutions an outer shortcut spans.
+      layers_outside: layers outside the blocks that a network's depth counts: stem and head.
+    """
 
     convolutions: tuple[Convolution, ...]
     repeats: int = 1
+    layers_outside: int = 2
 
     @property
     def expansion(self) -> int:
@@ -97,7 +104,9 @@ def wide(kernels: Sequence[int] = (3, 3)) -> Branch:
             f"model.kernels={tuple(kernels)} is not a list of odd kernel sizes: give for example"
             " (3, 1, 3)"
         )
-    return Branch(tuple(Convolution(k, strided=i == 0) for i, k in enumerate(kernels)))
+    convolutions = tuple(Convolution(k, strided=i == 0) for i, k in enumerate(kernels))
+    # Wide ResNet's depth counts two of the projections as well.
+    return Branch(convolutions, layers_outside=4)
 
 
 def deep(pairs: int = 2) -> Branch:
@@ -112,7 +121,6 @@ def deep(pairs: int = 2) -> Branch:
 
 BRANCHES = Table(
     "branch",
-    "model.branch",
     {
         "basic": basic,
         "bottleneck": bottleneck,

@@ -35,7 +35,6 @@ class Family(NamedTuple):
 
 FAMILIES = Table(
     "model.family",
-    "model.family",
     {
         "cifar": Family("cifar", "none", stem_width=16, widths=(16, 32, 64)),
         "imagenet": Family("imagenet", "max", stem_width=64, widths=(64, 128, 256, 512)),
@@ -149,16 +148,13 @@ def _stage_depths(
                 f"no ImageNet network has depth {depth}; valid: {valid}, or give model.stage_depths"
             )
         return IMAGENET_DEPTHS[depth]
-    name, _ = split(choice)
-    # Stem and head are two layers; Wide ResNet counts two of its projections as well.
-    extra = 4 if name == "wide" else 2
-    blocks, remainder = divmod(depth - extra, 3 * branch.layers)
+    step, outside = 3 * branch.layers, branch.layers_outside
+    blocks, remainder = divmod(depth - outside, step)
     if remainder or blocks < 1:
-        step = 3 * branch.layers
-        below = max(1, (depth - extra) // step) * step + extra
+        below = max(1, blocks) * step + outside
         raise UserError(
-            f"depth {depth} is not {step}n+{extra}, as three stages of '{name}' blocks need: choose"
-            f" {below} or {below + step}"
+            f"depth {depth} is not {step}n+{outside}, as three stages of '{split(choice)[0]}'"
+            f" blocks need: choose {below} or {below + step}"
         )
     return (blocks,) * 3
 

@@ -18,7 +18,6 @@ from resnet_jax.tables import Table, UserError
 # kernel, but a kernel that starts smaller turns faster at the same learning rate.
 KERNEL_INITS = Table(
     "model.kernel_init",
-    "model.kernel_init",
     {
         # He et al., arXiv 1502.01852; fan-out is what fb.resnet.torch and torchvision use.
         "he_fan_out": nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
@@ -28,7 +27,6 @@ KERNEL_INITS = Table(
     },
 )
 DTYPES = Table(
-    "model.dtype",
     "model.dtype",
     {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64},
 )

@@ -197,7 +197,6 @@ class Norm:
 
 NORMS = Table(
     "norm",
-    "norm",
     {
         "batch": Norm(batch_norm, running=True, folds=True),
         "group": Norm(group_norm),

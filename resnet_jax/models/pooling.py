@@ -52,7 +52,6 @@ class Pool:
 
 ANTIALIASING = Table(
     "model.antialias",
-    "model.antialias",
     {
         "none": None,
         "average": Pool(average_pool, windows=((2, 2),)),
@@ -102,7 +101,6 @@ def convolution_pool(x: Image, layers: Layers) -> Image:
 
 
 STEM_POOLS = Table(
-    "model.stem_pool",
     "model.stem_pool",
     {
         "none": Pool(no_pool),

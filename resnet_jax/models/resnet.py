@@ -10,7 +10,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
-from resnet_jax.models.arrangements import ACTIVATION, NORM
+from resnet_jax.models.arrangements import ACTIVATION
 from resnet_jax.models.branches import Branch
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.pooling import Pool
@@ -20,7 +20,7 @@ from resnet_jax.models.stems import Stem, apply_stem
 from resnet_jax.tables import Table, UserError
 
 # The backward pass computes the layers inside each block, or inside each stage, again.
-REMATS = Table("model.remat", "model.remat", {name: name for name in ("none", "block", "stage")})
+REMATS = Table("model.remat", {name: name for name in ("none", "block", "stage")})
 
 Image = Float[Array, "batch height width channels"]
 
@@ -211,14 +211,13 @@ def check(model: ResNet) -> None:
             "norm.name is one that holds its own activation, and this model.arrangement has a"
             " norm that no activation follows: set model.arrangement=full_preactivation"
         )
-    ends_in_relu = block.arrangement.last[-2:] == (NORM, ACTIVATION)
-    if ends_in_relu and (block.zero_init_branch or norm.fixup):
+    if block.arrangement.last[-1] == ACTIVATION and (block.zero_init_branch or norm.fixup):
         cause, cure = ("norm.name=fixup", "norm.name=none")
         if block.zero_init_branch:
             cause, cure = ("zero_init_branch", "model.zero_init_branch=False")
         raise UserError(
-            f"{cause} would never train with arrangement 'relu_before_addition', whose branch"
-            f" ends in a ReLU that passes no gradient at 0: set {cure}, or another"
+            f"{cause} would never train with an arrangement whose branch ends in a ReLU, as"
+            f" 'relu_before_addition', since that passes no gradient at 0: set {cure}, or another"
             " model.arrangement"
         )
 

@@ -155,7 +155,6 @@ class Shortcut:
 
 SHORTCUTS = Table(
     "shortcut",
-    "model.shortcut",
     {
         "A": Shortcut(option_a),
         "B": Shortcut(option_b, projects=True),

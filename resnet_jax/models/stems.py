@@ -30,7 +30,6 @@ Stem = tuple[StemConvolution, ...]
 # tiered: the first of them narrower (the 't' networks of timm's resnet.py).
 STEMS = Table(
     "model.stem",
-    "model.stem",
     {
         "cifar": (StemConvolution(3),),
         "imagenet": (StemConvolution(7, stride=2),),

@@ -40,7 +40,6 @@ def binary_cross_entropy(
 
 LOSSES = Table(
     "train.loss",
-    "train.loss",
     {
         "cross_entropy": cross_entropy,
         "binary_cross_entropy": binary_cross_entropy,

@@ -82,7 +82,6 @@ def top(outputs: Outputs, *, classes: int) -> Int32[Array, ""]:
 # Evaluations and training steps compute every one. top1 decides which checkpoint is the best.
 METRICS = Table(
     "metric",
-    "eval.metrics",
     {
         "loss": Metric(loss, higher_is_better=False),
         "top1": Metric(hits, needs_label=False),

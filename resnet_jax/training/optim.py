@@ -136,7 +136,6 @@ def muon(
 
 OPTIMIZERS = Table(
     "optimizer",
-    "optim",
     {
         "sgd": sgd,
         "nesterov": nesterov,

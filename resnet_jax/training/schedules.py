@@ -60,7 +60,6 @@ def polynomial(steps: int, before: int, power: float = 1.0, final: float = 0.0) 
 
 SHAPES = Table(
     "schedule",
-    "schedule",
     {
         "constant": constant,
         "step": step,

@@ -84,7 +84,6 @@ def _resnetv2(model: ResNet) -> Rules:
 
 NAMINGS = Table(
     "naming",
-    "--naming",
     {"torchvision": _torchvision, "resnetv2": _resnetv2, "akamaster": _akamaster},
 )
 

@@ -161,13 +161,20 @@ def test_the_options_of_a_user_s_row_are_checked_as_others_are(file):
     ("row", "message"),
     [
         ("scalar_gat", r"defines no 'scalar_gat' \(did you mean 'scalar_gate'\?\)"),
-        ("few_arguments", r"takes \(x\), and a shortcut is called with \(x, features, stride,"),
-        ("text", "takes \\(nothing, since it is no function\\)"),
+        ("few_arguments", r"takes \(x\), and every shortcut is called with \(x, features, stride,"),
+        ("text", r"is no function, and every shortcut is called with \(x, features, stride,"),
     ],
 )
 def test_a_row_that_is_not_there_or_is_called_otherwise(file, row, message):
     with pytest.raises(UserError, match=message):
         read(f"shortcut={file}:{row}")
+
+
+def test_a_row_that_is_a_value_has_the_type_of_the_others(file):
+    with pytest.raises(
+        UserError, match=r"a str, which is no arrangement: give .* type Arrangement"
+    ):
+        read(f"arrangement={file}:text")
 
 
 @pytest.mark.parametrize(

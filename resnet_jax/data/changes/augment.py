@@ -130,7 +130,6 @@ def _third(place: int) -> Callable[[Array], Array]:
 # In the order in which they change an image.
 AUGMENTATIONS = Table(
     "augmentation",
-    "data",
     {
         "pad": InStep(random_crop, _third(0)),
         "flip": InStep(lambda key, images, _: random_flip(key, images), _third(1)),
@@ -138,9 +137,7 @@ AUGMENTATIONS = Table(
         "erase": InStep(random_erasing, lambda key: jax.random.fold_in(key, 3)),
     },
 )
-FOREIGN = Table(
-    "augmentation", "data.augment", {"none": InStep(lambda key, images: images)}, InStep
-)
+FOREIGN = Table("augmentation", {"none": InStep(lambda key, images: images)}, InStep)
 
 
 class Augmentation:

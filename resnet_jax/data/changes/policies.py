@@ -229,7 +229,6 @@ def shifted_hue(image: Picture, turns: float) -> Picture:
 
 POLICIES = Table(
     "data.policy",
-    "data.policy",
     {
         "none": lambda: None,
         "auto_augment": AutoAugment,

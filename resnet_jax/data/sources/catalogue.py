@@ -245,7 +245,6 @@ def _tfds_records(builder: Any, split: str, **options: Any) -> Any:
 
 SOURCES = Table(
     "data.source",
-    "data.source",
     {
         "digits": digits,
         "folder": folder,

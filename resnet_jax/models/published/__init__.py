@@ -5,4 +5,4 @@ from resnet_jax.models.published.imagenet import IMAGENET
 from resnet_jax.models.published.preactivated import PREACTIVATED
 from resnet_jax.tables import Table
 
-ROWS = Table("network", "name", {**IMAGENET, **PREACTIVATED, **CIFAR})
+ROWS = Table("network", {**IMAGENET, **PREACTIVATED, **CIFAR})

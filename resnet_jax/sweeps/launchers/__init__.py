@@ -9,11 +9,10 @@ import pkgutil
 from collections.abc import Sequence
 
 from resnet_jax.sweeps.jobs import Launcher
-from resnet_jax.tables import Table, UserError, choose, nearest, with_options
+from resnet_jax.tables import Table, UserError, nearest, with_options
 
 LAUNCHERS = Table(
     "launcher",
-    "--launcher",
     {
         found.name: importlib.import_module(f"{__name__}.{found.name}").LAUNCHER
         for found in pkgutil.iter_modules(__path__)
@@ -31,7 +30,7 @@ def launcher(name: str, options: Sequence[str]) -> Launcher:
     Raises:
       UserError: there is no such launcher, or it takes no such option.
     """
-    chosen = choose(LAUNCHERS.with_foreign(name), name, "launcher")
+    chosen = LAUNCHERS.row(name)
     parameters = inspect.signature(chosen.function).parameters.values()
     takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
