@@ -1,4 +1,4 @@
-"""Every key of a run's configuration that is not an option of a row, with its unit.
+"""The keys of a run's configuration, with their units, but for options and photographs' keys.
 
 The other files change some of these keys. A row of a table is chosen by its name. Its options stand
 with the name: `model.shortcut = {"name": "exclusive_gating", "gate_bias": -5.0}`, or beside it
@@ -58,7 +58,8 @@ def get_config() -> ConfigDict:
     finetune.rate_decay = 1.0  # factor of the learning rate for each part further from the head
 
     # The section also takes the options of the source, the keys of data.photographs for reading its
-    # images, and the rows of data.changes.augment, as data.pad=4 or data.flip=True.
+    # images, and the rows of data.changes.augment, as data.pad=4 or data.flip=True; data.augment
+    # names rows of your own.
     config.data = data = ConfigDict()
     data.source = choice("tfds")  # a row of data.sources.catalogue
     data.train_split = "train"  # tfds: slices too, train[:20000]; folder: a folder in data.dir
