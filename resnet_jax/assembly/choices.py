@@ -34,6 +34,16 @@ def every_table() -> dict[str, Table]:
     return {**choosing, "augmentation": AUGMENTATIONS, "metric": METRICS, "network": ROWS}
 
 
+def defaults_of_options() -> dict[str, Any]:
+    """The default of every option of every row, as {"optim=sgd:momentum": 0.9}."""
+    return {
+        f"{key}={name}:{option}": list(value) if isinstance(value, tuple) else value
+        for key, table in {**CHOICES, **SECTIONS}.items()
+        for name, row in table.items()
+        for option, value in options_of(row).items()
+    }
+
+
 def divided(
     section: Mapping[str, Any], function: Callable[..., Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:

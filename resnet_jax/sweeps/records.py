@@ -132,8 +132,8 @@ class Store:
     def find(self, task: Task) -> Record | None:
         """Returns the outcome of the run; None where it has not ended.
 
-        An address stands for the keys that differ from their defaults, so a record counts only
-        while all other keys have the defaults that it was made with.
+        An address stands for what differs from the defaults, so a record counts only while all
+        other keys, and the options of the rows that it chose, have the defaults of that time.
         """
         content = read(self.workdir(task))
         if content is None and task.address in self._kept["runs"]:
@@ -144,9 +144,11 @@ class Store:
         return Record(**content["record"])
 
     def _still_holds(self, changes: dict[str, Any], then: dict[str, Any]) -> bool:
-        """Whether every key that the run leaves at its default still has that default."""
+        """Whether all that the run leaves at its default still has that default."""
         return all(
-            key in changes or self._defaults.get(key, value) == value for key, value in then.items()
+            self._defaults.get(key, value) == value
+            for key, value in then.items()
+            if _left_at_default(key, changes, then)
         )
 
     def keep(self, tasks: list[Task]) -> None:
@@ -187,3 +189,20 @@ def is_over(workdir: Path) -> bool:
         and Record(**content["record"]).final
         and all(now.get(key, value) == value for key, value in content["defaults"].items())
     )
+
+
+def _left_at_default(key: str, changes: dict[str, Any], then: dict[str, Any]) -> bool:
+    """Whether a run depends on the default of this key, or of this option of a row.
+
+    Args:
+      key: see assembly.choices.defaults_of_options for that of an option.
+      then: all defaults.
+    """
+    where, of_a_row, rest = key.partition("=")
+    if not of_a_row:
+        return key not in changes
+    row, _, option = rest.partition(":")
+    values = {**then, **changes}
+    # A choice that is left to the network's family may be any row.
+    chosen = values.get(f"{where}.name", values.get(where))
+    return chosen in (None, row) and f"{where}.{option}" not in changes

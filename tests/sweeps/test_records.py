@@ -95,6 +95,13 @@ def test_a_record_does_not_outlive_a_default_that_it_was_made_with(tmp_path, tas
         return in_file
 
     assert find(**{"optim.decay_rule": "kernels"}) is None
+    # An option of the row that the run chose, unless the run sets it itself; of another row.
+    momentum = f"optim={({**defaults, **task.changes})['optim.name']}:momentum"
+    assert find(**{momentum: 0.5}) is None
+    sets_it = task._replace(changes={**task.changes, "optim.momentum": 0.8})
+    assert records.Store(tmp_path / "runs", kept).find(sets_it) is not None
+    assert find(**{"optim=lamb:b1": 0.5}) is not None
+    find(**{"optim.decay_rule": "kernels"})
     assert not records.is_over(store.workdir(task))
     # Nor is it kept as if it were of the new default.
     other = records.Store(tmp_path / "none", kept)
