@@ -246,4 +246,5 @@ def test_flags_that_do_not_name_a_process(tmp_path, monkeypatch, capsys, flags, 
     with pytest.raises(SystemExit) as ended:
         launch.launch(verb, [FLAGS[0], f"--workdir={tmp_path}", *flags])
     assert ended.value.code == 2
-    assert sentence in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ") and sentence in line

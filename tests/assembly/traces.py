@@ -14,7 +14,7 @@ import photographs
 from ml_collections import ConfigDict
 
 from configs import smoke
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.training.dispatch import Dispatch
 
 PHOTOGRAPHS = Path(tempfile.mkdtemp())
@@ -29,17 +29,7 @@ def tiny(**changes) -> ConfigDict:
         "stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,data.image_size=8,data.examples=64"
     )
     for key, value in changes.items():
-        section, _, name = key.rpartition(".")
-        where, _, choice = section.partition(".")
-        if value is None and name in config.get(section, {}) and where == "data":
-            del config[where][name]
-        elif choice:
-            row = config[where][choice]
-            config[where][choice] = {"name": row, name: value}
-        elif section:
-            config[section][name] = value
-        else:
-            config[name] = value
+        configuration.set_value(config, key, repr(value))
     return config
 
 

@@ -12,13 +12,11 @@ from resnet_jax.data.changes.augment import (
     random_flip,
 )
 
-# Compiled as fast as can be, for what runs once or twice.
-FAST = {"xla_backend_optimization_level": 0}
-erase = jax.jit(random_erasing, static_argnums=(3, 4), compiler_options=FAST)
+erase = jax.jit(random_erasing, static_argnums=(3, 4))
 
 
 def augmented(augment: Augmentation, key: jax.Array, images: np.ndarray) -> np.ndarray:
-    call = jax.jit(lambda key, images: augment(key, images), compiler_options=FAST)
+    call = jax.jit(lambda key, images: augment(key, images))
     return np.asarray(call(key, images))
 
 
