@@ -95,7 +95,8 @@ def table(own: Figures, sets: dict[str, Figures], *, imagenet: bool) -> str:
     Args:
       imagenet: whether the run's own set is ImageNet's.
     """
-    columns = ("examples", *best_first(DETAILED), "mce")
+    others = [name for name in own if name not in ("examples", *DETAILED)]
+    columns = ("examples", *best_first(DETAILED), *others, "mce")
     lines = [f"{'':<34}" + "".join(f"{column:>19}" for column in columns)]
     rows = {("imagenet" if imagenet else "evaluation"): own, **sets}
     for name, values in rows.items():

@@ -290,10 +290,5 @@ class Assembly:
     def reports(self, workdir: Path) -> Reports:
         return reports(self.config, workdir, self.steps)
 
-    @property
-    def writes_page(self) -> bool:
-        """Whether the run ends with a page about it."""
-        return self.config.report.page
-
     def profile(self, workdir: Path) -> Profile:
         return profile(self.config, workdir)

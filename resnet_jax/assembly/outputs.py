@@ -18,7 +18,7 @@ def reports(config: ConfigDict, workdir: Path, steps: int) -> Reports:
     report = config.report
     if not parallel.is_first_process():
         return Reports([])
-    console = Console(steps, metrics.in_brief())
+    console = Console(steps, metrics.in_brief(metrics.with_own(config.eval.metrics)))
     sinks: list[Sink] = [MetricsFile(workdir / "metrics.jsonl"), console]
     if report.tensorboard:
         sinks.append(TensorBoard(workdir / "tensorboard"))

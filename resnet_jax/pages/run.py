@@ -4,23 +4,11 @@ import json
 import os
 from pathlib import Path
 
-import jax
-
-from resnet_jax.assembly import Assembly, restored, run_folder
+from resnet_jax.assembly import restored
 from resnet_jax.pages.sections import SECTIONS, Outcome
 from resnet_jax.reporting import markup
 from resnet_jax.reporting.findings import read_findings
 from resnet_jax.reporting.metrics_file import read_lines
-
-
-def write_if_wanted(workdir: Path) -> Path | None:
-    """Writes the page where the run's configuration asks for it.
-
-    It writes none for a run of several processes: `python -m resnet_jax report` does, in one.
-    Called by who has just trained the run, so its files of rows have run already.
-    """
-    wanted = Assembly(run_folder.load(workdir, trust_rows=True)).writes_page
-    return write(workdir, trust_rows=True) if wanted and jax.process_count() == 1 else None
 
 
 def write(workdir: Path, *, trust_rows: bool = False) -> Path:
@@ -40,6 +28,7 @@ def write(workdir: Path, *, trust_rows: bool = False) -> Path:
         read_lines(workdir / "metrics.jsonl"),
         json.loads((workdir / "config.json").read_text()),
         read_findings(workdir / "analysis"),
+        network.assembly.evaluation.metrics,
     )
     path = workdir / "report.html"
     draft = path.with_suffix(".tmp")

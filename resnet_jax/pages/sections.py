@@ -1,7 +1,7 @@
 """The sections of a run's page: each is a function of the run, and a row of SECTIONS."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -13,10 +13,7 @@ from resnet_jax.assembly import keys
 from resnet_jax.reporting import markup
 from resnet_jax.reporting.drawing import STYLE, as_png, as_svg
 from resnet_jax.reporting.findings import Findings, WrittenFindings
-from resnet_jax.training.metrics import in_brief
-
-# Figures that show pictures are smaller as PNG; all other figures are sharper as SVG.
-PICTURES = ("worst",)
+from resnet_jax.training.metrics import METRICS, Metric, in_brief
 
 
 class Outcome(NamedTuple):
@@ -27,6 +24,7 @@ class Outcome(NamedTuple):
       lines: of metrics.jsonl.
       config: of the run, nested.
       findings: of analyses that were made before.
+      metrics: of its evaluations.
     """
 
     step: int
@@ -34,6 +32,7 @@ class Outcome(NamedTuple):
     lines: list[dict[str, Any]]
     config: dict[str, Any]
     findings: list[WrittenFindings]
+    metrics: Mapping[str, Metric] = METRICS
 
 
 def results(run: Outcome) -> str:
@@ -46,7 +45,7 @@ def results(run: Outcome) -> str:
 def curves(run: Outcome) -> str:
     """Metrics over the updates."""
     known = {name for line in run.lines for name in line}
-    names = [name for name in in_brief() if known & {f"train/{name}", f"eval/{name}"}]
+    names = [name for name in in_brief(run.metrics) if known & {f"train/{name}", f"eval/{name}"}]
     if not names:
         return ""
     return markup.figure(as_svg(draw_curves(run.lines, names)), f"{', '.join(names)} by update")
@@ -56,7 +55,7 @@ def draw_curves(lines: list[dict[str, Any]], names: list[str]) -> Figure:
     """These metrics of training and evaluation over the updates."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4 * len(names), 3.4), layout="constrained")
-        for axes, name in zip(figure.subplots(1, len(names)), names, strict=True):
+        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
             for split, colour, style in (("train", "#9db7d5", "-"), ("eval", "#c0504d", ".-")):
                 found = [
                     (line["step"], line[f"{split}/{name}"])
@@ -77,7 +76,7 @@ def mistakes(run: Outcome) -> str:
 
 
 def gradients(run: Outcome) -> str:
-    """Sizes of gradients and signals at every block after the last update."""
+    """Sizes of gradients and signals at every block, before the first update and after the last."""
     now = run.network._replace(checkpoints={run.step: lambda: run.network.variables})
     return _found(gradient_flow.study(now, twins_too=False))
 
@@ -98,7 +97,7 @@ def analyses(run: Outcome) -> str:
     """What `python -m resnet_jax analyse` has found about the run."""
     return "".join(
         markup.heading(found.name.replace("_", " "))
-        + markup.paragraphs([found.summary])
+        + markup.paragraphs([f"{found.summary}."])
         + "".join(markup.figure(svg, found.name) for svg in found.figures)
         for found in run.findings
     )
@@ -113,7 +112,7 @@ def configured(run: Outcome) -> str:
 
 def _found(findings: Findings) -> str:
     return markup.paragraphs([f"{findings.summary}."]) + "".join(
-        markup.figure(as_png(figure) if name in PICTURES else as_svg(figure), name)
+        markup.figure(as_png(figure) if name in findings.pictures else as_svg(figure), name)
         for name, figure in findings.figures.items()
     )
 

@@ -16,12 +16,14 @@ class Findings(NamedTuple):
     Attributes:
       numbers: JSON values.
       figures: by name.
-      summary: a sentence with the numbers that matter most.
+      summary: the numbers that matter most, as a sentence without its full stop.
+      pictures: names of the figures that show pictures, which are smaller as PNG than as SVG.
     """
 
     numbers: dict[str, Any]
     figures: dict[str, Figure]
     summary: str
+    pictures: tuple[str, ...] = ()
 
 
 def write_findings(found: Findings, name: str, folder: Path) -> Path:

@@ -5,7 +5,6 @@ They are sums with a count, so that batches of any size add up to the whole set.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +13,7 @@ import numpy as np
 from jax.nn import one_hot
 from jaxtyping import Array, Bool, Float, Int32
 
-from resnet_jax.tables import Table
+from resnet_jax.tables import Table, UserError
 from resnet_jax.training.losses import cross_entropy
 
 # Arrays, or small trees of them, by the name of their metric; and "examples", their number.
@@ -74,9 +73,9 @@ def hits(outputs: Outputs) -> Int32[Array, ""]:
     return (outputs.mask & outputs.hits).sum()
 
 
-def top(outputs: Outputs, *, classes: int) -> Int32[Array, ""]:
-    """Examples whose right class is among those with the `classes` largest logits."""
-    return (outputs.mask & (outputs.rank < classes)).sum()
+def top5(outputs: Outputs) -> Int32[Array, ""]:
+    """Examples whose right class is among those with the five largest logits."""
+    return (outputs.mask & (outputs.rank < 5)).sum()
 
 
 # Evaluations and training steps compute every one. top1 decides which checkpoint is the best.
@@ -85,10 +84,12 @@ METRICS = Table(
     {
         "loss": Metric(loss, higher_is_better=False),
         "top1": Metric(hits, needs_label=False),
-        "top5": Metric(partial(top, classes=5), in_brief=False),
+        "top5": Metric(top5, in_brief=False),
     },
     Metric,
 )
+# Other figures of an evaluation.
+RESERVED = ("examples", "calibration_error", "confusion")
 
 
 def ranked(
@@ -156,15 +157,23 @@ def with_own(names: Iterable[str]) -> dict[str, Metric]:
     """METRICS and those of a user's files, 'my_rows.py:top3' under the name 'top3'.
 
     Raises:
-      UserError: there is no such metric.
+      UserError: there is no such metric, or its name is that of another figure.
     """
-    own = {name.rpartition(":")[2]: METRICS.choose(name) for name in names}
-    return {**METRICS, **own}
+    found: dict[str, Metric] = {**METRICS}
+    for name in names:
+        short = name.rpartition(":")[2]
+        if short in (*found, *RESERVED):
+            raise UserError(
+                f"eval.metrics has {name}, and '{short}' is the name of another figure: call the"
+                " metric something else"
+            )
+        found[short] = METRICS.choose(name)
+    return found
 
 
-def in_brief() -> list[str]:
-    """Names of the METRICS that are shown where there is room for few."""
-    return [name for name, metric in METRICS.items() if metric.in_brief]
+def in_brief(metrics: Mapping[str, Metric] = METRICS) -> list[str]:
+    """Names of the metrics that are shown where there is room for few."""
+    return [name for name, metric in metrics.items() if metric.in_brief]
 
 
 def best_first(metrics: Mapping[str, Metric]) -> list[str]:

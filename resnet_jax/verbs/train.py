@@ -35,16 +35,24 @@ def main() -> dict[str, Any]:
         print(f"stopped by {result['stopped']} at step {result['step']}; the same command goes on")
     else:
         print(f"test top1 {result['top1']:.4f} after {result['step']} steps; the run: {workdir}")
-        if config.report.page and (page := _page(workdir)) is not None:
-            print(f"its page: {page}")
+        if config.report.page:
+            write_page(workdir)
     return result
 
 
-def _page(workdir: Path) -> Path | None:
+def write_page(workdir: Path) -> None:
+    """Writes the page of a run that this process has trained, and prints where.
+
+    A run of several processes gets none: `python -m resnet_jax report` writes it, in one.
+    """
+    import jax
+
     # Imported late: a run without a page need not wait for it.
     from resnet_jax.pages import run as run_page
 
-    return run_page.write_if_wanted(workdir)
+    if jax.process_count() == 1:
+        # Its files of rows have run already.
+        print(f"its page: {run_page.write(workdir, trust_rows=True)}")
 
 
 def default_workdir(text: str, overrides: Sequence[tuple[str, str]]) -> str:

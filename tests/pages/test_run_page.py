@@ -7,10 +7,9 @@ import subprocess
 
 import pytest
 from analysis import tiny
+from command_line import call
 
-from configs import smoke
 from resnet_jax.analysis.subject import Subject
-from resnet_jax.assembly import Assembly
 from resnet_jax.pages import run as run_page
 from resnet_jax.pages.sections import SECTIONS, Outcome, curves
 from resnet_jax.reporting.findings import WrittenFindings
@@ -107,9 +106,8 @@ def test_a_browser_shows_the_page_on_a_phone(html, tmp_path):
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_run_ends_with_a_page_where_its_configuration_says_so(wanted, tmp_path, monkeypatch):
-    config = smoke.get_config(f"report.page={wanted}")
-    assert Assembly(config).writes_page is wanted
-    (tmp_path / "config.json").write_text(config.to_json())
-    monkeypatch.setattr(run_page, "write", lambda workdir, trust_rows: workdir / "report.html")
-    expected = tmp_path / "report.html" if wanted else None
-    assert run_page.write_if_wanted(tmp_path) == expected
+    monkeypatch.setattr("resnet_jax.assembly.run.train", lambda *_: {"top1": 1.0, "step": 2})
+    written = []
+    monkeypatch.setattr(run_page, "write", lambda workdir, trust_rows: written.append(workdir))
+    call("train", f"--config=configs/smoke.py:report.page={wanted}", f"--workdir={tmp_path}")
+    assert written == [tmp_path] * wanted

@@ -149,7 +149,7 @@ def study(subject: Subject, *, examples: int = 2_000, corrupted: Count = 500) ->
                     "mean_corruption_error": mean}  # fmt: skip
         figures["corruptions"] = draw_corruptions(errors)
         summary += f"; mean error under corruption {mean:.4f}"
-    return Findings(numbers, figures, summary)
+    return Findings(numbers, figures, summary, pictures=("worst",))
 
 
 def draw_confusion(counts: np.ndarray, names: tuple[str, ...]) -> Figure:

@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -110,7 +111,8 @@ class InStep:
     Attributes:
       function: (key, images, amount) -> images, where the amount is the value of the key
         `data.NAME`; a row in a user's file takes (key, images) and options.
-      key: the key of a step's augmentation -> the row's own; None: folds the row's name in.
+      key: the key of a step's augmentation -> the row's own; None: folds in the row's
+        name, without the file's folder.
     """
 
     function: Callable[..., Images]
@@ -160,7 +162,8 @@ class Augmentation:
             if amounts.get(name)
         ]
         own = [augment] if isinstance(augment, str | Mapping) else augment
-        self._steps += [(split(choice)[0], FOREIGN.choose(choice), ()) for choice in own]
+        # Without the folder, so that a copy of the file elsewhere draws the same.
+        self._steps += [(Path(split(choice)[0]).name, FOREIGN.choose(choice), ()) for choice in own]
 
     def __call__(self, key: Array, images: Images) -> Images:
         for name, row, amount in self._steps:
