@@ -8,9 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from resnet_jax.analysis.blocks import names
-from resnet_jax.models.branches import Branch
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.tables import UserError
+from resnet_jax.tables import UserError, options_of
 
 Tree = Any
 
@@ -47,14 +46,24 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
       variables: unrolled.
 
     Raises:
-      UserError: blocks hold blocks, or convolutions have groups.
+      UserError: blocks hold blocks, convolutions have groups, or norms are of another kind than
+        batch norm.
     """
     if model.stage_branches or model.block.branch.repeats > 1:
         raise UserError("channels can be taken out of basic, bottleneck and wide branches alone")
     if any(spec.groups > 1 for spec in model.block.branch.convolutions):
         raise UserError("channels of convolutions in groups can't be taken out one by one")
+    norm, arrangement = model.layers.norm, model.block.arrangement
+    if not (norm.folds or norm.absent):
+        raise UserError(
+            "channels can be taken out of networks with batch norm or without norms, and this one"
+            " has another norm.name"
+        )
+    epsilon = options_of(norm).get("epsilon", 0.0)
     *inner, last = model.block.branch.convolutions
-    thinner = Branch((*(c._replace(multiplier=c.multiplier * kept) for c in inner), last))
+    thinner = model.block.branch._replace(
+        convolutions=(*(c._replace(multiplier=c.multiplier * kept) for c in inner), last)
+    )
     result = jax.tree.map(lambda leaf: leaf, variables)
     for name in names(model):
         stage, block = name.path
@@ -62,11 +71,11 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
                  if block in tree.get(stage, {})}  # fmt: skip
         width = model.stage_widths[name.stage - 1]
         for number, spec in enumerate(thinner.convolutions[:-1], start=1):
-            _thin(nodes, number, spec.features(width), bool(model.block.arrangement.lead))
+            _thin(nodes, number, spec.features(width), bool(arrangement.lead), epsilon)
     return model.clone(block=replace(model.block, branch=thinner)), result
 
 
-def _thin(nodes: dict[str, Tree], number: int, count: int, leads: bool) -> None:
+def _thin(nodes: dict[str, Tree], number: int, count: int, leads: bool, epsilon: float) -> None:
     """Takes all but `count` outputs out of a block's convolution, in place."""
     params, this, following = nodes["params"], f"conv{number}", f"conv{number + 1}"
     # In a pre-activated branch, the norm before the next convolution normalises these outputs.
@@ -74,7 +83,7 @@ def _thin(nodes: dict[str, Tree], number: int, count: int, leads: bool) -> None:
     sizes = jnp.abs(params[this]["kernel"]).sum(axis=(0, 1, 2))
     if norm in params:
         variance = nodes["batch_stats"][norm]["var"]
-        sizes = sizes * jnp.abs(params[norm]["scale"]) / jnp.sqrt(variance + 1e-5)
+        sizes = sizes * jnp.abs(params[norm]["scale"]) / jnp.sqrt(variance + epsilon)
     chosen = np.sort(np.argsort(-np.asarray(sizes), kind="stable")[:count])
     params[this] = {key: leaf[..., chosen] for key, leaf in params[this].items()}
     kernel = params[following]["kernel"][:, :, chosen]

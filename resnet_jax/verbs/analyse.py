@@ -11,7 +11,7 @@ from typing import Any
 from absl import flags
 
 from resnet_jax.analysis.analyses import ANALYSES
-from resnet_jax.tables import foreign_file
+from resnet_jax.tables import UserError, configure, foreign_file
 from resnet_jax.verbs import options, shared_flags
 
 ROWS = options.of_files(ANALYSES.values(), "study")
@@ -31,10 +31,12 @@ _TRAINED = shared_flags.Trained(FLAGS)
 
 def main(analysis: str) -> dict[str, Any]:
     """Runs the analysis, writes what it found, and returns its numbers' file and its summary."""
-    if foreign_file(analysis) is None:
-        chosen = options.given(FLAGS, ROWS, analysis, "analysis")
-    else:
-        chosen = options.of_own(_OWN.value)
+    own = foreign_file(analysis) is not None
+    chosen = options.of_own(_OWN.value) if own else options.given(FLAGS, ROWS, analysis, "analysis")
+    if _OWN.value and not own:
+        raise UserError(
+            f"--option is for an analysis of your own: give the options of {analysis} as flags"
+        )
 
     from resnet_jax.analysis.analyses import load
     from resnet_jax.reporting.findings import write_findings
@@ -46,7 +48,7 @@ def main(analysis: str) -> dict[str, Any]:
             Path(chosen["other"]), trust_rows=_TRAINED.trust_rows
         ).subject()
     subject = network.subject(_SEED.value)._replace(checkpoints=_TRAINED.checkpoints())
-    found = load(analysis)(subject, **chosen)
+    found = configure({analysis: load(analysis)}, analysis, "analysis", chosen)(subject)
     print(f"{network.origin}: {found.summary}")
     file = write_findings(found, analysis.rpartition(":")[2], folder)
     return {"analysis": analysis, "file": str(file)}

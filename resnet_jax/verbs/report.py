@@ -13,8 +13,9 @@ from resnet_jax import runtime
 from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder of the run.", flag_values=FLAGS)
-flags.mark_flag_as_required("workdir", FLAGS)
+_WORKDIR = flags.DEFINE_string(
+    "workdir", None, "Folder of the run.", required=True, flag_values=FLAGS
+)
 _TRUST = shared_flags.define_trust(FLAGS)
 
 

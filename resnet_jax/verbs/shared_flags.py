@@ -174,6 +174,11 @@ class Trained:
         if self.weights is None:
             if self.workdir is None:
                 raise UserError("give --workdir=RUN, or --config=FILE and --weights=FILE")
+            if self.config.text is not None or self.config.overrides:
+                raise UserError(
+                    "--workdir's run has a configuration of its own: leave out --config, and give"
+                    " --changes=KEY=VALUE for keys of evaluation"
+                )
             return run(
                 self.workdir,
                 step=self._step.value,

@@ -10,12 +10,17 @@ from resnet_jax import runtime
 FLAGS = flags.FlagValues()
 _SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.", flag_values=FLAGS)
 _SEEDS = flags.DEFINE_integer(
-    "seeds", None, "Runs of every row, instead of the experiment's.", flag_values=FLAGS
+    "seeds",
+    None,
+    "Runs of every row, instead of the experiment's.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
 _JOBS = flags.DEFINE_integer(
     "jobs",
     None,
     "Jobs at a time; by default 1, at smoke scale one a core, on Slurm 100.",
+    lower_bound=1,
     flag_values=FLAGS,
 )
 _RUNS = flags.DEFINE_string(
@@ -54,16 +59,14 @@ def main(experiment: str) -> dict[str, Any]:
     from resnet_jax.sweeps.launchers import launcher
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
-    from resnet_jax.tables import UserError
+    from resnet_jax.tables import choose
 
-    if any(given is not None and given < 1 for given in (_JOBS.value, _SEEDS.value)):
-        raise UserError("--jobs and --seeds must be at least 1")
     chosen, scale = experiments.load(Path(experiment)), _SCALE.value
     name, *options = _LAUNCHER.value
     launch_on = launcher(name, options)
     at_once = _JOBS.value or launch_on.at_once(scale)
-    experiments.rows(chosen, scale)  # a scale that there is not
-    tasks = experiments.tasks(chosen, scale, _SEEDS.value or chosen.seeds[scale])
+    seeds = _SEEDS.value or choose(chosen.seeds, scale, "scale")
+    tasks = experiments.tasks(chosen, scale, seeds)
     # Dry runs and reports count the networks' arithmetic, which needs their precision.
     for task in tasks:
         runtime.compute_in(task.changes.get("model.dtype", ""))
@@ -71,7 +74,11 @@ def main(experiment: str) -> dict[str, Any]:
     store = Store(Path(_RUNS.value), written_to / f"{scale}.json")
 
     # Two rows may be the same run.
-    missing = {task.address: task for task in tasks if not is_over(store.find(task))}
+    missing = {
+        task.address: task
+        for task in tasks
+        if (record := store.find(task)) is None or not record.final
+    }
     print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
     if _DRY_RUN.value:
         items = dry_run.missing_runs(tasks, list(missing.values()), store)
@@ -89,8 +96,3 @@ def main(experiment: str) -> dict[str, Any]:
     print((written_to / f"{scale}.md").read_text())
     outcomes = Counter(record.status for task in tasks if (record := store.find(task)))
     return {"experiment": experiment, "scale": scale, "report": str(page), **outcomes}
-
-
-def is_over(record: Any) -> bool:
-    """Whether a rerun would only repeat the outcome."""
-    return record is not None and record.final

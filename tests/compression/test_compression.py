@@ -63,6 +63,13 @@ def test_a_norm_before_its_convolution_is_not_folded(changes):
         fold(tiny.network(norm="none"), {"params": {}})
 
 
+@pytest.mark.parametrize("norm", ["group", "evo"])
+def test_channels_are_not_taken_out_of_other_norms(norm):
+    model = tiny.network(norm=norm, arrangement="full_preactivation")
+    with pytest.raises(UserError, match=r"has another norm\.name"):
+        pruning.without_channels(model, {}, 0.5)
+
+
 def test_magnitude_keeps_the_largest_of_all_kernels():
     params = {"a": {"kernel": jnp.array([[1.0, -8.0], [3.0, 0.5]]), "bias": jnp.array([0.1])},
               "b": {"kernel": jnp.array([[2.0, -4.0, 0.25, 6.0]])}}  # fmt: skip

@@ -46,7 +46,7 @@ MUTANTS = [
     ),
     Mutant(
         "pruning of channels does not look at the norm's variance",
-        PRUNING, ' / jnp.sqrt(variance + 1e-5)', "",
+        PRUNING, ' / jnp.sqrt(variance + epsilon)', "",
         test("channels_count_as_their_norm_scales_them"),
     ),
     Mutant(

@@ -55,3 +55,24 @@ def test_one_run_has_no_such_step(runs, tmp_path):
 def test_an_analysis_without_a_run_looks_at_the_start(tmp_path):
     found = analysed("receptive_field", f"--config={TINY}0", f"--out={tmp_path}", "--examples=4")
     assert found["theoretical"]["stage1/block1"] == {"size": 7, "stride": 1}
+
+
+def test_options_of_an_own_analysis_are_checked(runs, tmp_path):
+    file = tmp_path / "my_rows.py"
+    file.write_text(
+        "from resnet_jax.reporting.findings import Findings\n"
+        "def study(subject, *, points=3):\n"
+        "    return Findings({'points': points}, {}, 'counted')\n"
+    )
+    flags = (f"{file}:study", f"--workdir={runs[0]}", f"--out={tmp_path}")
+    assert analysed(*flags, "--option=points=5")["points"] == 5
+    with pytest.raises(UserError, match=r"takes no point \(did you mean 'points'\?\)"):
+        analysed(*flags, "--option=point=5")
+    with pytest.raises(UserError, match="--option is for an analysis of your own"):
+        analysed("lesion", *flags[1:], "--option=points=3")
+
+
+def test_a_run_takes_no_other_configuration(runs):
+    for flag in (f"--config={TINY}0", "--config.seed=1"):
+        with pytest.raises(UserError, match="leave out --config"):
+            analysed("lesion", f"--workdir={runs[0]}", flag)

@@ -7,9 +7,10 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Sequence
+from typing import Any
 
 from resnet_jax.sweeps.jobs import Launcher
-from resnet_jax.tables import Table, UserError, nearest, with_options
+from resnet_jax.tables import Table, UserError, literal, nearest, options_of, with_options
 
 LAUNCHERS = Table(
     "launcher",
@@ -32,9 +33,9 @@ def launcher(name: str, options: Sequence[str]) -> Launcher:
     """
     chosen = LAUNCHERS.row(name)
     parameters = inspect.signature(chosen.function).parameters.values()
-    takes = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    takes = list(options_of(chosen))
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    given: dict[str, int | str] = {}
+    given: dict[str, Any] = {}
     for option in options:
         key, equals, value = option.partition("=")
         if not equals:
@@ -47,5 +48,5 @@ def launcher(name: str, options: Sequence[str]) -> Launcher:
                 f"launcher '{name}' takes no {key}{nearest(key, takes)}; its options:"
                 f" {', '.join(takes) or 'none'}"
             )
-        given[key] = int(value) if value.isdigit() else value
+        given[key] = literal(value)
     return with_options(chosen, **given)

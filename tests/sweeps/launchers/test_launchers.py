@@ -16,7 +16,7 @@ def test_every_file_of_the_folder_is_a_launcher():
     assert all(found.at_once("paper") >= 1 for found in LAUNCHERS.values())
 
 
-def run(jobs, at_once, tick, folder, *, queue="any", minutes=5):
+def run(jobs, at_once, tick, folder, queue="any", *, minutes=5):
     """What a launcher was called with."""
     tick((jobs, at_once, folder, queue, minutes))
 
