@@ -27,7 +27,7 @@ class Examples(NamedTuple):
 
     @property
     def arrays(self) -> Tree:
-        """All images and labels; they lie on the devices."""
+        """All images and labels, which the evaluator puts on the devices."""
         return self._asdict()
 
     def eval_picks(self, batch_size: int, multiple: int) -> Iterator[Indices]:

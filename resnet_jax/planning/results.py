@@ -65,10 +65,12 @@ def figure(folder: Path, program: CompiledStep, generations: Sequence[str]) -> N
     """Predicted efficiency over the number of chips, at several batches a chip."""
     from matplotlib.figure import Figure
 
+    from resnet_jax.reporting.drawing import as_png, as_svg
+
     drawing = Figure(figsize=(4.2 * len(generations), 3.4), layout="constrained")
     axes = drawing.subplots(1, len(generations), sharey=True, squeeze=False)[0]
     for axis, generation in zip(axes, generations, strict=True):
-        sizes = SIZES[3 if generation in ("v4", "v5p") else 2]
+        sizes = SIZES[slices.CHIPS[generation].axes]
         shapes = [slices.parse(f"{generation}:{size}") for size in sizes]
         for images in (16, 32, 64, 128, 256):
             rows = [predict(program, shape, images * shape.chips) for shape in shapes]
@@ -85,5 +87,5 @@ def figure(folder: Path, program: CompiledStep, generations: Sequence[str]) -> N
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("predicted weak-scaling efficiency")
     axes[-1].legend(fontsize="small")
-    drawing.savefig(folder / "plan.png", dpi=120)
-    drawing.savefig(folder / "plan.svg", metadata={"Date": None})
+    (folder / "plan.png").write_bytes(as_png(drawing))
+    (folder / "plan.svg").write_text(as_svg(drawing))

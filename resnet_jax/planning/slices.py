@@ -16,6 +16,7 @@ class Chip(NamedTuple):
       bandwidth: bytes a second between chip and memory.
       interconnect: bytes a second that a chip sends over all its links to its neighbours.
       torus: an axis of a slice with at least this many chips is a ring.
+      axes: of a slice's grid.
     """
 
     flops: float
@@ -23,16 +24,17 @@ class Chip(NamedTuple):
     bandwidth: float
     interconnect: float
     torus: int
+    axes: int
 
 
 # cloud.google.com/tpu/docs, pages v4, v5e, v5p and v6e. The interconnect is the all-reduce
 # bandwidth of a pod over its chips (v4: 1.1 PB/s over 4,096; v5e: 51.2 TB/s, v6e: 102.4 TB/s over
 # 256). The v5p page gives 1,200 GB/s for both directions together; half of it counts, as on v5e.
 CHIPS = {
-    "v4": Chip(275e12, 32 * 2**30, 1_200e9, 1.1e15 / 4_096, torus=4),
-    "v5e": Chip(197e12, 16e9, 819e9, 51.2e12 / 256, torus=16),
-    "v5p": Chip(459e12, 95e9, 2_765e9, 1_200e9 / 2, torus=4),
-    "v6e": Chip(918e12, 32e9, 1_638e9, 102.4e12 / 256, torus=16),
+    "v4": Chip(275e12, 32 * 2**30, 1_200e9, 1.1e15 / 4_096, torus=4, axes=3),
+    "v5e": Chip(197e12, 16e9, 819e9, 51.2e12 / 256, torus=16, axes=2),
+    "v5p": Chip(459e12, 95e9, 2_765e9, 1_200e9 / 2, torus=4, axes=3),
+    "v6e": Chip(918e12, 32e9, 1_638e9, 102.4e12 / 256, torus=16, axes=2),
 }
 
 

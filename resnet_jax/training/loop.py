@@ -37,7 +37,7 @@ class Member:
 
     Attributes:
       step: updates made.
-      state: the state last saved or restored.
+      state: the state last saved or restored; the next update may delete its arrays.
       diverged: why the run can't go on, or None.
     """
 
@@ -60,7 +60,7 @@ class Member:
 
     @property
     def evaluation(self) -> Metrics:
-        """The figures of the newest evaluation, or of the state if there was none since."""
+        """The figures after the last update; evaluates the state where the loop did not."""
         return self._evaluation or self.run.evaluate(self.state)
 
     def push(self, step: int, report: Tree) -> None:

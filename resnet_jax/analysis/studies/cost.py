@@ -140,10 +140,10 @@ def _median(call: Callable[[], Array], repeats: int) -> float:
 
 
 def study(subject: Subject, *, examples: int = 128) -> Findings:
-    """The table of one network, beside its test top-1.
+    """The table of one network, its blocks timed on `examples` images at once, and its test top-1.
 
     Args:
-      examples: images that the analysis looks at, here as one batch.
+      examples: number of images.
     """
     model, variables = subject.model, subject.variables
     rows = measured(model, variables, subject.image_shape, examples)

@@ -102,10 +102,10 @@ def study(
     points: int = 21,
     reach: float = 1.0,
 ) -> Findings:
-    """Loss on training images along a line and over a plane through the parameters.
+    """Loss on training images along a line and a plane through the parameters, and to `other`.
 
     Args:
-      other: another run; the loss is also measured along the line to its network.
+      other: another run, to compare with.
       points: points on each side of the plane.
       reach: distance from the centre of the plane to its edge, in norms of the filters.
     """

@@ -61,5 +61,7 @@ def resizing(first: int | None, last: int, growth: tuple[float, float], steps: i
         raise UserError(
             f"data.growth={tuple(growth)} must be two rising fractions of the training from 0 to 1"
         )
+    if first is None:
+        return Resizing(last, last, 0, 0)
     start, end = (round(fraction * steps) for fraction in growth)
-    return Resizing(last if first is None else first, last, start, end)
+    return Resizing(first, last, start, end)
