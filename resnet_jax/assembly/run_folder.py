@@ -7,7 +7,6 @@ or names it, since a folder may come from someone else.
 
 import difflib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ml_collections import ConfigDict
 
 from resnet_jax.assembly.keys import FREE_KEYS, flatten, identified, lock, mapped
 from resnet_jax.assembly.older_runs import upgraded
+from resnet_jax.reporting.files import replace
 from resnet_jax.tables import UserError, content_hash, foreign_file
 
 CONFIG, ROWS = "config.json", "rows"
@@ -87,17 +87,11 @@ def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         _store_rows(workdir / ROWS, config)
-        _write(path, text)
+        replace(path, text)
     except OSError as error:
         raise UserError(
             f"can't write into {workdir} ({error.strerror}): give another --workdir"
         ) from None
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_suffix(".tmp")
-    draft.write_text(text)
-    os.replace(draft, path)
 
 
 def _files(config: ConfigDict) -> dict[str, tuple[Path, str]]:
@@ -120,11 +114,10 @@ def _store_rows(folder: Path, config: ConfigDict) -> None:
     files = _files(config)
     if not files:
         return
-    folder.mkdir(exist_ok=True)
     for name, (path, _) in files.items():
-        _write(folder / name, path.read_text())
+        replace(folder / name, path.read_text())
     sums = "".join(f"{content_hash(folder / name)}  {name}\n" for name in sorted(files))
-    _write(folder / "sha256sums", sums)
+    replace(folder / "sha256sums", sums)
 
 
 def _check_rows(workdir: Path, config: ConfigDict) -> None:

@@ -1,12 +1,12 @@
 """A run's page: everything that tells what it did, in one HTML file."""
 
 import json
-import os
 from pathlib import Path
 
 from resnet_jax.assembly import restored
 from resnet_jax.pages.sections import SECTIONS, Outcome
 from resnet_jax.reporting import markup
+from resnet_jax.reporting.files import replace
 from resnet_jax.reporting.findings import read_findings
 from resnet_jax.reporting.metrics_file import read_lines
 
@@ -31,9 +31,7 @@ def write(workdir: Path, *, trust_rows: bool = False) -> Path:
         network.assembly.evaluation.metrics,
     )
     path = workdir / "report.html"
-    draft = path.with_suffix(".tmp")
-    draft.write_text(page(workdir.resolve().name, run))
-    os.replace(draft, path)
+    replace(path, page(workdir.resolve().name, run))
     return path
 
 

@@ -51,13 +51,8 @@ def page(
     )
     body = "".join(f"<tr>{''.join(_cell(line[name]) for name in columns)}</tr>\n" for line in grid)
     images = "".join(markup.figure(svg, name) for name, svg in figures.items())
-    grid_table = (
-        f'<div class="table"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
-        "</table></div>\n"
-    )
-    return markup.document(
-        title, markup.paragraphs(about) + grid_table + images, style=STYLE, script=SCRIPT
-    )
+    contents = markup.paragraphs(about) + markup.grid(head, body) + images
+    return markup.document(title, contents, style=STYLE, script=SCRIPT)
 
 
 def _cell(text: str) -> str:

@@ -19,6 +19,7 @@ from resnet_jax.planning import compiled, slices
 from resnet_jax.planning.memory import abstract_batch
 from resnet_jax.planning.scaling import CompiledStep, Prediction, predict
 from resnet_jax.planning.slices import Slice
+from resnet_jax.reporting import files
 from resnet_jax.runtime import cache_folder
 from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
@@ -93,10 +94,7 @@ class Step:
             others=len(others),
             others_bytes=sum(c.bytes for c in others),
         )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(asdict(program), indent=1) + "\n")
-        draft.replace(path)
+        files.replace(path, json.dumps(asdict(program), indent=1) + "\n")
         return program
 
     def exactly(self, row: Prediction) -> Prediction:

@@ -63,8 +63,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = "".join(
         f"<tr>{''.join(f'<td>{escape(str(cell))}</td>' for cell in row)}</tr>\n" for row in rows
     )
+    return grid(names, lines)
+
+
+def grid(head: str, body: str) -> str:
+    """A table of the HTML of its head's cells and of its lines."""
     return (
-        f'<div class="table"><table>\n<thead><tr>{names}</tr></thead>\n<tbody>\n{lines}</tbody>\n'
+        f'<div class="table"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n'
         "</table></div>\n"
     )
 

@@ -1,9 +1,10 @@
 """metrics.jsonl: a JSON object on each line. A step stands there once, also after a resume."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from resnet_jax.reporting.files import replace
 
 
 class MetricsFile:
@@ -17,9 +18,7 @@ class MetricsFile:
         """Drops the lines after `step`, and a line that a killed process left half written."""
         self._file.close()
         kept = [line for line in read_lines(self._path) if line["step"] <= step]
-        draft = self._path.with_suffix(".tmp")
-        draft.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        os.replace(draft, self._path)
+        replace(self._path, "".join(json.dumps(line) + "\n" for line in kept))
         self._file = self._path.open("a")
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:

@@ -1,11 +1,11 @@
 """The outcomes of runs, and the files that keep them."""
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from resnet_jax.reporting.files import replace
 from resnet_jax.reporting.metrics_file import read_lines
 from resnet_jax.sweeps.experiment import Task, defaults
 from resnet_jax.training.metrics import in_brief
@@ -103,14 +103,6 @@ def _percent_wrong(top1: float) -> float:
     return 100 * (1 - top1)
 
 
-def write(path: Path, text: str) -> None:
-    """Writes a file in such a way that a reader sees the whole old one or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(f".{os.getpid()}.tmp")
-    draft.write_text(text)
-    os.replace(draft, path)
-
-
 class Store:
     """The records of an experiment's runs. The folder of a run is asked first, then the kept file.
 
@@ -164,7 +156,7 @@ class Store:
         self._kept = {"defaults": self._defaults, "runs": runs}
         # A line for each run, so that a new run shows as a new line between two versions.
         lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(run)}" for key, run in runs.items())
-        write(
+        replace(
             self._path, f'{{"defaults": {json.dumps(self._defaults)},\n"runs": {{\n{lines}\n}}}}\n'
         )
 
@@ -172,7 +164,7 @@ class Store:
 def put(workdir: Path, record: Record) -> None:
     """Keeps the record of the run in its folder."""
     content = {"defaults": defaults(), "record": record._asdict()}
-    write(workdir / "result.json", json.dumps(content) + "\n")
+    replace(workdir / "result.json", json.dumps(content) + "\n")
 
 
 def read(workdir: Path) -> dict[str, Any] | None:
