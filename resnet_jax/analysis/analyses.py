@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resnet_jax.tables import choose, foreign_file, foreign_row
+from resnet_jax.tables import choose
+from resnet_jax.tables.foreign import foreign_file, foreign_row
 
 if TYPE_CHECKING:
     from resnet_jax.reporting.findings import Findings

@@ -6,7 +6,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax.tables import UserError, content_hash, foreign_file, nearest
+from resnet_jax.tables import UserError, nearest
+from resnet_jax.tables.foreign import content_hash, foreign_file
 
 # Keys that do not change what a run computes, so a run may continue with other values.
 FREE_KEYS = (

@@ -15,7 +15,8 @@ from ml_collections import ConfigDict
 from resnet_jax.assembly.keys import FREE_KEYS, flatten, identified, lock, mapped
 from resnet_jax.assembly.older_runs import upgraded
 from resnet_jax.reporting.files import replace
-from resnet_jax.tables import UserError, content_hash, foreign_file
+from resnet_jax.tables import UserError
+from resnet_jax.tables.foreign import content_hash, foreign_file
 
 CONFIG, ROWS = "config.json", "rows"
 

@@ -24,7 +24,8 @@ import numpy as np
 from absl import logging
 
 from resnet_jax.data.chunks import Chunk
-from resnet_jax.tables import FOREIGN_FILES, UserError, foreign_module
+from resnet_jax.tables import UserError
+from resnet_jax.tables.foreign import FOREIGN_FILES, foreign_module
 
 # The pipeline gives up after this many deaths of workers with no chunk in between.
 DEATHS = 3

@@ -11,7 +11,8 @@ from typing import Any
 from absl import flags
 
 from resnet_jax.analysis.analyses import ANALYSES
-from resnet_jax.tables import UserError, configure, foreign_file
+from resnet_jax.tables import UserError, configure
+from resnet_jax.tables.foreign import foreign_file
 from resnet_jax.verbs import options, shared_flags
 
 ROWS = options.of_files(ANALYSES.values(), "study")

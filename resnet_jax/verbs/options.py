@@ -29,7 +29,7 @@ class Kind(NamedTuple):
     words: str = ""
 
 
-# By the parameter's annotation; see tables.py for Count and Share.
+# By the parameter's annotation; see tables for Count and Share.
 KINDS = {
     "bool": Kind(flags.DEFINE_bool),
     "str": Kind(flags.DEFINE_string),

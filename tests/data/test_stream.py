@@ -16,7 +16,8 @@ from resnet_jax.data.images.views import views
 from resnet_jax.data.photographs import streamed
 from resnet_jax.data.sources.catalogue import folder
 from resnet_jax.data.stream import StreamedData
-from resnet_jax.tables import UserError, foreign_module
+from resnet_jax.tables import UserError
+from resnet_jax.tables.foreign import foreign_module
 
 OPTIONS = {"image_size": 12, "steps": 10, "mean": (0.5,) * 3, "std": (0.25,) * 3}
 BATCH = 8

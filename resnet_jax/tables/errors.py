@@ -1,0 +1,18 @@
+"""Errors that a user reads, and the name that was probably meant."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake that the user can correct; it is shown as one sentence, without a traceback."""
+
+
+class Diverged(UserError):
+    """A loss or a gradient is no longer finite; a rerun would repeat this."""
+
+
+def nearest(name: object, valid: Iterable[str]) -> str:
+    """Returns " (did you mean 'X'?)" for the valid name closest to `name`, or ''."""
+    found = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.5)
+    return f" (did you mean '{found[0]}'?)" if found else ""

@@ -1,0 +1,91 @@
+"""Rows of a user's own file: 'my_rows.py:scalar_gate' names one, and running the file makes it."""
+
+import hashlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from resnet_jax.tables.errors import UserError, nearest
+
+# The users' files that this process has run, by the names of their modules: paths and contents,
+# for other processes that are sent their objects.
+FOREIGN_FILES: dict[str, tuple[Path, bytes]] = {}
+
+
+def foreign_file(name: object) -> Path | None:
+    """The file of 'my_rows.py:scalar_gate'; None for everything else."""
+    if not isinstance(name, str):
+        return None
+    path, colon, attribute = name.rpartition(":")
+    return Path(path) if colon and path.endswith(".py") and attribute.isidentifier() else None
+
+
+def content_hash(path: Path) -> str:
+    """SHA-256 of a user's file of rows, in hexadecimal digits.
+
+    Raises:
+      UserError: it can't be read.
+    """
+    return hashlib.sha256(_content(path)).hexdigest()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(
+            f"the file of rows {path} can't be read ({error.strerror}): give its path from here"
+        ) from None
+
+
+def foreign_row(name: str) -> Any:
+    """The row that 'my_rows.py:scalar_gate' names.
+
+    Raises:
+      UserError: the file can't be run, or has no such row.
+    """
+    path = foreign_file(name)
+    assert path is not None
+    attribute = name.rpartition(":")[2]
+    rows = vars(foreign_module(path))
+    if attribute not in rows:
+        own = [key for key in rows if not key.startswith("_")]
+        raise UserError(f"{path} defines no '{attribute}'{nearest(attribute, own)}")
+    return rows[attribute]
+
+
+def foreign_module(path: Path, content: bytes | None = None) -> ModuleType:
+    """Runs a user's file once for each content that it has.
+
+    Args:
+      content: of the file; None: as it is read now.
+    """
+    content = _content(path) if content is None else content
+    name = f"{path.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
+    if name not in sys.modules:
+        module = ModuleType(name)
+        module.__file__ = str(path)
+        # Entered before it runs, since a dataclass looks its module up there.
+        sys.modules[name] = module
+        try:
+            exec(compile(content, str(path), "exec"), module.__dict__)
+        except Exception as error:
+            del sys.modules[name]
+            line = _line_of(error, path)
+            raise UserError(
+                f"{path}{line} raises {type(error).__name__}: {str(error) or 'no message'}"
+            ) from error
+        FOREIGN_FILES[name] = path, content
+    return sys.modules[name]
+
+
+def _line_of(error: Exception, path: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno},"
+    trace, line = error.__traceback__, ""
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = f", line {trace.tb_lineno},"
+        trace = trace.tb_next
+    return line
