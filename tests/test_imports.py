@@ -1,6 +1,7 @@
 """Imports go down only, no two files import each other, verbs import heavy ones late."""
 
 import ast
+import importlib
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,20 @@ def imported(path: Path) -> set[str]:
             continue
         found |= {name for name in names if name in MODULES and name != "resnet_jax"}
     return found
+
+
+SCRIPTS = sorted((PACKAGE.parent / "experiments").glob("*/*.py"))
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_what_a_script_imports_is_there(path):
+    """No test runs the scripts that time; a name that they import is missed here."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("resnet_jax"):
+            module = importlib.import_module(node.module)
+            for name in (alias.name for alias in node.names):
+                found = hasattr(module, name) or f"{node.module}.{name}" in MODULES
+                assert found, f"{node.module} has no {name}"
 
 
 def room(module: str) -> str:

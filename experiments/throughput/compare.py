@@ -12,21 +12,19 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import app, flags
 from report import write
+from sides import Side, seconds_to_line
 from works import THREADS, WORKS
 
 from resnet_jax.runtime import HUGE_PAGES
 
 FOLDER = Path(__file__).parent
-ROOT = FOLDER.parents[1]
 
 REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds.", lower_bound=2)
 ONLY = flags.DEFINE_list("only", [], "Names of comparisons; by default all.")
@@ -94,34 +92,14 @@ COMMANDS = {
 }  # fmt: skip
 
 
-class Side:
-    """A process that measures when it is asked to."""
-
-    def __init__(self, script: Sequence[str], work: str):
-        pythons = {"pytorch.py": PEERS.value, "tfdata.py": TENSORFLOW.value}
-        python = pythons.get(script[0], sys.executable)
-        # What `launch` gives to every verb of this project.
-        settings = HUGE_PAGES if script[0] == "ours.py" else {}
-        self._process = subprocess.Popen(
-            [python, FOLDER / script[0], work, *script[1:]], cwd=ROOT, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment() | settings,
-        )  # fmt: skip
-        self.facts = self._read()
-
-    def measure(self) -> float:
-        assert self._process.stdin
-        print(file=self._process.stdin, flush=True)
-        return self._read()
-
-    def close(self) -> None:
-        self._process.communicate()
-
-    def _read(self) -> Any:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{self._process.args} ended with status {self._process.wait()}")
-        return json.loads(line)
+def side(script: Sequence[str], work: str) -> Side:
+    """Starts a side, and waits until it can measure."""
+    pythons = {"pytorch.py": PEERS.value, "tfdata.py": TENSORFLOW.value}
+    python = pythons.get(script[0], sys.executable)
+    # What `launch` gives to every verb of this project.
+    settings = HUGE_PAGES if script[0] == "ours.py" else {}
+    command = [python, FOLDER / script[0], work, *script[1:]]
+    return Side(command, environment() | settings).ready()
 
 
 def environment() -> dict[str, str]:
@@ -131,7 +109,7 @@ def environment() -> dict[str, str]:
 
 def compare(sides: dict[str, tuple[str, str]]) -> dict[str, Any]:
     """Measures all sides in turns."""
-    running = {label: Side(SCRIPTS[name], work) for label, (name, work) in sides.items()}
+    running = {label: side(SCRIPTS[name], work) for label, (name, work) in sides.items()}
     measured: dict[str, list[float]] = {label: [] for label in sides}
     labels = list(sides)
     for number in range(REPEATS.value):
@@ -139,9 +117,9 @@ def compare(sides: dict[str, tuple[str, str]]) -> dict[str, Any]:
         turn = number % len(labels)
         for label in labels[turn:] + labels[:turn]:
             measured[label].append(running[label].measure())
-    facts = {label: side.facts for label, side in running.items()}
-    for side in running.values():
-        side.close()
+    facts = {label: one.facts for label, one in running.items()}
+    for one in running.values():
+        one.close()
     unit = WORKS[next(iter(sides.values()))[1]].unit
     return summary(measured, unit, facts)
 
@@ -153,20 +131,7 @@ def start(arguments: Sequence[str]) -> dict[str, Any]:
     for number in range(REPEATS.value + 1):
         workdir = f"/tmp/resnet_jax_throughput_{os.getpid()}_{number}"
         verb = [sys.executable, "-m", "resnet_jax.main", *(a.format(workdir) for a in arguments)]
-        begin = time.perf_counter()
-        process = subprocess.Popen(verb, cwd=ROOT, env=environment(), text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
-        assert process.stdout
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if line.startswith(beginning):
-                seconds.append(time.perf_counter() - begin)
-                break
-        lines += process.stdout
-        process.wait()
-        if len(seconds) <= number:
-            raise SystemExit("".join(lines))
+        seconds.append(seconds_to_line(verb, beginning, environment()))
     return summary({OURS: seconds[1:]}, "s", {})
 
 

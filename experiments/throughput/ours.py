@@ -23,9 +23,9 @@ from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly
 from resnet_jax.data.changes.augment import random_flip
 from resnet_jax.data.contract import Batch
+from resnet_jax.data.photographs import streamed
 from resnet_jax.data.sources import catalogue as sources
 from resnet_jax.data.sources.catalogue import Source
-from resnet_jax.data.stream import streamed
 from resnet_jax.reporting.reports import Reports
 from resnet_jax.training.compilation import onednn_options
 from resnet_jax.training.loop import train
@@ -127,7 +127,7 @@ def loop(work: Work) -> None:
     with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
         workdir = Path(folder)
         with parts.checkpoints(workdir) as checkpoints, parts.reports(workdir) as reports:
-            sinks = Reports([reports, Loop(work)])
+            sinks = Reports([*reports.sinks, Loop(work)])
             train(run, checkpoints, sinks, parts.profile(workdir))
 
 

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from works import CLASSES, PHOTOGRAPHS, THREADS, WORKS, Work, rate, seconds, serve
+from works import CLASSES, ON_A_CARD, PHOTOGRAPHS, THREADS, WORKS, Work, rate, seconds, serve
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "golden"))
 
 from write_pytorch import ResNet
+
+ON_CARD = sys.argv[1] in ON_A_CARD and torch.cuda.is_available()
+DEVICE = "cuda" if ON_CARD else "cpu"
 
 
 def network(work: Work) -> nn.Module:
@@ -24,7 +27,7 @@ def network(work: Work) -> nn.Module:
     else:
         net = ResNet((3, 4, 6, 3), (64, 128, 256, 512), kind="bottleneck", imagenet=True)
     net.fc = nn.Linear(net.fc.in_features, CLASSES[work.family])
-    return net.to(memory_format=torch.channels_last)
+    return net.to(DEVICE, memory_format=torch.channels_last)
 
 
 class Training:
@@ -32,18 +35,27 @@ class Training:
 
     def __init__(self, work: Work, compiled: bool):
         net = network(work).train()
-        self._net = torch.compile(net) if compiled else net
+        # Small kernels are launched as CUDA graphs.
+        mode = "reduce-overhead" if ON_CARD and work.kind == "calls" else "default"
+        self._net = torch.compile(net, mode=mode) if compiled else net
+        self._bfloat16 = work.dtype == "bfloat16"
         self._optimizer = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
         self._images, self._labels = example(work)
 
     def __call__(self) -> None:
         self._optimizer.zero_grad(set_to_none=True)
-        loss = nn.functional.cross_entropy(self._net(self._images), self._labels)
+        with self.autocast():
+            loss = nn.functional.cross_entropy(self._net(self._images), self._labels)
         loss.backward()
         self._optimizer.step()
 
+    def autocast(self):
+        return torch.autocast(DEVICE, torch.bfloat16, enabled=self._bfloat16)
+
     def finish(self) -> None:
         """PyTorch on CPU has nothing under way when a call returns."""
+        if ON_CARD:
+            torch.cuda.synchronize()
 
 
 class Inference(Training):
@@ -54,7 +66,7 @@ class Inference(Training):
         self._net.eval()
 
     def __call__(self) -> None:
-        with torch.inference_mode():
+        with torch.inference_mode(), self.autocast():
             self._net(self._images)
 
 
@@ -130,8 +142,8 @@ def one_thread(worker: int) -> None:
 
 
 def example(work: Work) -> tuple[torch.Tensor, torch.Tensor]:
-    images = torch.randn(work.batch, 3, work.size, work.size)
-    labels = torch.randint(0, CLASSES[work.family], (work.batch,))
+    images = torch.randn(work.batch, 3, work.size, work.size, device=DEVICE)
+    labels = torch.randint(0, CLASSES[work.family], (work.batch,), device=DEVICE)
     return images.to(memory_format=torch.channels_last), labels
 
 
@@ -151,15 +163,20 @@ def measurement(work: Work, compiled: bool, decoder: str = "pillow"):
     elif work.kind == "input":
         step = Batches(work)
     else:
-        step = (Training if work.kind == "train" else Inference)(work, compiled)
-    for _ in range(2):
+        step = (Inference if work.kind == "inference" else Training)(work, compiled)
+    for _ in range(3):
         step()
+    step.finish()
+    if ON_CARD:
+        # Other sides compile and are measured until this one's turn comes.
+        torch.cuda.empty_cache()
     return partial(rate, step, work)
 
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    torch.set_num_threads(THREADS)
-    work = WORKS[sys.argv[1]]
+    work = {**WORKS, **ON_A_CARD}[sys.argv[1]]
+    if not ON_CARD:
+        torch.set_num_threads(THREADS)
     versions = {"python": platform.python_version(), "torch": torch.__version__}
     serve(measurement(work, sys.argv[2:] == ["compile"], sys.argv[2]), versions=versions)

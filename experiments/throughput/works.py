@@ -19,14 +19,17 @@ class Work(NamedTuple):
 
     Attributes:
       kind: train (a step of SGD with momentum and weight decay on a batch that lies in memory),
-        inference (logits in evaluation mode), loop (the whole training loop: data, metrics, a
-        checkpoint an epoch), input (augmented batches alone), photographs (random crops and flips
-        of JPEGs that two processes or threads decode, from PHOTOGRAPHS), compile (of the training
-        step, from nothing).
-      family, depth: of the network; shortcut A on CIFAR, B on ImageNet; float32.
+        inference (logits in evaluation mode), calls (the steps as the loop calls them, several in
+        one program that also draws, crops and flips the batches), loop (the whole training loop:
+        data, metrics, a checkpoint an epoch), input (augmented batches alone), photographs (random
+        crops and flips of JPEGs that two processes or threads decode, from PHOTOGRAPHS), compile
+        (of the training step, from nothing).
+      family, depth: of the network; shortcut A on CIFAR, B on ImageNet.
       size: of the images, pixels.
       batch: images.
       steps: of one measurement.
+      dtype: of the activations.
+      members: networks that train as one program, each on batches of its own.
     """
 
     kind: str
@@ -35,6 +38,8 @@ class Work(NamedTuple):
     size: int = 32
     batch: int = 128
     steps: int = 1
+    dtype: str = "float32"
+    members: int = 1
 
     @property
     def unit(self) -> str:
@@ -57,6 +62,32 @@ WORKS = {
     "resnet1001_compile": Work("compile", depth=1001),
 }
 
+_RESNET50 = Work("train", "imagenet", 50, 224, 256, 40, "bfloat16")
+_RESNET20 = Work("calls", steps=512, dtype="bfloat16")
+# Of accelerator.py. Each measurement takes a second or two on an H200.
+ON_A_CARD = {
+    "resnet50_256": _RESNET50,
+    "resnet50_512": _RESNET50._replace(batch=512, steps=20),
+    "resnet50_inference_256": _RESNET50._replace(kind="inference", steps=80),
+    "resnet50_loop_256": _RESNET50._replace(kind="loop"),
+    "resnet50_photographs_256": _RESNET50._replace(kind="loop"),
+    "resnet20_128": _RESNET20,
+    "resnet20_128_float32": _RESNET20._replace(dtype="float32"),
+    "resnet20_128_8_members": _RESNET20._replace(steps=256, members=8),
+    "resnet20_128_32_members": _RESNET20._replace(steps=64, members=32),
+}
+if os.environ.get("THROUGHPUT_SMALL"):  # the same works where there is no card, to try the script
+    ON_A_CARD = {
+        name: work._replace(
+            batch=8,
+            size=32,
+            depth=50 if work.depth == 50 else 8,
+            steps=2,
+            members=min(work.members, 2),
+        )
+        for name, work in ON_A_CARD.items()
+    }
+
 
 class Step(Protocol):
     """What a measurement repeats."""
@@ -71,7 +102,7 @@ def rate(step: Step, work: Work) -> float:
     for _ in range(work.steps):
         step()
     step.finish()
-    return work.steps * work.batch / (time.perf_counter() - start)
+    return work.steps * work.batch * work.members / (time.perf_counter() - start)
 
 
 def seconds(function: Callable[[], object]) -> float:
