@@ -1,6 +1,6 @@
 """The residual block: y = after(shortcut(x) + F(x)), described by one record of rows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,14 +38,15 @@ class Block:
       arrangement: a row of ARRANGEMENTS.
       shortcut: a row of SHORTCUTS.
       activate_identity: whether an identity shortcut that opens a pre-activated stage takes the
-        activated x, as a projection does (resnet-1k-layers), and not x itself.
+        activated x, as a projection does (fb.resnet.torch, models/preresnet.lua), and not x itself.
       attention: a row of ATTENTIONS; weights the channels of F before the addition.
       antialias: a row of ANTIALIASING; carries the stride in place of the branch's convolution.
       zero_init_branch: whether F is zero at first, so that the block starts as its shortcut; in a
         branch that repeats this holds for each of the inner blocks.
       kernel_scale: multiplies the initial kernels of F.
       branch_gain: initial value of a learned factor of F; None: F has no such factor.
-      dropout: rate before every convolution of the branch but the first (Wide ResNet, section 2.4).
+      dropout: rate directly before every convolution of the branch but the first, so after its norm
+        and activation in a pre-activated block (Wide ResNet, section 2.4 and its code).
       stochastic_depth: whether F of an example is dropped with probability 1 - survival.
     """
 
@@ -72,6 +73,7 @@ def run(
     layers: Layers,
     conv: Any = None,
     norms: Sequence[str] = (),
+    before_conv: Callable[[Array], Array] | None = None,
     **options: Any,
 ) -> Array:
     """Applies the steps to x in their order.
@@ -79,6 +81,7 @@ def run(
     Args:
       conv: the layer of the step CONVOLUTION.
       norms: names for the steps NORM, in their order.
+      before_conv: is applied to the convolution's input.
       options: of the norm that follows the convolution.
     """
     names = iter(norms)
@@ -91,6 +94,8 @@ def run(
         )
     for before, step in zip((None, *steps), steps, strict=False):
         if step == CONVOLUTION:
+            if before_conv:
+                x = before_conv(x)
             following = steps[steps.index(CONVOLUTION) + 1 :]
             if following[:1] == (NORM,):
                 x = layers.conv_norm(x, conv, name=next(names), **options)
@@ -159,8 +164,9 @@ class ResidualBlock(nn.Module):
             if self.activated and number == 1:
                 lead = block.arrangement.lead
                 steps, names = steps[len(lead) :], names[lead.count(NORM) :]
+            drop = None
             if number > 1 and block.dropout:
-                x = self.layers.dropout(block.dropout, name=f"dropout{number}")(x)
+                drop = self.layers.dropout(block.dropout, name=f"dropout{number}")
             stride = self.stride if spec.strided else 1
             antialias = block.antialias if stride > 1 else None
             zero = block.zero_init_branch and number == last
@@ -177,7 +183,7 @@ class ResidualBlock(nn.Module):
                 name=f"conv{number}",
             )
             zero_scale = {"scale_init": nn.initializers.zeros} if zero and follows else {}
-            x = run(steps, x, self.layers, conv, names, **zero_scale)
+            x = run(steps, x, self.layers, conv, names, drop, **zero_scale)
             if antialias:
                 x = antialias.function(x, stride)
         return block.attention.function(x, self.layers)

@@ -70,3 +70,25 @@ def test_dropout_stands_between_convolutions(rng, kernels, dropouts):
     np.testing.assert_allclose(factors[kept], (1 / (1 - rate)) ** dropouts, rtol=1e-5)
     assert abs(kept.mean() - (1 - rate) ** dropouts) < 0.03
     np.testing.assert_allclose(identity_branch(x, kernels, rate, train=False), x)
+
+
+def test_dropout_follows_the_activation_of_a_preactivated_block(rng):
+    """Convolution, norm, ReLU, dropout, convolution: models/wide-resnet.lua of Wide ResNet.
+
+    The second norm adds 1 to a first convolution of zeros, and the second convolution is the
+    identity; dropout before the norm would leave no zeros.
+    """
+    x = rng.normal(size=(4, 16, 16, 8)).astype(np.float32)
+    block = a_block("full_preactivation", wide((1, 1)), "none", width=8, train=True, dropout=0.25)
+    zeros, ones, eye = np.zeros(8, np.float32), np.ones(8, np.float32), np.eye(8, dtype=np.float32)
+    params = {
+        "norm1": {"scale": ones, "bias": zeros},
+        "conv1": {"kernel": np.zeros_like(eye)[None, None]},
+        "norm2": {"scale": ones, "bias": ones},
+        "conv2": {"kernel": eye[None, None]},
+    }
+    statistics = {name: {"mean": zeros, "var": ones} for name in ("norm1", "norm2")}
+    variables = {"params": params, "batch_stats": statistics}
+    y, _ = block.apply(variables, x, rngs={"dropout": KEY}, mutable=["batch_stats"])
+    assert abs((y == 0).mean() - 0.25) < 0.03
+    np.testing.assert_allclose(y[y != 0], 1 / 0.75, rtol=1e-5)
