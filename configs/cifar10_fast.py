@@ -26,7 +26,6 @@ def get_config(changes: str = "") -> ConfigDict:
     config.optim.name = "muon"
     config.optim.rate = 0.01
     config.optim.weight_decay = 0.1
-    config.optim.decay_rule = "kernels"
     config.schedule.name = "polynomial"
     del config.schedule.decay_at
     config.schedule.warmup_epochs = 1.0

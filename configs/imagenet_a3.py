@@ -24,6 +24,7 @@ def get_config(changes: str = "") -> ConfigDict:
     config.data.repeats = 1
 
     config.model.survival = 1.0
+    config.norm.group_size = 512
 
     config.train.epochs = 100.0
     config.optim.rate = 8e-3

@@ -33,6 +33,7 @@ def get_config(changes: str = "") -> ConfigDict:
     config.optim.name = "nesterov"
     config.optim.rate = 0.1
     config.optim.weight_decay = 1e-4
+    config.norm.group_size = 32
     config.schedule.name = "step"
     config.schedule.decay_at = (1 / 3, 2 / 3)
     return override(config, changes)

@@ -9,7 +9,8 @@ SOURCE = "Huang et al., arXiv 1603.09382 (CIFAR-10, ResNet-110, survival of the 
 # Section 4: 45,000 images, Nesterov, 500 epochs, the rate a tenth at 250 and 375.
 BASES = {
     "paper": "configs/cifar10.py:depth=110,data.train_split=train[:45000],optim.name=nesterov,"
-    "train.steps=None,train.epochs=500.0",
+    "optim.decay_rule=all,kernel_init=he_fan_in,norm.group_size=None,train.steps=None,"
+    "train.epochs=500.0",
     "small": "configs/cifar10_small.py:depth=32,train.epochs=1.0",
     "smoke": "configs/smoke.py:stage_depths=(1,2),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8",

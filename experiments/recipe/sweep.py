@@ -25,7 +25,6 @@ def rows(scale: str) -> Iterator[Row]:
         "warm-up": f"schedule.warmup_epochs={WARMUP[scale]}",
         "cosine": "schedule.name=cosine",
         "Nesterov": "optim.name=nesterov",
-        "decay of kernels alone": "optim.decay_rule=kernels",
         "label smoothing 0.1": "train.label_smoothing=0.1",
         "mixup": "mixing.mixup=1.0",
         "CutMix": "mixing.cutmix=1.0",

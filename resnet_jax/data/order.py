@@ -37,7 +37,10 @@ def stream(seed: int, start: int, count: int, examples: int) -> np.ndarray:
 def repeated(seed: int, start: int, count: int, examples: int, repeats: int) -> np.ndarray:
     """Returns the same of a stream in which each example stands `repeats` times in a row.
 
-    Repeated augmentation: Hoffer et al., arXiv 1901.09335; Berman et al., arXiv 1902.05509.
+    Repeated augmentation: Hoffer et al., arXiv 1901.09335; Berman et al., arXiv 1902.05509. So
+    every example comes once in `repeats` epochs. The samplers of timm and torchvision draw a new
+    permutation for each epoch and stop after its first share of 1 / repeats, so that some examples
+    come in several of these epochs and others in none.
     """
     places = np.arange(start, start + count) // repeats
     first = int(places[0])

@@ -6,11 +6,12 @@ import pytest
 
 from resnet_jax.assembly import configuration, keys, run_folder
 
-# config.json of runs of 198c409, and the configurations that they were begun with, as now written.
+# config.json of runs of 198c409, and the configurations that they were begun with, as now written;
+# where a recipe has changed since, its values of then follow.
 OLDER = Path(__file__).with_name("older_runs")
 RUNS = {
     "gated": "cifar10.py:shortcut=exclusive_gating,gate_bias=-5.0,branch=wide,kernels=(3,1,3),"
-    "depth=22",
+    "depth=22,optim.decay_rule=all,norm.group_size=None",
     "photographs": "imagenet_a1.py:depth=50,branch=bottleneck,groups=32,base_width=4",
     "bit": "imagenet_bit.py",
 }

@@ -56,6 +56,15 @@ class TestSchedules:
         for step, expected in points.items():
             assert rate_of(made, step) == pytest.approx(expected, rel=1e-5)
 
+    @pytest.mark.parametrize("batch", [256, 8_192])
+    def test_goyal_et_al(self, batch):
+        """arXiv 1706.02677, sections 2.1 and 5.2: from 0.1 to 0.1 for each 256 in five epochs."""
+        made = assembly("imagenet", f"batch={batch}")
+        peak = 0.1 * batch / 256
+        points = {0: 0.1, 2.5: (0.1 + peak) / 2, 5: peak, 90: 0.0}
+        for epoch, expected in points.items():
+            assert rate(made, epoch) == pytest.approx(expected, rel=2e-3, abs=1e-4)
+
     def test_he_et_al_2016(self):
         """arXiv 1603.05027, appendix: 0.1 without warm-up, a tenth of it at 30 and 60 epochs."""
         made = assembly("imagenet_preact")
@@ -126,6 +135,42 @@ class TestSchedules:
     def test_ffcv_has_no_other_number_of_epochs(self):
         with pytest.raises(UserError, match="no recipe of 17 epochs: choose 16, 24"):
             assembly("imagenet_fast", "epochs=17")
+
+
+@pytest.mark.parametrize(
+    ("name", "examples"),
+    [
+        # Of a GPU: arXiv 1706.02677, section 5.1; arXiv 1603.05027, appendix; ffcv's rn50_configs.
+        ("imagenet", 32),
+        ("imagenet_paper", 32),
+        ("imagenet_preact", 32),
+        ("imagenet_fast", 512),
+        ("imagenet_a3", 512),
+        ("cifar10", 64),
+    ],
+)
+def test_as_many_examples_share_batch_statistics_as_published(name, examples):
+    config = importlib.import_module(f"configs.{name}").get_config()
+    assert config.norm.group_size == examples
+    assert config.train.batch_size % examples == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        # README of fb.resnet.torch on the code of He et al. 2015, and on its own.
+        ("cifar10", "kernels"),
+        ("imagenet_paper", "kernels"),
+        ("imagenet_preact", "all"),
+        ("imagenet", "kernels"),
+        ("imagenet_a1", "kernels"),
+        ("imagenet_v2", "but_norms"),
+        ("imagenet_fast", "ffcv"),
+    ],
+)
+def test_the_published_parameters_decay(name, rule):
+    config = importlib.import_module(f"configs.{name}").get_config()
+    assert config.optim.decay_rule == rule
 
 
 @pytest.fixture(scope="module")

@@ -243,6 +243,16 @@ def params(request):
     return jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))["params"]
 
 
+def decaying(rule):
+    """The last two words of the paths that decay in a network with projections."""
+    network = resnet(family="cifar", classes=3, depth=8, shortcut="B")
+    init = partial(network.init, train=False)
+    params = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 8, 8, 3)))["params"]
+    paths = jax.tree_util.tree_leaves_with_path(decay_mask(DECAY_RULES[rule], params))
+    names = [jax.tree_util.keystr(path, simple=True, separator="/") for path, on in paths if on]
+    return {"/".join(name.split("/")[-2:]) for name in names}
+
+
 class TestDecayRules:
     @pytest.mark.parametrize("rule", DECAY_RULES)
     def test_every_parameter_of_a_network_is_covered(self, params, rule):
@@ -257,6 +267,17 @@ class TestDecayRules:
 
     def test_all_leaves_nothing_out(self, params):
         assert all(jax.tree.leaves(decay_mask(DECAY_RULES["all"], params)))
+
+    def test_torchvision_decays_the_heads_bias_and_no_norm(self):
+        """references/classification, `--norm-weight-decay 0` without `--bias-weight-decay`."""
+        decayed = decaying("but_norms")
+        assert decayed == {"conv1/kernel", "conv2/kernel", "projection/kernel", "stem_conv/kernel",
+                           "head/kernel", "head/bias"}  # fmt: skip
+
+    def test_ffcv_decays_the_norms_of_projections_too(self):
+        """train_imagenet.py exempts names with 'bn', which `downsample.1` does not hold."""
+        norms = {"projection_norm/scale", "projection_norm/bias"}
+        assert decaying("ffcv") == decaying("but_norms") | norms
 
     def test_parameter_that_no_pattern_matches(self):
         params = {"head": {"kernel": 1.0, "temperature": 2.0}}
