@@ -96,7 +96,7 @@ def get_config() -> ConfigDict:
     optim.name = "sgd"  # a row of training.optim, with its options
     optim.rate = 0.1  # peak learning rate
     optim.weight_decay = 1e-4
-    optim.decay_rule = "all"  # a row of training.optim.DECAY_RULES: which parameters decay
+    optim.decay_rule = "all"  # which parameters decay: a row of training.decay
     optim.clip_norm = placeholder(float)  # largest global norm of the gradient
 
     config.schedule = schedule = ConfigDict()

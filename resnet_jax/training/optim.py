@@ -1,18 +1,21 @@
-"""Optimizers as rows of data, and the rule that says which parameters decay."""
+"""Optimizers as rows of data."""
 
-import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
-from optax.contrib import MuonDimensionNumbers
-from optax.contrib import muon as optax_muon
+from jaxtyping import Array
+from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
-from resnet_jax.tables import Table, UserError, choose
+from resnet_jax.tables import Table, choose
+from resnet_jax.training.decay import DECAY_RULES, decay_mask
 
 Params = Any
-
+# The part of a path behind which the parameters of scanned blocks are stacked.
+SCANNED = jax.tree_util.DictKey("blocks")
 
 # (learning rate of update k, weight decay) -> transformation of gradients into updates
 Optimizer = Callable[[optax.Schedule, Any], optax.GradientTransformation]
@@ -41,6 +44,11 @@ class Update(NamedTuple):
     learning_rate: optax.Schedule
     weight_decay: float
     decays: Callable[[Params], Params]
+
+    @staticmethod
+    def all(params: Params) -> Params:
+        """The tree that says of each parameter that it is meant."""
+        return jax.tree.map(lambda _: True, params)
 
     def l2(self) -> optax.GradientTransformation:
         """Weight decay as the gradient of an L2 penalty, as PyTorch's SGD and Adam have it."""
@@ -76,14 +84,21 @@ def adamw(
 def lars(
     update: Update, momentum: float = 0.9, trust: float = 0.001
 ) -> optax.GradientTransformation:
-    """LARS (You et al., arXiv 1708.03888); parameters that don't decay get a trust ratio of 1."""
-    return optax.lars(
-        update.learning_rate,
-        update.weight_decay,
-        weight_decay_mask=update.decays,
-        trust_coefficient=trust,
-        trust_ratio_mask=update.decays,
-        momentum=momentum,
+    """LARS (You et al., arXiv 1708.03888, algorithm 1), with its local rate for what decays.
+
+    v = momentum v + rate * trust |w| / (|g| + decay |w|) * (g + decay w). Parameters that don't
+    decay keep the plain rate. timm's Lars has the rate outside of the momentum.
+    """
+    decay = update.weight_decay
+
+    def local(w: Array, g: Array, size: Array, gradient: Array) -> Array:
+        ratio = trust * size / (gradient + decay * size)
+        return jnp.where((size > 0) & (gradient > 0), ratio, 1) * (g + decay * w)
+
+    return optax.chain(
+        _layerwise(local, update.decays),
+        optax.scale_by_learning_rate(update.learning_rate),
+        optax.trace(momentum),
     )
 
 
@@ -96,13 +111,39 @@ def lamb(
       adapt_all: as in the paper; without it, parameters that don't decay get a trust ratio of 1, as
         in timm's code for 'ResNet strikes back'.
     """
-    trust = optax.scale_by_trust_ratio()
+
+    def trusted(w: Array, r: Array, size: Array, direction: Array) -> Array:
+        return jnp.where((size > 0) & (direction > 0), size / direction, 1) * r
+
     return optax.chain(
         optax.scale_by_adam(b1, b2, eps),
         optax.add_decayed_weights(update.weight_decay, update.decays),
-        trust if adapt_all else optax.masked(trust, update.decays),
+        _layerwise(trusted, update.all if adapt_all else update.decays),
         optax.scale_by_learning_rate(update.learning_rate),
     )
+
+
+def _layerwise(
+    rule: Callable[[Array, Array, Array, Array], Array], adapts: Callable[[Params], Params]
+) -> optax.GradientTransformation:
+    """Replaces each update u of a parameter w by `rule(w, u, |w|, |u|)`.
+
+    Args:
+      adapts: parameters -> a tree of booleans: which updates are replaced.
+    """
+
+    def change(updates: Params, state: optax.OptState, params: Params | None = None):
+        def changed(path: tuple, w: Array, u: Array, adapt: bool) -> Array:
+            if not adapt:
+                return u
+            # Scanned blocks have a leading axis; each is a layer of its own.
+            axes = tuple(range(SCANNED in path, w.ndim))
+            sizes = (jnp.sqrt((x * x).sum(axes, keepdims=True)) for x in (w, u))
+            return rule(w, u, *sizes)
+
+        return jax.tree_util.tree_map_with_path(changed, params, updates, adapts(params)), state
+
+    return optax.GradientTransformation(optax.init_empty_state, change)
 
 
 def muon(
@@ -112,26 +153,48 @@ def muon(
     b2: float = 0.999,
     eps: float = 1e-8,
 ) -> optax.GradientTransformation:
-    """Muon (Jordan et al., 2024) for the kernels of convolutions, Nadam for everything else.
+    """Muon (Jordan et al., 2024) for all kernels of convolutions but the network's first.
 
-    A kernel is the matrix from its patches to its features. Its update is made as large as Adam's,
-    so that one rate and one decoupled decay serve both (Liu et al., arXiv 2502.16982, section 2.2).
+    AdamW is for that one and for everything else (README of KellerJordan/Muon). A kernel is the
+    matrix from its patches to its features, also where its channels stand in groups, as in that
+    code. Its update is made as large as Adam's, so that one rate and one decoupled decay serve both
+    (Liu et al., arXiv 2502.16982, section 2.2).
     """
+    # Counted from the end: scanned blocks have a leading axis.
+    patches_to_features = MuonDimensionNumbers((-4, -3, -2), -1)
 
-    def matrices(params: Params) -> Params:
-        # Counted from the end: scanned blocks have a leading axis.
-        patches_to_features = MuonDimensionNumbers((-4, -3, -2), -1)
-        return jax.tree.map(lambda leaf: patches_to_features if leaf.ndim >= 4 else None, params)
+    def methods(params: Params) -> Params:
+        first = min(
+            (name for name in params if name.startswith("stem_conv")), key=_place, default=""
+        )
 
-    direction = optax_muon(
-        1.0, beta=momentum, adam_b1=b1, adam_b2=b2, eps=eps, consistent_rms=0.2,
-        muon_weight_dimension_numbers=matrices,
-    )  # fmt: skip
-    return optax.chain(
-        direction,
-        optax.add_decayed_weights(-update.weight_decay, update.decays),
-        optax.scale_by_schedule(update.learning_rate),
+        def method(path: tuple, leaf: Array) -> str:
+            return "muon" if leaf.ndim >= 4 and path[0].key != first else "adam"
+
+        return jax.tree_util.tree_map_with_path(method, params)
+
+    def as_large_as_adams(direction: Array) -> Array:
+        *_, rows, columns, inputs, features = direction.shape
+        return 0.2 * max(rows * columns * inputs, features) ** 0.5 * direction
+
+    orthogonal = optax.chain(
+        scale_by_muon(
+            beta=momentum,
+            eps=eps,
+            weight_dimension_numbers=partial(jax.tree.map, lambda _: patches_to_features),
+        ),
+        optax.stateless_with_tree_map(lambda direction, _: as_large_as_adams(direction)),
     )
+    return optax.chain(
+        optax.partition({"muon": orthogonal, "adam": optax.scale_by_adam(b1, b2, eps)}, methods),
+        optax.add_decayed_weights(update.weight_decay, update.decays),
+        optax.scale_by_learning_rate(update.learning_rate),
+    )
+
+
+def _place(name: str) -> tuple[bool, str]:
+    """Orders stem_conv1, stem_conv2, stem_conv, as they follow each other in a stem."""
+    return name == "stem_conv", name
 
 
 OPTIMIZERS = Table(
@@ -146,45 +209,6 @@ OPTIMIZERS = Table(
         "muon": muon,
     },
 )
-
-# Each rule says of a parameter's path whether the parameter decays. The first pattern that matches
-# the end of the path decides; a path that no pattern matches is an error.
-DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
-    # Every parameter, norms and biases too: fb.resnet.torch (its README says that the weights of
-    # convolutions alone decay in 'Deep Residual Learning') and the code of Wide ResNet.
-    "all": ((r".*", True),),
-    # Kernels alone, the head's too: He et al., 'Bag of Tricks', arXiv 1812.01187, section 3.1.
-    "kernels": (
-        (r"kernel", True),
-        (r"bias|scale|gain", False),
-        # Parameters of EvoNorm and of filter response normalisation.
-        (r"slope|threshold", False),
-    ),
-    # Everything but norms, so the head's bias too: torchvision's `--norm-weight-decay 0`.
-    "but_norms": ((r"[^/]*norm[^/]*/[^/]+", False), (r".*", True)),
-    # FFCV exempts what has 'bn' in its name; torchvision calls a projection's norm `downsample.1`.
-    "ffcv": ((r"projection_norm/[^/]+", True), (r"[^/]*norm[^/]*/[^/]+", False), (r".*", True)),
-}
-
-
-def decay_mask(rule: Sequence[tuple[str, bool]], params: Params) -> Params:
-    """Returns a tree of booleans: which parameters decay.
-
-    Raises:
-      UserError: the rule says nothing about a parameter.
-    """
-
-    def decays(path: Any, _: Any) -> bool:
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
-        for pattern, answer in rule:
-            if re.search(f"(^|/)({pattern})$", name):
-                return answer
-        raise UserError(
-            f"the weight decay rule says nothing about parameter '{name}': add a pattern for it to"
-            " DECAY_RULES"
-        )
-
-    return jax.tree_util.tree_map_with_path(decays, params)
 
 
 def optimizer(

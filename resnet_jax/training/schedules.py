@@ -1,8 +1,11 @@
 """Learning-rate schedules: a warm-up, then one of these shapes over the steps that remain."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 
 from resnet_jax.tables import Table, UserError, choose
 
@@ -43,14 +46,27 @@ def one_cycle(
 ) -> optax.Schedule:
     """Up from `start` to 1 over the fraction `rise`, then down to `start * final`, both in cosines.
 
-    Smith & Topin, arXiv 1708.07120, in the form that fast.ai and PyTorch give it.
+    Smith & Topin, arXiv 1708.07120, in the form and with the corners of PyTorch's OneCycleLR: the
+    peak is at step `rise * steps - 1`, which need not be whole, and the end at the last step.
     """
     if not (0 < rise < 1 and 0 < start <= 1 and 0 < final <= 1):
         raise UserError(
             f"schedule.rise={rise} must lie between 0 and 1, schedule.start={start} and"
             f" schedule.final={final} above 0 and not above 1"
         )
-    return optax.cosine_onecycle_schedule(steps, 1.0, rise, 1 / start, 1 / final)
+    top, last = rise * steps - 1, steps - 1
+
+    def factor(step: Any) -> Array:
+        up = _half_cosine(start, 1.0, step / max(top, 1e-9))
+        down = _half_cosine(1.0, start * final, (step - top) / max(last - top, 1e-9))
+        return jnp.where(step <= top, up, down)
+
+    return factor
+
+
+def _half_cosine(first: float, last: float, share: Array) -> Array:
+    """From `first` at 0 to `last` at 1 and after it."""
+    return last + (first - last) * (1 + jnp.cos(jnp.pi * jnp.clip(share, 0, 1))) / 2
 
 
 def polynomial(steps: int, before: int, power: float = 1.0, final: float = 0.0) -> optax.Schedule:

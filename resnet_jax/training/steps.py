@@ -87,7 +87,8 @@ class TrainStep:
         """
 
         def learning_rate(step: Array) -> Array:
-            return numbers.rate * self.schedule(step)
+            # Of a whole number optax computes factors in float32, whatever the rate's precision.
+            return numbers.rate * self.schedule(step.astype(jnp.result_type(numbers.rate)))
 
         if self.mixing is not None:
             key, mixing_key = jax.random.split(key)

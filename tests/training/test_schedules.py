@@ -79,7 +79,10 @@ def test_cosine_ends_near_zero():
 
 
 def test_one_cycle_rises_and_falls_in_cosines():
-    """The formula of fast.ai: annealing from a to b is b + (a - b) (1 + cos(pi t)) / 2."""
+    """Corners of torch.optim.lr_scheduler.OneCycleLR: 0.3 * 100 - 1 and 100 - 1.
+
+    Annealing from a to b is b + (a - b) (1 + cos(pi t)) / 2.
+    """
 
     def anneal(a, b, part):
         return b + (a - b) * (1 + cos(pi * part)) / 2
@@ -87,11 +90,11 @@ def test_one_cycle_rises_and_falls_in_cosines():
     low, lowest, peak = 0.5 / 25, 0.5 / 25 * 1e-4, 0.5
     expected = {
         0: low,
-        10: anneal(low, peak, 1 / 3),
-        30: peak,
-        65: anneal(peak, lowest, 1 / 2),
-        99: anneal(peak, lowest, 69 / 70),
-        100: lowest,
+        10: anneal(low, peak, 10 / 29),
+        29: peak,
+        64: anneal(peak, lowest, 1 / 2),
+        98: anneal(peak, lowest, 69 / 70),
+        99: lowest,
     }
     found = rates(one_cycle, expected, peak=0.5, steps=100)
     np.testing.assert_allclose(found, list(expected.values()), rtol=1e-4, atol=1e-7)
@@ -99,8 +102,15 @@ def test_one_cycle_rises_and_falls_in_cosines():
 
 def test_one_cycle_options():
     shape = partial(one_cycle, rise=0.5, start=0.1, final=0.5)
-    found = rates(shape, [0, 5, 10], peak=2.0, steps=10)
+    found = rates(shape, [0, 4, 9], peak=2.0, steps=10)
     np.testing.assert_allclose(found, [0.2, 2.0, 0.1], rtol=1e-5)
+
+
+def test_one_cycle_has_its_peak_between_two_steps():
+    """OneCycleLR(max_lr=1, total_steps=5): its formula with corners at 0.5 and 4."""
+    at = [1, 2, 3, 4]
+    expected = [4e-6 + (1 - 4e-6) * (1 + cos(pi * (step - 0.5) / 3.5)) / 2 for step in at]
+    np.testing.assert_allclose(rates(one_cycle, at, peak=1.0, steps=5), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("options", [{"rise": 1.0}, {"start": 0.0}, {"final": 0.0}])
@@ -125,7 +135,7 @@ def test_polynomial(power, final, expected):
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_every_shape_stays_within_zero_and_the_peak(shape):
-    found = rates(shape, range(30), peak=0.7, steps=30, warmup_steps=7)
+    found = rates(shape, range(27), peak=0.7, steps=27, warmup_steps=7)
     assert (found >= 0).all()
     assert found.max() == pytest.approx(0.7)
 
