@@ -34,13 +34,15 @@ def get_config() -> ConfigDict:
     model.stage_branches = ()  # one branch a stage, in place of branch
     model.arrangement = choice("original")  # a row of models.arrangements
     model.shortcut = choice("B")  # a row of models.shortcuts: A, B, C, D, none, ...
+    model.activate_stem = False  # pre-activated: activate before the stem's pool, not behind it
     model.activate_identity = True  # a pre-activated stage opens with activated x as identity
     model.attention = choice("none")  # a row of models.attention
-    model.antialias = choice("none")  # a row of models.pooling.ANTIALIASING; carries F's strides
+    model.antialias = choice("none")  # a row of models.pooling.ANTIALIASING, at strides
     model.kernel_init = choice("he_fan_out")  # a row of models.layers.KERNEL_INITS
     model.zero_init_branch = False  # whether each block starts as its shortcut
     model.branch_gain = placeholder(float)  # initial learned factor of each branch; None: no factor
-    model.dropout = 0.0  # rate, before every convolution of a branch but its first
+    model.dropout = 0.0  # rate, directly before every convolution of a branch but its first
+    model.drop_whole_batch = False  # survival is drawn once a batch, not for each example
     model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth
     model.weight_epsilon = placeholder(float)  # of standardised kernels' variance; None: plain ones
     model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: except on CPU

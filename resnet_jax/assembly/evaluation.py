@@ -97,6 +97,12 @@ class Evaluation:
                 "eval.recalibration_steps recomputes batch statistics, and this network has none:"
                 " set it to 0, or norm.name=batch"
             )
+        if block.drop_whole_batch and self._model.survival < 1:
+            raise UserError(
+                "eval.recalibration_steps computes statistics of whole branches, and"
+                " model.drop_whole_batch multiplies them by their survival in evaluation: leave one"
+                " of them unset"
+            )
         model = self._model.clone(
             layers=replace(layers, norm=with_options(layers.norm, momentum=0.0)),
             block=replace(block, dropout=0.0),

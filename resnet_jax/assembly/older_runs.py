@@ -38,6 +38,11 @@ def upgraded(config: Values) -> Values:
         key: value for key, value in sections["data"].items() if value or key not in AUGMENTATIONS
     }
     epsilon = sections["norm"].pop("weight_epsilon", None)
-    sections["model"].setdefault("weight_epsilon", epsilon)
+    for key, value in (
+        ("weight_epsilon", epsilon),
+        ("activate_stem", False),
+        ("drop_whole_batch", False),
+    ):
+        sections["model"].setdefault(key, value)
     sections["eval"].setdefault("metrics", ())
     return sections

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import flax.linen as nn
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
@@ -35,6 +36,19 @@ def blur_pool(x: Image, stride: int) -> Image:
     return x
 
 
+def blur(x: Image, stride: int) -> Image:
+    """Every position of x blurred by (1 2 1)/4, over an edge of zeros; the stride is ignored."""
+    for axis in (1, 2):
+        padding = [(0, 0)] * 4
+        padding[axis] = (1, 1)
+        before, here, after = (
+            lax.slice_in_dim(jnp.pad(x, padding), start, start + x.shape[axis], axis=axis)
+            for start in range(3)
+        )
+        x = (before + 2 * here + after) / 4
+    return x
+
+
 @dataclass(frozen=True)
 class Pool:
     """A kind of pooling.
@@ -43,11 +57,14 @@ class Pool:
       function: in a block (x, stride) -> x, in the stem (x, layers) -> x.
       windows: (kernel, stride) of its windows, one after another; in a block the stride is 2.
       learns: whether it has parameters.
+      before: whether it stands in a block before the convolutions that carry the stride, that of
+        the shortcut among them, and leaves the stride to them; else it carries the branch's stride.
     """
 
     function: Callable[..., Image]
     windows: tuple[tuple[int, int], ...] = ()
     learns: bool = False
+    before: bool = False
 
 
 ANTIALIASING = Table(
@@ -56,6 +73,8 @@ ANTIALIASING = Table(
         "none": None,
         "average": Pool(average_pool, windows=((2, 2),)),
         "blur": Pool(blur_pool, windows=((3, 2),)),
+        # FFCV's ImageNet code: train_imagenet.py, BlurPoolConv2d.
+        "blur_before": Pool(blur, windows=((3, 1),), before=True),
     },
     Pool,
 )

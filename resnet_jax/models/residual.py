@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnet_jax.models.arrangements import (
@@ -37,22 +39,30 @@ class Block:
         outer shortcut.
       arrangement: a row of ARRANGEMENTS.
       shortcut: a row of SHORTCUTS.
+      activate_stem: whether the steps that open the first stage of a pre-activated network stand
+        before the stem's pool, where the paper (arXiv 1603.05027, appendix) and fb.resnet.torch
+        have them, and not behind it, as in Big Transfer and timm.
       activate_identity: whether an identity shortcut that opens a pre-activated stage takes the
         activated x, as a projection does (fb.resnet.torch, models/preresnet.lua), and not x itself.
       attention: a row of ATTENTIONS; weights the channels of F before the addition.
-      antialias: a row of ANTIALIASING; carries the stride in place of the branch's convolution.
+      antialias: a row of ANTIALIASING; carries the stride in place of the branch's convolution, or
+        stands before the convolutions of branch and shortcut that carry it.
       zero_init_branch: whether F is zero at first, so that the block starts as its shortcut; in a
         branch that repeats this holds for each of the inner blocks.
       kernel_scale: multiplies the initial kernels of F.
       branch_gain: initial value of a learned factor of F; None: F has no such factor.
       dropout: rate directly before every convolution of the branch but the first, so after its norm
         and activation in a pre-activated block (Wide ResNet, section 2.4 and its code).
-      stochastic_depth: whether F of an example is dropped with probability 1 - survival.
+      drop_whole_batch: whether F is dropped for all examples of a batch or for none, and
+        multiplied by its survival in evaluation (Huang et al., arXiv 1603.09382, section 3); else
+        it is dropped for each example, and what is kept is divided by its survival in training.
+      stochastic_depth: whether F is dropped with probability 1 - survival.
     """
 
     branch: Branch = chosen(BRANCHES, "basic", call=True)
     arrangement: Arrangement = chosen(ARRANGEMENTS, "original")
     shortcut: Shortcut = chosen(SHORTCUTS, "B")
+    activate_stem: bool = False
     activate_identity: bool = True
     attention: Attention = chosen(ATTENTIONS, "none")
     antialias: Pool | None = chosen(ANTIALIASING, "none")
@@ -60,6 +70,7 @@ class Block:
     kernel_scale: float = derived(1.0)
     branch_gain: float | None = None
     dropout: float = 0.0
+    drop_whole_batch: bool = False
     stochastic_depth: bool = derived(False)
 
     def __post_init__(self) -> None:
@@ -73,7 +84,7 @@ def run(
     layers: Layers,
     conv: Any = None,
     norms: Sequence[str] = (),
-    before_conv: Callable[[Array], Array] | None = None,
+    preparing: Sequence[Callable[[Array], Array]] = (),
     **options: Any,
 ) -> Array:
     """Applies the steps to x in their order.
@@ -81,7 +92,7 @@ def run(
     Args:
       conv: the layer of the step CONVOLUTION.
       norms: names for the steps NORM, in their order.
-      before_conv: is applied to the convolution's input.
+      preparing: applied to the convolution's input, one after another.
       options: of the norm that follows the convolution.
     """
     names = iter(norms)
@@ -94,8 +105,8 @@ def run(
         )
     for before, step in zip((None, *steps), steps, strict=False):
         if step == CONVOLUTION:
-            if before_conv:
-                x = before_conv(x)
+            for prepare in preparing:
+                x = prepare(x)
             following = steps[steps.index(CONVOLUTION) + 1 :]
             if following[:1] == (NORM,):
                 x = layers.conv_norm(x, conv, name=next(names), **options)
@@ -132,6 +143,8 @@ class ResidualBlock(nn.Module):
         y = scale * self.branch_path(x)
         if self.block.stochastic_depth and self.layers.train:
             y = self._drop(y, survival)
+        elif self.block.stochastic_depth and self.block.drop_whole_batch:
+            y = y * jnp.asarray(survival, y.dtype)
         if shortcut.ndim and shortcut.shape != y.shape:
             raise UserError(
                 f"a block's shortcut gives {shortcut.shape[1]}x{shortcut.shape[2]} and its branch"
@@ -143,6 +156,10 @@ class ResidualBlock(nn.Module):
     def shortcut_path(self, x: Image) -> tuple[Any, Any]:
         """shortcut(x), and the factor of F."""
         features = self.width * self.block.branch.expansion
+        antialias, shortcut = self.block.antialias, self.block.shortcut
+        convolves = shortcut.projects and not shortcut.pools
+        if self.stride > 1 and convolves and antialias and antialias.before:
+            x = antialias.function(x, self.stride)
         return self.block.shortcut.function(x, features, self.stride, self.layers)
 
     def branch_path(self, x: Image) -> Image:
@@ -164,11 +181,14 @@ class ResidualBlock(nn.Module):
             if self.activated and number == 1:
                 lead = block.arrangement.lead
                 steps, names = steps[len(lead) :], names[lead.count(NORM) :]
-            drop = None
-            if number > 1 and block.dropout:
-                drop = self.layers.dropout(block.dropout, name=f"dropout{number}")
             stride = self.stride if spec.strided else 1
             antialias = block.antialias if stride > 1 else None
+            after = antialias if antialias and not antialias.before else None
+            preparing: list[Callable[[Array], Array]] = []
+            if number > 1 and block.dropout:
+                preparing.append(self.layers.dropout(block.dropout, name=f"dropout{number}"))
+            if antialias and antialias.before:
+                preparing.append(partial(antialias.function, stride=stride))
             zero = block.zero_init_branch and number == last
             follows = steps[steps.index(CONVOLUTION) + 1 :][:1] == (NORM,)
             kernel_init = scaled_init(self.layers.kernel_init, block.kernel_scale)
@@ -177,15 +197,15 @@ class ResidualBlock(nn.Module):
             conv = self.layers.conv(
                 spec.features(self.width),
                 spec.kernel,
-                1 if antialias else stride,
+                1 if after else stride,
                 feature_group_count=spec.groups,
                 kernel_init=kernel_init,
                 name=f"conv{number}",
             )
             zero_scale = {"scale_init": nn.initializers.zeros} if zero and follows else {}
-            x = run(steps, x, self.layers, conv, names, drop, **zero_scale)
-            if antialias:
-                x = antialias.function(x, stride)
+            x = run(steps, x, self.layers, conv, names, preparing, **zero_scale)
+            if after:
+                x = after.function(x, stride)
         return block.attention.function(x, self.layers)
 
     def _inner_blocks(self, x: Image) -> Image:
@@ -209,10 +229,8 @@ class ResidualBlock(nn.Module):
         return x
 
     def _drop(self, y: Image, survival: Any) -> Image:
-        """Stochastic depth (Huang et al., arXiv 1603.09382) per example.
-
-        Kept branches are scaled by 1 / survival, so that evaluation needs no factor.
-        """
+        """Stochastic depth (Huang et al., arXiv 1603.09382); see Block.drop_whole_batch."""
+        whole = self.block.drop_whole_batch
         key = self.make_rng("dropout")
-        keep = jax.random.bernoulli(key, survival, (y.shape[0], 1, 1, 1))
-        return y * (keep / survival).astype(y.dtype)
+        keep = jax.random.bernoulli(key, survival, (1 if whole else y.shape[0], 1, 1, 1))
+        return y * (keep if whole else keep / survival).astype(y.dtype)

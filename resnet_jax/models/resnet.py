@@ -33,6 +33,7 @@ class Stage(nn.Module):
       survival: of each block's branch, one number a block.
       scan: run the equal blocks as one scan, with their parameters stacked under `blocks`.
       remat_blocks: see ResNet.remat.
+      activated: whether x has been through the arrangement's lead already.
     """
 
     block: Block
@@ -42,6 +43,7 @@ class Stage(nn.Module):
     stride: int
     scan: bool = False
     remat_blocks: bool = False
+    activated: bool = False
 
     @nn.compact
     def __call__(self, x: Image) -> Image:
@@ -50,10 +52,11 @@ class Stage(nn.Module):
         arrangement = self.block.arrangement
         features = self.width * self.block.branch.expansion
         takes_activated = self.block.activate_identity or changes_shape(x, features, self.stride)
-        shared = takes_activated and arrangement.shares_lead
+        shared = takes_activated and arrangement.shares_lead and not self.activated
         if shared:
             x = run(arrangement.lead, x, self.layers, norms=["norm_shared"])
-        opening = make_block(stride=self.stride, activated=shared, name="block1")
+        activated = shared or self.activated
+        opening = make_block(stride=self.stride, activated=activated, name="block1")
         x = opening(x, self.survival[0])
         if self.scan and len(self.survival) > 1:
             return self._scanned(x)
@@ -131,6 +134,9 @@ class ResNet(nn.Module):
 
         stem_layers = frozen_layers if self.frozen_parts else layers
         x = apply_stem(self.stem, x, self.stem_width, arrangement, stem_layers)
+        activated = self.block.activate_stem and bool(arrangement.lead)
+        if activated:
+            x = run(arrangement.lead, x, stem_layers, norms=["stem_lead_norm"])
         x = self.stem_pool.function(x, stem_layers)
 
         block = replace(self.block, arrangement=arrangement, stochastic_depth=self.survival < 1)
@@ -148,6 +154,7 @@ class ResNet(nn.Module):
                 stride=1 if number == 1 else 2,
                 scan=self.scan_blocks,
                 remat_blocks=self.remat == "block",
+                activated=activated and number == 1,
                 name=f"stage{number}",
             )
             x, survival = stage(x), survival[depth:]

@@ -23,7 +23,9 @@ def changes_shape(x: Image, features: int, stride: int) -> bool:
     return x.shape[-1] != features or stride > 1
 
 
-def _subsample_and_pad(x: Image, features: int, stride: int, layout: str = "after") -> Image:
+def _subsample_and_pad(
+    x: Image, features: int, stride: int, layout: str = "after", pooled: bool = False
+) -> Image:
     missing = features - x.shape[-1]
     if missing < 0:
         raise UserError(
@@ -31,7 +33,11 @@ def _subsample_and_pad(x: Image, features: int, stride: int, layout: str = "afte
             " choose widths that do not shrink, or a shortcut that projects (B, C, D)"
         )
     before = missing // 2 if layout == "both_sides" else 0
-    x = x[:, ::stride, ::stride]
+    window = (stride, stride)
+    if pooled and stride > 1:
+        x = nn.avg_pool(x, window_shape=window, strides=window)
+    else:
+        x = x[:, ::stride, ::stride]
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (before, missing - before)))
 
 
@@ -42,15 +48,23 @@ def _projection(x: Image, features: int, stride: int, layers: Layers, kernel: in
     return conv(x)
 
 
-def option_a(x: Image, features: int, stride: int, layers: Layers, layout: str = "after") -> Paths:
+def option_a(
+    x: Image,
+    features: int,
+    stride: int,
+    layers: Layers,
+    layout: str = "after",
+    pooled: bool = False,
+) -> Paths:
     """Option A: identity; where shapes differ, subsampled and padded with zero channels.
 
     He et al., arXiv 1512.03385, section 3.3. The new channels stand after the old ones
-    (fb.resnet.torch), or half of them on each side (akamaster/pytorch_resnet_cifar10).
+    (fb.resnet.torch), or half of them on each side (akamaster/pytorch_resnet_cifar10). `pooled`
+    takes means in place of every other position (yueatsprograms/Stochastic_Depth).
     """
     if layout not in ("after", "both_sides"):
         raise UserError(f"unknown shortcut option layout='{layout}'; valid: after, both_sides")
-    return _subsample_and_pad(x, features, stride, layout), 1.0
+    return _subsample_and_pad(x, features, stride, layout, pooled), 1.0
 
 
 def option_b(

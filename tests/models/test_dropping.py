@@ -1,5 +1,6 @@
 """What training drops of a block: whole branches, and single activations in them."""
 
+import jax
 import numpy as np
 import pytest
 from blocks import KEY, a_block
@@ -38,6 +39,26 @@ def test_a_branch_that_always_survives_is_not_changed(drawn, rng):
     always = block.apply(variables, x, 1.0, rngs={"dropout": KEY})
     without = dropping(train=True).apply(variables, x)
     np.testing.assert_array_equal(always, without)
+
+
+def test_whole_batches_are_dropped_and_scaled_in_evaluation(drawn, rng):
+    """ResidualDrop.lua of yueatsprograms/Stochastic_Depth: a gate a batch, then 1 - deathRate."""
+    survival, draws = 0.7, 400
+    x = rng.normal(size=(3, 2, 2, 3)).astype(np.float32)
+    options = {"stochastic_depth": True, "drop_whole_batch": True}
+    block = dropping(train=True, **options)
+    variables = drawn(block, x, survival)
+    branch = np.asarray(dropping(train=False).apply(variables, x)) - x
+
+    def trained(key):
+        return block.apply(variables, x, survival, rngs={"dropout": key})
+
+    outputs = np.asarray(jax.vmap(trained)(jax.random.split(KEY, draws)))
+    kept = np.abs(outputs - x).max((1, 2, 3, 4)) > 0
+    np.testing.assert_allclose(outputs[kept] - x, [branch] * kept.sum(), rtol=1e-4, atol=1e-5)
+    assert abs(kept.mean() - survival) < 4 * np.sqrt(survival * (1 - survival) / draws)
+    evaluated = dropping(train=False, **options).apply(variables, x, survival) - x
+    np.testing.assert_allclose(evaluated, survival * branch, rtol=1e-4, atol=1e-6)
 
 
 def identity_branch(x, kernels, rate, *, train):

@@ -50,7 +50,11 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
             opens = name.stage > 1 and name.block == 1 and repeat == 0
             for spec in branch.convolutions:
                 strided = opens and spec.strided
-                if strided and antialias is not None:
+                if strided and antialias is not None and antialias.before:
+                    for kernel, stride in antialias.windows:
+                        field = field.through(kernel, stride)
+                    field = field.through(spec.kernel, 2)
+                elif strided and antialias is not None:
                     field = field.through(spec.kernel, 1)
                     for kernel, stride in antialias.windows:
                         field = field.through(kernel, stride)

@@ -5,6 +5,9 @@ from resnet_jax.tables import Choice
 
 PREACTIVATED: Arguments = {"arrangement": "full_preactivation"}
 BOTTLENECK: Arguments = {"branch": "bottleneck"}
+# The stride in the first 1x1: KaimingHe/resnet-1k-layers.
+BOTTLENECK_V1: Arguments = {"branch": "bottleneck_v1"}
+DROPPED: Arguments = {"survival": 0.5, "drop_whole_batch": True}
 SE: Arguments = {"attention": "squeeze_excitation"}
 
 
@@ -40,8 +43,8 @@ CIFAR: dict[str, Arguments] = {
     },
     # 'Identity Mappings', arXiv 1603.05027, Table 4.
     "cifar_preresnet110": row(110, "A", PREACTIVATED),
-    "cifar_preresnet164": row(164, "B", BOTTLENECK, PREACTIVATED),
-    "cifar_preresnet1001": row(1001, "B", BOTTLENECK, PREACTIVATED),
+    "cifar_preresnet164": row(164, "B", BOTTLENECK_V1, PREACTIVATED),
+    "cifar_preresnet1001": row(1001, "B", BOTTLENECK_V1, PREACTIVATED),
     "cifar_wrn_40_4": wide(40, 4),
     "cifar_wrn_16_8": wide(16, 8),
     "cifar_wrn_28_10": wide(28, 10),
@@ -49,9 +52,10 @@ CIFAR: dict[str, Arguments] = {
     "cifar_wrn_28_10_dropout": wide(28, 10, {"dropout": 0.3}),
     "cifar_resnext29_8x64d": resnext29(8, 64),
     "cifar_resnext29_16x64d": resnext29(16, 64),
-    # 'Deep Networks with Stochastic Depth', arXiv 1603.09382, section 4.
-    "cifar_resnet110_stochastic_depth": row(110, "A", {"survival": 0.5}),
-    "cifar_resnet1202_stochastic_depth": row(1202, "A", {"survival": 0.5}),
+    # 'Deep Networks with Stochastic Depth', arXiv 1603.09382, section 4; the code of -110 pools in
+    # its shortcuts, that of -1202 is fb.resnet.torch's.
+    "cifar_resnet110_stochastic_depth": row(110, {"name": "A", "pooled": True}, DROPPED),
+    "cifar_resnet1202_stochastic_depth": row(1202, "A", DROPPED),
     # Squeeze-and-Excitation, arXiv 1709.01507, Table 4.
     "cifar_seresnet110": row(110, "B", SE),
     "cifar_seresnet164": row(164, "B", BOTTLENECK, PREACTIVATED, SE),
