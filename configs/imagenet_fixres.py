@@ -27,8 +27,8 @@ STAGES = 4
 def get_config(changes: str = "") -> ConfigDict:
     config = imagenet.base()
     config.data.image_size = SIZE
-    # The test resizes the short side to this.
-    config.data.short_side = (round(SIZE / 0.875),) * 2
+    # The test resizes the short side to these 438 pixels.
+    config.data.short_side = (int(SIZE / 0.875),) * 2
 
     config.model.depth = 50
     config.finetune.frozen_parts = STAGES + 1

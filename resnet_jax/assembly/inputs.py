@@ -9,6 +9,8 @@ from ml_collections import ConfigDict
 from resnet_jax.data import photographs
 from resnet_jax.data.changes.augment import AUGMENTATIONS, Augmentation
 from resnet_jax.data.images.encoded import EncodedSet
+from resnet_jax.data.images.modes import MEANING
+from resnet_jax.data.images.views import Views, views
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.benchmarks import Benchmark, TrainingData, open_benchmarks
 from resnet_jax.data.sources.catalogue import SOURCES, Source
@@ -63,11 +65,11 @@ class Inputs:
         taken = {*OWN, *options_of(SOURCES.row(name))}
         keys = {key: value for key, value in self._section.items() if key not in taken}
         keys = {key: value for key, value in keys.items() if value is not None}
-        resident = isinstance(self._eval_examples, ImageSet)
-        valid = {*AUGMENTATIONS, "augment"} | (set() if resident else photographs.KEYS)
+        of_photographs = self.source.photographs
+        valid = {*AUGMENTATIONS, "augment"} | (photographs.KEYS if of_photographs else set())
         for key in keys:
             if key not in valid:
-                raise UserError(_refusal(key, name, valid, resident))
+                raise UserError(_refusal(key, name, valid, of_photographs))
         return keys
 
     @cached_property
@@ -107,20 +109,35 @@ class Inputs:
         """A test set as evaluation reads it: the same views as the run's own."""
         return self._data(benchmark.examples, None)
 
-    def preprocessing(self) -> dict:
-        """How evaluation prepares an image: crop, scale, subtract the mean, divide by the std.
+    @cached_property
+    def views(self) -> Views:
+        """The views of a picture whose predictions are averaged.
 
-        Where `crop_ratio` is None, data.images.pictures.read_picture decides how to crop.
+        A set whose images have one size is shown uncropped, so another picture is resized to it.
         """
-        size, crop_ratio, interpolation = (
-            self._section.get(key) for key in ("eval_size", "crop_ratio", "interpolation")
-        )
-        height, width, channels = self.source.image_shape
+        if self.source.photographs:
+            return photographs.evaluation_views(self.source.image_shape[0], self._keys)
+        return views(max(self.source.image_shape[:2]), crop_ratio=1.0)
+
+    @cached_property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that evaluation shows."""
+        channels = self.source.image_shape[2]
+        size = self.views.size
+        return (size, size, channels) if self.source.photographs else self.source.image_shape
+
+    def preprocessing(self) -> dict:
+        """How evaluation prepares an image: resize, crop, scale, subtract mean, divide by std.
+
+        The logarithms of the views' mean probabilities are the logits of the image.
+        """
         return {
             "layout": "NHWC",
-            "image_shape": [size or height, size or width, channels],
-            "crop_ratio": crop_ratio,
-            "interpolation": interpolation,
+            "pixels": MEANING,
+            "short_sides": list(self.views.scales),
+            "interpolation": self.views.interpolation,
+            "views": self.views.kind,
+            "image_shape": list(self.image_shape),
             "scale": 1 / 255,
             **self._normalisation,
             "classes": list(self.source.class_names),
@@ -140,6 +157,13 @@ class Inputs:
             "shard": self._shard,
             "repeats": self.repeats,
         }
+        resident = isinstance(examples, ImageSet)
+        if resident == self.source.photographs:
+            raise UserError(
+                f"data.source '{self._section['source']}' loads {type(examples).__name__} and says"
+                f" photographs={self.source.photographs}: return Source(..., photographs="
+                f"{not resident})"
+            )
         if isinstance(examples, ImageSet):
             return ResidentData(examples, **options)
         return photographs.streamed(
@@ -155,11 +179,11 @@ class Inputs:
 OWN = ("source", "train_split", "eval_split", "mean", "std", "repeats")
 
 
-def _refusal(key: str, source: str, valid: set[str], resident: bool) -> str:
+def _refusal(key: str, source: str, valid: set[str], of_photographs: bool) -> str:
     takers = [name for name, row in SOURCES.items() if key in options_of(row)]
     if takers:
         why = f"leave it unset, or choose a data.source that takes it: {', '.join(takers)}"
-    elif resident and key in photographs.KEYS:
+    elif key in photographs.KEYS and not of_photographs:
         why = "leave it unset: it is for photographs, and the images of this set have one size"
     else:
         why = f"valid beside the source's own options: {', '.join(sorted(valid))}"

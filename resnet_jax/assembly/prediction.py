@@ -18,9 +18,11 @@ from resnet_jax.analysis.overlay import overlaid, png
 from resnet_jax.assembly.restored import Restored
 from resnet_jax.data.changes.augment import normalise
 from resnet_jax.data.images.pictures import read_picture
+from resnet_jax.data.images.views import Views
 from resnet_jax.data.sources.conventions import convention, imagenet_classes
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import UserError, choose
+from resnet_jax.training.steps import eval_logits
 from resnet_jax.weights import read_tensors, to_variables
 
 
@@ -31,33 +33,32 @@ class Network(NamedTuple):
       model: unrolled, as `variables` are.
       mean, std: of each channel, on the scale of [0, 1].
       origin: where the weights come from, in words.
-      crop_ratio, interpolation: see data.images.pictures.read_picture.
+      views: of a picture, as evaluation takes them.
     """
 
     model: ResNet
     variables: Any
+    views: Views
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     origin: str
-    crop_ratio: float | None = None
-    interpolation: str | None = None
 
 
 def without_data(restored: Restored) -> Network:
     """The network of a run or of a configuration with a file of weights."""
-    preprocessing = restored.assembly.inputs.preprocessing()
+    inputs = restored.assembly.inputs
+    preprocessing = inputs.preprocessing()
     return Network(
         restored.assembly.model.clone(scan_blocks=False),
-        restored.unrolled_variables(),
-        tuple(preprocessing["image_shape"]),
+        restored.scored_variables(),
+        inputs.views,
+        inputs.image_shape,
         _readable(tuple(preprocessing["classes"])),
         preprocessing["mean"],
         preprocessing["std"],
         restored.origin,
-        preprocessing["crop_ratio"],
-        preprocessing["interpolation"],
     )
 
 
@@ -91,7 +92,7 @@ class Picture(NamedTuple):
     """A picture and the network's guesses.
 
     Attributes:
-      pixels: the pixels that the network saw.
+      pixels: the view that the network saw, or the first of several.
       maps: explanations of the first guess, by name.
     """
 
@@ -110,13 +111,14 @@ class Predictor:
     Args:
       top: guesses for each picture.
       names: file with the name of each class, one a line, in place of the network's own.
+      upright: see data.images.pictures.read_picture.
 
     Raises:
       UserError: the file can't be read, or has another number of names.
     """
 
-    def __init__(self, network: Network, top: int, names: str | None):
-        self._network = network
+    def __init__(self, network: Network, top: int, names: str | None, *, upright: bool = False):
+        self._network, self._upright = network, upright
         self._names = network.class_names if names is None else _read_names(Path(names))
         if len(self._names) != network.model.classes:
             raise UserError(
@@ -128,28 +130,31 @@ class Predictor:
         self._top = min(top, len(self._names))
         model: Any = network.model
         self._probabilities = jax.jit(
-            lambda variables, images: jax.nn.softmax(model.apply(variables, images, train=False))
+            lambda variables, images: jax.nn.softmax(eval_logits(model.apply, variables, images))
         )
         self._grad_cam = jax.jit(partial(grad_cam, model))
         self.origin = network.origin
 
     def __call__(self, name: str, file: Path | BinaryIO) -> Picture:
         network = self._network
-        pixels = read_picture(
+        views = read_picture(
             file,
+            network.views,
             network.image_shape,
-            crop_ratio=network.crop_ratio,
-            interpolation=network.interpolation,
             name=name,
+            upright=self._upright,
         )
-        (found,) = np.asarray(self._probabilities(network.variables, self._normalised(pixels)))
+        images = self._normalised(views)
+        # A single view has no axis of its own, as in evaluation.
+        images = images[None] if len(views) > 1 else images
+        (found,) = np.asarray(self._probabilities(network.variables, images))
         order = np.argsort(-found, kind="stable")[: self._top]
         guesses = tuple(Guess(int(n), self._names[n], float(found[n])) for n in order)
-        return Picture(name, pixels, guesses)
+        return Picture(name, views[0], guesses)
 
     def explained(self, picture: Picture) -> Picture:
-        """The picture with Grad-CAM and occlusion of its first guess."""
-        images, number = self._normalised(picture.pixels), picture.guesses[0].number
+        """The picture with Grad-CAM and occlusion of its first guess, in its first view."""
+        images, number = self._normalised(picture.pixels[None]), picture.guesses[0].number
         variables = self._network.variables
         cam = self._grad_cam(variables, images, np.array([number]))[0]
         drop = occlusion(
@@ -158,7 +163,7 @@ class Predictor:
         return picture._replace(maps={"grad-cam": np.asarray(cam), "occlusion": drop})
 
     def _normalised(self, pixels: np.ndarray) -> Any:
-        return normalise(jnp.asarray(pixels[None]), self._network.mean, self._network.std)
+        return normalise(jnp.asarray(pixels), self._network.mean, self._network.std)
 
 
 def _read_names(path: Path) -> tuple[str, ...]:

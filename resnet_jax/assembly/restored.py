@@ -39,6 +39,15 @@ class Restored(NamedTuple):
         scanned = self.assembly.model.scan_blocks
         return unstack_blocks(self.variables) if scanned else self.variables
 
+    def scored_variables(self) -> Any:
+        """The unrolled variables that evaluation scores.
+
+        They have new batch statistics of the training set, where eval.recalibration_steps asks for
+        them.
+        """
+        scored = self._replace(variables=self.assembly.evaluation.recalibrated(self.variables))
+        return scored.unrolled_variables()
+
     def subject(self, seed: int = 0) -> Subject:
         """The network as an analysis takes it.
 

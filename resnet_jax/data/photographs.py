@@ -12,7 +12,7 @@ from resnet_jax.data.changes.policies import POLICIES, ChangedCrop, Jitter
 from resnet_jax.data.images.crops import RandomCrop, scaled_crop
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.images.resizing import resizing
-from resnet_jax.data.images.views import views
+from resnet_jax.data.images.views import Views, views
 from resnet_jax.data.stream import StreamedData
 from resnet_jax.tables import Choice
 
@@ -57,17 +57,33 @@ class EvaluationViews:
 
     Attributes:
       eval_size: pixels of a side; None is the training images' size.
-      crop_ratio: `eval_size` as a share of the image's short side.
+      crop_ratio: `eval_size` as a share of the short side of the resized image, which is rounded
+        down.
       interpolation: bilinear or bicubic.
       eval_views: a row of views: centre, mirrored, ten.
-      eval_scales: short sides, pixels, in place of `crop_ratio`; each scale gives views.
+      eval_scales: short sides, pixels, in place of `crop_ratio`; each scale gives views. None among
+        them keeps the image's own size; see views.Views.
     """
 
     eval_size: int | None = None
     crop_ratio: float = 0.875
     interpolation: str = "bilinear"
     eval_views: str = "centre"
-    eval_scales: tuple[int, ...] | None = None
+    eval_scales: tuple[int | None, ...] | None = None
+
+    def transform(self, image_size: int) -> Views:
+        """The function from an image to its views, see chunks.EvalTransform.
+
+        Args:
+          image_size: pixels of a side of the training images.
+        """
+        return views(
+            self.eval_size or image_size,
+            self.crop_ratio,
+            self.eval_views,
+            self.eval_scales,
+            self.interpolation,
+        )
 
 
 def streamed(
@@ -86,23 +102,22 @@ def streamed(
         `workers`, the processes that decode: by default one for each core.
     """
     keys = {key: options.pop(key) for key in KEYS if key in options}
-    training, evaluation = (_of_keys(record, keys) for record in (TrainingCrops, EvaluationViews))
+    training = _of_keys(TrainingCrops, keys)
     sizes = resizing(training.first_size, image_size, training.growth, steps)
     workers = keys.get("workers")
     return StreamedData(
         examples,
         train_transform=training.transform(image_size),
-        eval_transform=views(
-            evaluation.eval_size or image_size,
-            evaluation.crop_ratio,
-            evaluation.eval_views,
-            evaluation.eval_scales,
-            evaluation.interpolation,
-        ),
+        eval_transform=evaluation_views(image_size, keys),
         sizes=sizes,
         workers=os.cpu_count() or 1 if workers is None else workers,
         **options,
     )
+
+
+def evaluation_views(image_size: int, keys: Mapping[str, Any]) -> Views:
+    """The views of a photograph; `keys` are those of KEYS that a configuration sets."""
+    return _of_keys(EvaluationViews, keys).transform(image_size)
 
 
 # The keys that `streamed` takes.

@@ -33,7 +33,7 @@ def main(target: str) -> dict[str, Any]:
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent} to write {path.name} into")
     network = _TRAINED.load()
-    assembly, variables = network.assembly, network.unrolled_variables()
+    assembly, variables = network.assembly, network.scored_variables()
     preprocessing = assembly.inputs.preprocessing()
     if path.suffix == ".safetensors":
         write_tensors(path, to_tensors(assembly.model, variables), {"origin": network.origin})

@@ -44,6 +44,12 @@ _OUT = flags.DEFINE_string(
     "Folder of contact sheet and explanations; by default RUN/predictions.",
     flag_values=FLAGS,
 )
+_UPRIGHT = flags.DEFINE_bool(
+    "upright",
+    False,
+    "Turn pictures as their EXIF says, which training and evaluation don't.",
+    flag_values=FLAGS,
+)
 _TRAINED = shared_flags.Trained(FLAGS)
 
 
@@ -56,7 +62,7 @@ def main(*image: str) -> dict[str, Any]:
     writes = _EXPLAIN.value or _FORMAT.value == "html"
     folder = _TRAINED.output_folder("predictions", _OUT.value) if writes else None
     files = picture_files(list(image), sys.stdin.buffer)
-    predictor = Predictor(_network(), _TOP.value, _NAMES.value)
+    predictor = Predictor(_network(), _TOP.value, _NAMES.value, upright=_UPRIGHT.value)
     pictures = [predictor(name, file) for name, file in files]
     result: dict[str, Any] = {"predictions": [picture.as_json() for picture in pictures]}
     if _FORMAT.value == "table":

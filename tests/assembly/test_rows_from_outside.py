@@ -70,6 +70,12 @@ def stripes(lines=2):
     return synthetic(image_size=8, classes=lines, examples=64)
 
 
+def mislabelled():
+    from resnet_jax.data.sources.catalogue import synthetic
+
+    return synthetic()._replace(photographs=True)
+
+
 def top3(outputs):
     return (outputs.mask & (outputs.rank < 3)).sum()
 
@@ -145,6 +151,13 @@ def test_a_source_of_a_user_takes_its_options(file):
     assert len(Assembly(config).source.class_names) == 3
     with pytest.raises(UserError, match=r"unknown configuration key 'data\.lins' \(did you mean"):
         configuration.override(config, "data.lins=3")
+
+
+def test_a_source_of_a_user_says_what_its_images_are(file):
+    config = read("data.image_size=None", "data.classes=None", "data.examples=None")
+    configuration.override(config, f"data.source={file}:mislabelled")
+    with pytest.raises(UserError, match=r"loads ImageSet .* Source\(\.\.\., photographs=False\)"):
+        _ = Assembly(config).eval_data
 
 
 def test_a_metric_of_a_user_is_evaluated_beside_the_others(file):

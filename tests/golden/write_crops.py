@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-SIZES = ((50, 37), (33, 61), (20, 20), (16, 90))  # height, width
-CROP, RATIO = 16, 0.8
+# Height and width: odd and even, larger and smaller than what they are resized to.
+SIZES = ((50, 37), (33, 61), (20, 20), (16, 90), (101, 67), (19, 23), (300, 21))
+# The short side of the resized image, and the side of a crop.
+SHORT, CROPS = 21, (16, 15, 21)
 
 
 def images() -> list[np.ndarray]:
@@ -26,20 +28,18 @@ def images() -> list[np.ndarray]:
 
 
 def main() -> None:
-    import torch
     from PIL import Image
     from torchvision.transforms import InterpolationMode, v2
 
-    crops = {}
+    found = {}
     for name in ("bilinear", "bicubic"):
         kind = InterpolationMode[name.upper()]
-        transform = v2.Compose([v2.Resize(round(CROP / RATIO), kind, antialias=True),
-                                v2.CenterCrop(CROP)])  # fmt: skip
-        for number, image in enumerate(images()):
-            crops[f"{name}_pillow_{number}"] = np.asarray(transform(Image.fromarray(image)))
-            tensor = transform(torch.from_numpy(image).permute(2, 0, 1))
-            crops[f"{name}_tensor_{number}"] = tensor.permute(1, 2, 0).numpy()
-    np.savez_compressed(Path(__file__).parent / "crops.npz", **crops)
+        for crop in CROPS:
+            transform = v2.Compose([v2.Resize(SHORT, kind, antialias=True), v2.CenterCrop(crop)])
+            for number, image in enumerate(images()):
+                seen = transform(Image.fromarray(image))
+                found[f"{name}_{crop}_{number}"] = np.asarray(seen)
+    np.savez_compressed(Path(__file__).parent / "crops.npz", **found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 from command_line import mistake
 from PIL import Image
 
-from configs import imagenet_a3
+from configs import digits, imagenet_a3
 from resnet_jax.analysis.explanation import occlusion, weighted_activations
 from resnet_jax.analysis.overlay import overlaid
 from resnet_jax.assembly import Assembly
@@ -22,6 +22,8 @@ from resnet_jax.data.images.views import views
 from resnet_jax.data.sources.conventions import imagenet_classes
 from resnet_jax.pages.contact_sheet import sheet
 from resnet_jax.tables import UserError
+
+FOUR = views(4, crop_ratio=1.0)
 
 
 def png(array: np.ndarray, mode: str | None = None) -> io.BytesIO:
@@ -40,28 +42,27 @@ def halves(height: int, width: int) -> np.ndarray:
     return array
 
 
-def test_a_picture_of_the_networks_size_stays_as_it_is():
-    array = np.random.default_rng(0).integers(0, 256, (32, 32, 3)).astype(np.uint8)
-    assert (read_picture(png(array), (32, 32, 3)) == array).all()
-    grey = read_picture(png(array, "L"), (32, 32, 3))
-    assert (grey[..., 0] == grey[..., 2]).all()
-
-
 def test_the_centre_of_a_wide_picture_is_cut_out():
-    found = read_picture(png(halves(256, 512)), (224, 224, 3))
+    found = read_picture(png(halves(256, 512)), views(224), (224, 224, 3))
     assert (found == halves(224, 224)).all()
     # Resized to 32 x 64, of which the middle 32 columns stay.
-    small = read_picture(png(halves(64, 128)), (32, 32, 3))
+    (small,) = read_picture(png(halves(64, 128)), views(32, crop_ratio=1.0), (32, 32, 3))
     assert (small[:, :15] == [255, 0, 0]).all() and (small[:, 17:] == [0, 0, 255]).all()
 
 
-def test_a_picture_is_cropped_as_evaluation_crops_it():
+@pytest.mark.parametrize("options", [{}, {"crop_ratio": 0.8, "kind": "ten"}])
+def test_a_picture_is_cropped_as_evaluation_crops_it(options):
     array = np.random.default_rng(0).integers(0, 256, (90, 131, 3)).astype(np.uint8)
-    options = {"crop_ratio": 0.8, "interpolation": "bicubic"}
-    found = read_picture(png(array), (40, 40, 3), **options)
-    np.testing.assert_array_equal(found, views(40, **options)(array)[0])
-    found = read_picture(png(array), (80, 80, 3))
-    np.testing.assert_array_equal(found, views(80)(array)[0])
+    for size in (40, 80):
+        chosen = views(size, **options)
+        found = read_picture(png(array), chosen, (size, size, 3))
+        np.testing.assert_array_equal(found, chosen(array))
+
+
+def test_a_network_of_oblong_images_sees_the_middle():
+    array = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
+    (found,) = read_picture(png(array), views(20, crop_ratio=1.0), (12, 20, 3))
+    np.testing.assert_array_equal(found, array[4:16, 5:25])
 
 
 def test_preprocessing_tells_what_evaluation_does(tmp_path):
@@ -70,19 +71,13 @@ def test_preprocessing_tells_what_evaluation_does(tmp_path):
     config.data.dir = str(tmp_path)
     found = Assembly(config).inputs.preprocessing()
     assert found["image_shape"] == [48, 48, 3]
-    assert (found["crop_ratio"], found["interpolation"]) == (0.95, "bicubic")
+    assert (found["short_sides"], found["interpolation"]) == ([50], "bicubic")
+    assert found["views"] == "centre"
 
 
-def test_what_is_transparent_is_white_and_what_lies_on_its_side_is_turned():
-    clear = np.zeros((8, 8, 4), np.uint8)
-    assert (read_picture(png(clear), (8, 8, 3)) == 255).all()
-    out = io.BytesIO()
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter, clockwise
-    Image.fromarray(halves(8, 8)).save(out, "PNG", exif=exif)
-    out.seek(0)
-    found = read_picture(out, (8, 8, 3))
-    assert (found[:4] == [255, 0, 0]).all() and (found[4:] == [0, 0, 255]).all()
+def test_a_picture_for_a_set_of_one_size_is_not_cropped():
+    found = Assembly(digits.get_config()).inputs.preprocessing()
+    assert (found["image_shape"], found["short_sides"]) == ([8, 8, 1], [8])
 
 
 def test_files_folders_patterns_and_standard_input(tmp_path):
@@ -101,12 +96,12 @@ def test_files_folders_patterns_and_standard_input(tmp_path):
     assert names(here, "-", stdin="\n".join(below).encode()) == [here, *below]
     content = (tmp_path / "a.png").read_bytes()
     ((name, file),) = picture_files(["-"], io.BytesIO(content))
-    assert name == "standard input" and (read_picture(file, (4, 4, 3)).shape == (4, 4, 3))
+    assert name == "standard input" and read_picture(file, FOUR, (4, 4, 3)).shape[1:] == (4, 4, 3)
     for argument, sentence in (("none.png", "there is no picture"), ("*.gif", "no picture")):
         with pytest.raises(UserError, match=sentence):
             names(str(tmp_path / argument))
     with pytest.raises(UserError, match=r"notes.txt can't be read as a picture"):
-        read_picture(tmp_path / "b" / "notes.txt", (4, 4, 3))
+        read_picture(tmp_path / "b" / "notes.txt", FOUR, (4, 4, 3))
 
 
 def test_grad_cam_weights_channels_by_their_mean_gradient():

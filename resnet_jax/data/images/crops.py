@@ -98,10 +98,9 @@ class ScaledCrop:
           UnreadableImage: the image can't be decoded.
         """
         least, most = self.short_side
-        shape = resized(size_of(encoded), int(draw.integers(least, most + 1)))
+        shape = resized_shape(size_of(encoded), int(draw.integers(least, most + 1)))
         top, left = (int(draw.integers(0, side - size + 1)) for side in shape)
-        image = decode(encoded, shape)
-        return crop_of_resized(image, shape, Box(top, left, size, size), "bilinear")
+        return part_of_resized(decode(encoded, shape), shape, Box(top, left, size, size))
 
 
 def scaled_crop(short_side: tuple[int, int], size: int) -> ScaledCrop:
@@ -130,28 +129,44 @@ def stretched(image: np.ndarray, size: int) -> UInt8[np.ndarray, "size size 3"]:
 FILTERS = {"bilinear": "BILINEAR", "bicubic": "BICUBIC"}
 
 
-def resized(shape: tuple[int, ...], short: int) -> tuple[int, int]:
-    """Height and width of the image when its short side has `short` pixels; rounds down."""
+def resized_shape(shape: tuple[int, ...], short: int) -> tuple[int, int]:
+    """Height and width of an image once its short side has `short` pixels.
+
+    The long side is rounded down, as in torchvision's Resize.
+    """
     height, width = shape
     least = min(height, width)
     return int(short * height / least), int(short * width / least)
 
 
 def centred(length: int, size: int) -> int:
-    """The top or left of a centred crop, rounded as torchvision does."""
+    """The top or left of a centred crop.
+
+    A half is rounded to the even number, as in torchvision's CenterCrop.
+    """
     return round((length - size) / 2)
 
 
-def crop_of_resized(
-    image: UInt8[np.ndarray, "height width 3"],
-    shape: tuple[int, int],
-    box: Box,
-    interpolation: str,
-) -> UInt8[np.ndarray, "box_height box_width 3"]:
-    """A part of the image resized to `shape`; computes only that part."""
+def resized(
+    image: UInt8[np.ndarray, "height width 3"], shape: tuple[int, int], interpolation: str
+) -> UInt8[np.ndarray, "new_height new_width 3"]:
+    """The whole image at another height and width, by one of Pillow's antialiased FILTERS."""
     from PIL import Image
 
     kind = Image.Resampling[choose(FILTERS, interpolation, "data.interpolation")]
+    return np.asarray(Image.fromarray(image).resize(shape[::-1], kind))
+
+
+def part_of_resized(
+    image: UInt8[np.ndarray, "height width 3"], shape: tuple[int, int], box: Box
+) -> UInt8[np.ndarray, "box_height box_width 3"]:
+    """A part of the image resized to `shape`, without the rest of it.
+
+    It takes a third of the time of resizing the whole, and some values are rounded otherwise: good
+    enough for training, where the crop is random, and not for evaluation.
+    """
+    from PIL import Image
+
     rows, columns = image.shape[0] / shape[0], image.shape[1] / shape[1]
     region = (
         box.left * columns,
@@ -159,5 +174,5 @@ def crop_of_resized(
         (box.left + box.width) * columns,
         (box.top + box.height) * rows,
     )
-    part = Image.fromarray(image).resize((box.width, box.height), kind, box=region)
-    return np.asarray(part)
+    size = box.width, box.height
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR, box=region))

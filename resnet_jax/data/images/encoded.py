@@ -1,7 +1,7 @@
 """Sets of images that stay encoded until a batch needs them, and how an image is decoded.
 
-An image is decoded as it is stored. A rotation in EXIF is ignored, as it is by torchvision and the
-codes behind published accuracies. Worker processes import this module, so it does without JAX.
+`modes` says what pixels mean. A rotation in EXIF is ignored, as it is by torchvision and the codes
+behind published accuracies. Worker processes import this module, so it does without JAX.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import numpy as np
 
 from resnet_jax.data.images.jpeg_cut import END, START, cut
 from resnet_jax.data.images.jpeg_region import decode_region
+from resnet_jax.data.images.modes import UnreadableImage, rgb
 
 if TYPE_CHECKING:
     from jaxtyping import UInt8
 
 # Colour spaces of a JPEG that are left to Pillow, which converts them to RGB as others do.
 INKS = ("CMYK", "YCCK")
+# Names of image files end so, in any case of letters.
+ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
+ORIENTATION = 0x0112  # the tag of EXIF
 TAIL = 1_024  # the marker at the end of a JPEG is among its last so many bytes
-
-
-class UnreadableImage(Exception):
-    """Raised where an image can't be read or decoded; the message says why."""
 
 
 class EncodedSet(Protocol):
@@ -43,7 +43,7 @@ class EncodedSet(Protocol):
 def decode(
     encoded: bytes, least: tuple[float, float] | None = None
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """RGB pixels of an image file of any kind that Pillow knows.
+    """RGB pixels of an image file of any kind that Pillow knows; see modes.MEANING.
 
     Args:
       least: height and width in pixels. A JPEG may be decoded to half its size or less if the
@@ -51,7 +51,7 @@ def decode(
         the whole size.
 
     Raises:
-      UnreadableImage: the content is damaged, cut off or no image.
+      UnreadableImage: the content is damaged, cut off, no image, or of a mode without a meaning.
     """
     import simplejpeg
 
@@ -114,10 +114,20 @@ def size_of(encoded: bytes) -> tuple[int, int]:
     return image.height, image.width
 
 
+def orientation_of(encoded: bytes) -> int:
+    """The rotation that EXIF asks for, 1 to 8; 1 is none.
+
+    Raises:
+      UnreadableImage: the content has no header of an image.
+    """
+    found = _open(encoded).getexif().get(ORIENTATION, 1)
+    return found if found in range(1, 9) else 1
+
+
 def _decode_with_pillow(encoded: bytes) -> np.ndarray:
     image = _open(encoded)
     try:
-        return np.asarray(image.convert("RGB"))
+        return rgb(image)
     # Which of these Pillow raises depends on the kind of file and of damage.
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise UnreadableImage(str(error)) from None

@@ -1,62 +1,74 @@
-"""Reads single pictures for a network: turns them upright, resizes and crops them."""
+"""Reads single pictures for a network, as evaluation reads the images of a set."""
 
 import io
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from absl import logging
 from jaxtyping import UInt8
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from resnet_jax.data.images.crops import Box, centred, crop_of_resized, resized
+from resnet_jax.data.images.encoded import (
+    ENDINGS,
+    ORIENTATION,
+    UnreadableImage,
+    decode,
+    orientation_of,
+)
+from resnet_jax.data.images.views import Views
 from resnet_jax.tables import UserError
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm")
 
 
 def read_picture(
     file: Path | BinaryIO,
+    views: Views,
     shape: tuple[int, int, int],
     *,
-    crop_ratio: float | None = None,
-    interpolation: str | None = None,
     name: str = "",
-) -> UInt8[np.ndarray, "height width channels"]:
-    """Returns the centre of a picture, cut out as evaluation does (see views.Views).
-
-    A picture that has the network's size already stays as it is.
+    upright: bool = False,
+) -> UInt8[np.ndarray, "views height width channels"]:
+    """Returns the views of a picture that evaluation averages, the centre first.
 
     Args:
+      views: of squares whose side is the longer one of `shape`.
       shape: height, width and channels (1 or 3) of the network's images.
-      crop_ratio: the longer side of the crop divided by the short side of the resized picture; None
-        means 0.875 (224 of 256, as is usual on ImageNet), or 1 for images of up to 64 pixels.
-      interpolation: a key of crops.FILTERS; None means bilinear.
-      name: of the file, for errors; by default its path.
+      name: of the file, for messages; by default its path.
+      upright: turn the picture as its EXIF says, which training and evaluation don't; without it, a
+        picture that asks for it is named in a warning.
 
     Raises:
       UserError: the file can't be read as a picture.
     """
     height, width, channels = shape
     try:
-        opened: Image.Image = Image.open(file)
-        # Transparent pixels have colours that must not show: the picture lies on white.
-        if opened.mode in ("RGBA", "LA", "PA") or "transparency" in opened.info:
-            over = opened.convert("RGBA")
-            opened = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
-        picture = ImageOps.exif_transpose(opened).convert("L" if channels == 1 else "RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as error:
+        encoded = file.read_bytes() if isinstance(file, Path) else file.read()
+        pixels, orientation = decode(encoded), orientation_of(encoded)
+    except (OSError, UnreadableImage) as error:
         raise UserError(
             f"{name or file} can't be read as a picture ({error}): give JPEG, PNG or another format"
             " that Pillow opens"
         ) from None
-    pixels = np.asarray(picture)
-    if pixels.shape[:2] != (height, width):
-        size = max(height, width)
-        ratio = crop_ratio or (0.875 if size > 64 else 1.0)
-        down, across = resized(pixels.shape[:2], round(size / ratio))
-        box = Box(centred(down, height), centred(across, width), height, width)
-        pixels = crop_of_resized(pixels, (down, across), box, interpolation or "bilinear")
-    return pixels.reshape(shape)
+    if upright:
+        pixels = _turned(pixels, orientation)
+    elif orientation != 1:
+        logging.warning(
+            "%s is shown to the network as it is stored, as in training and evaluation; its EXIF"
+            " asks for a rotation or a mirror image, which --upright applies",
+            name or file,
+        )
+    crops = views(pixels)
+    top, left = (views.size - height) // 2, (views.size - width) // 2
+    crops = crops[:, top : top + height, left : left + width]
+    if channels == 1:
+        crops = np.stack([np.asarray(Image.fromarray(crop).convert("L")) for crop in crops])
+    return crops.reshape(len(crops), *shape)
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    picture = Image.fromarray(pixels)
+    picture.getexif()[ORIENTATION] = orientation
+    return np.asarray(ImageOps.exif_transpose(picture))
 
 
 def picture_files(arguments: list[str], stdin: BinaryIO) -> list[tuple[str, Path | BinaryIO]]:
@@ -96,9 +108,9 @@ def _is_picture(content: bytes) -> bool:
 def _paths(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
         if not found:
-            raise UserError(f"folder {argument} holds no picture ({', '.join(SUFFIXES)})")
+            raise UserError(f"folder {argument} holds no picture ({', '.join(ENDINGS)})")
         return found
     if path.exists():
         return [path]

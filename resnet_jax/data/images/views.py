@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from resnet_jax.data.images.crops import Box, centred, crop_of_resized, resized
+from resnet_jax.data.images.crops import FILTERS, centred, resized, resized_shape
 from resnet_jax.tables import UserError, choose
 
 if TYPE_CHECKING:
@@ -40,18 +41,19 @@ KINDS = {
 class Views(NamedTuple):
     """A stack of crops of one size, of an image resized to each of the scales.
 
-    The pixels equal those of torchvision's Resize with CenterCrop or TenCrop of a PIL image: the
-    filters are Pillow's antialiased ones, the long side is rounded down, and nothing is padded.
+    The pixels are those of torchvision's Resize with CenterCrop or TenCrop of a PIL image, to the
+    last value: Pillow resizes the whole image, its long side rounded down, and then it is cropped.
 
     Attributes:
       size: side of a crop, in pixels.
-      scales: short sides of the resized images, in pixels.
+      scales: short sides of the resized images, in pixels. None keeps an image as it is, unless it
+        is smaller than a crop, whose size its short side then gets.
       kind: a key of KINDS.
       interpolation: a key of crops.FILTERS.
     """
 
     size: int
-    scales: tuple[int, ...]
+    scales: tuple[int | None, ...]
     kind: str = "centre"
     interpolation: str = "bilinear"
 
@@ -64,21 +66,15 @@ class Views(NamedTuple):
     ) -> UInt8[np.ndarray, "views size size 3"]:
         return np.concatenate([self._of_scale(image, scale) for scale in self.scales])
 
-    def _of_scale(self, image: np.ndarray, scale: int) -> np.ndarray:
-        kind = KINDS[self.kind]
-        shape = resized(image.shape[:2], scale)
-        down, right = shape[0] - self.size, shape[1] - self.size
-        corners = [(centred(shape[0], self.size), centred(shape[1], self.size))]
+    def _of_scale(self, image: np.ndarray, scale: int | None) -> np.ndarray:
+        kind, size = KINDS[self.kind], self.size
+        short = max(min(image.shape[:2]), size) if scale is None else scale
+        whole = resized(image, resized_shape(image.shape[:2], short), self.interpolation)
+        down, right = whole.shape[0] - size, whole.shape[1] - size
+        corners = [(centred(whole.shape[0], size), centred(whole.shape[1], size))]
         if kind.corners:
             corners += [(0, 0), (0, right), (down, 0), (down, right)]
-        crops = np.stack(
-            [
-                crop_of_resized(
-                    image, shape, Box(top, left, self.size, self.size), self.interpolation
-                )
-                for top, left in corners
-            ]
-        )
+        crops = np.stack([whole[top : top + size, left : left + size] for top, left in corners])
         return np.concatenate([crops, crops[:, :, ::-1]]) if kind.mirrored else crops
 
 
@@ -86,24 +82,29 @@ def views(
     size: int,
     crop_ratio: float = 0.875,
     kind: str = "centre",
-    scales: tuple[int, ...] | None = None,
+    scales: tuple[int | None, ...] | None = None,
     interpolation: str = "bilinear",
 ) -> Views:
     """The views of an evaluation.
 
     Args:
-      crop_ratio: `size` divided by the short side of the resized image; 0.875 is 224 of 256.
-      scales: short sides, in place of the one that follows from `crop_ratio`.
+      crop_ratio: `size` divided by the short side of the resized image, which is rounded down, as
+        in timm's transforms_factory.py and FixRes's transforms_v2.py: 0.875 is 224 of 256, and 0.95
+        is 224 of 235.
+      scales: short sides, in place of the one that follows from `crop_ratio`; see Views.
 
     Raises:
-      UserError: there is no such kind, or crops would reach over the edge of the resized image.
+      UserError: there is no such kind or filter, or crops would reach over the edge of the resized
+        image.
     """
     choose(KINDS, kind, "data.eval_views")
-    scales = (round(size / crop_ratio),) if scales is None else scales
-    if not scales or min(scales) < size:
+    choose(FILTERS, interpolation, "data.interpolation")
+    scales = (math.floor(size / crop_ratio),) if scales is None else tuple(scales)
+    least = min((size if scale is None else scale for scale in scales), default=0)
+    if least < size:
         raise UserError(
-            f"crops of {size} pixels don't fit into an image whose short side has"
-            f" {min(scales, default=0)}: set data.crop_ratio to at most 1, and each of"
-            " data.eval_scales to no less than data.eval_size"
+            f"crops of {size} pixels don't fit into an image whose short side has {least}: set"
+            " data.crop_ratio to at most 1, and each of data.eval_scales to no less than"
+            " data.eval_size"
         )
-    return Views(size, tuple(scales), kind, interpolation)
+    return Views(size, scales, kind, interpolation)

@@ -28,11 +28,13 @@ class Source(NamedTuple):
         reading an image.
       class_names: of labels 0, 1, ...
       load: reads or opens a split by its name; raises UserError if it is not there.
+      photographs: whether a split is an EncodedSet, whose images have any size and are cropped.
     """
 
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
     load: Callable[[str], ImageSet | EncodedSet]
+    photographs: bool = False
 
 
 def digits() -> Source:
@@ -98,7 +100,8 @@ def folder(
         raise UserError(f"data.source=folder needs data.dir; {HOW_TO_GET_IMAGENET}")
     root = _set_folder(name, dir)
     names = class_names(root, splits)
-    return Source((image_size, image_size, 3), names, lambda split: open_folder(root, split, names))
+    load = partial(open_folder, root, classes=names)
+    return Source((image_size, image_size, 3), names, load, photographs=True)
 
 
 def prepared(name: str = "", dir: str = "", image_size: int = 224) -> Source:
@@ -113,7 +116,8 @@ def prepared(name: str = "", dir: str = "", image_size: int = 224) -> Source:
     """
     place = _set_folder(name, dir)
     names = tuple(facts(place)["class_names"])
-    return Source((image_size, image_size, 3), names, partial(open_prepared, place))
+    load = partial(open_prepared, place)
+    return Source((image_size, image_size, 3), names, load, photographs=True)
 
 
 def _set_folder(name: str, dir: str) -> Any:
@@ -166,7 +170,7 @@ def tfds(name: str = "cifar10", dir: str = "", image_size: int | None = None) ->
             )
         return Source(shape, classes, partial(_load_tfds, builder))
     size = image_size or 224
-    return Source((size, size, 3), classes, partial(_open_tfds, builder))
+    return Source((size, size, 3), classes, partial(_open_tfds, builder), photographs=True)
 
 
 class TFDSRecords:

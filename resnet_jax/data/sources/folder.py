@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from resnet_jax.data.images.encoded import ENDINGS
 from resnet_jax.tables import UserError, nearest
-
-ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 
 HOW_TO_GET_IMAGENET = (
     "to get ImageNet, register at image-net.org, download ILSVRC2012_img_train.tar and"
