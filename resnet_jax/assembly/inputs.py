@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -106,8 +107,9 @@ class Inputs:
         return open_benchmarks(where, trained)
 
     def benchmark_data(self, benchmark: Benchmark) -> ResidentData | StreamedData:
-        """A test set as evaluation reads it: the same views as the run's own."""
-        return self._data(benchmark.examples, None)
+        """A test set as evaluation reads it: the same views as the run's own, or of crops."""
+        as_stored = {"eval_scales": (None,)} if benchmark.cropped else {}
+        return self._data(benchmark.examples, None, as_stored)
 
     @cached_property
     def views(self) -> Views:
@@ -148,8 +150,12 @@ class Inputs:
         return {"mean": self._section["mean"], "std": self._section["std"]}
 
     def _data(
-        self, examples: ImageSet | EncodedSet, augmentation: Augmentation | None
+        self,
+        examples: ImageSet | EncodedSet,
+        augmentation: Augmentation | None,
+        changes: Mapping[str, Any] = MappingProxyType({}),
     ) -> ResidentData | StreamedData:
+        """The data of these examples; `changes` are of photographs' keys."""
         options = {
             **self._normalisation,
             "augmentation": augmentation,
@@ -171,6 +177,7 @@ class Inputs:
             image_size=self.source.image_shape[0],
             steps=self._steps(len(examples)),
             **{key: self._keys[key] for key in photographs.KEYS & self._keys.keys()},
+            **changes,
             **options,
         )
 

@@ -8,6 +8,12 @@ import numpy as np
 import photographs
 import pytest
 from command_line import ROOT, environment, error, run
+from PIL import Image
+
+from configs import imagenet
+from resnet_jax.assembly import Assembly
+from resnet_jax.data.changes.corruptions import CORRUPTIONS, SEVERITIES
+from resnet_jax.data.images.views import views
 
 # 13 images: 5 ants, 5 bees and 3 cats.
 EXAMPLES = 13
@@ -59,6 +65,31 @@ def trained(folder, tmp_path_factory):
     run("main", f"--config=configs/imagenet.py:{reduced}", f"--config.data.dir={folder}",
         f"--workdir={workdir}")  # fmt: skip
     return workdir
+
+
+def test_imagenet_c_is_seen_as_its_files_are(tmp_path):
+    """Their centre, without resizing (robustness, ImageNet-C/test.py); other sets are resized."""
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 24, 3), np.uint8)
+    for place in ("train/ant", "validation/ant", "sketch/ant", "c/fog/3/ant"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / place / "a.png")
+    for corruption in CORRUPTIONS:
+        for severity in SEVERITIES:
+            place = tmp_path / "c" / corruption / str(severity)
+            place.parent.mkdir(exist_ok=True)
+            if not place.exists():
+                place.symlink_to(tmp_path / "sketch")
+    config = imagenet.get_config("data.source=folder,data.image_size=20,data.workers=0")
+    config.data.dir = str(tmp_path)
+    inputs = Assembly(config).inputs
+    sets = {name: str(tmp_path / name[9:]) for name in ("imagenet_sketch", "imagenet_c")}
+    found = {
+        benchmark.name: next(inputs.benchmark_data(benchmark).eval_picks(1)).images[0, 0]
+        for benchmark in inputs.benchmarks(sets)
+        if benchmark.name in ("imagenet_sketch", "imagenet_c:fog:3")
+    }
+    np.testing.assert_array_equal(found["imagenet_c:fog:3"], pixels[2:22, 2:22])
+    np.testing.assert_array_equal(found["imagenet_sketch"], views(20)(pixels)[0])
 
 
 @pytest.mark.slow

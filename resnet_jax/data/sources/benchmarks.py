@@ -22,12 +22,14 @@ class Benchmark(NamedTuple):
       examples: undecoded; a label is a place in `classes`, or a row of `answers`.
       classes: numbers of the network's classes that a prediction may name; None means all.
       answers: the right classes, with a row for each label; None if each example has one.
+      cropped: whether the images are crops already, which evaluation does not resize.
     """
 
     name: str
     examples: EncodedSet
     classes: Int32[np.ndarray, "kept"] | None = None
     answers: Bool[np.ndarray, "rows classes"] | None = None
+    cropped: bool = False
 
 
 class TrainingData(NamedTuple):
@@ -85,7 +87,11 @@ def subset(name: str, where: str, trained: TrainingData) -> list[Benchmark]:
 
 
 def corrupted(name: str, where: str, trained: TrainingData) -> list[Benchmark]:
-    """The 15 corruptions at five severities (Hendrycks & Dietterich, arXiv 1903.12261)."""
+    """The 15 corruptions at five severities (Hendrycks & Dietterich, arXiv 1903.12261).
+
+    The files are crops of 224 pixels of images whose short side was 256, and the authors' test.py
+    takes their centre without resizing them.
+    """
     # Here, since SciPy takes a second to import and no other set needs it.
     from resnet_jax.data.changes.corruptions import CORRUPTIONS, SEVERITIES
 
@@ -96,7 +102,7 @@ def corrupted(name: str, where: str, trained: TrainingData) -> list[Benchmark]:
         return _open("", prepared, "validation", trained)
 
     return [
-        Benchmark(f"{name}:{corruption}:{severity}", subset_of(corruption, severity))
+        Benchmark(f"{name}:{corruption}:{severity}", subset_of(corruption, severity), cropped=True)
         for corruption in CORRUPTIONS
         for severity in SEVERITIES
     ]
