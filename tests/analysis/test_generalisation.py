@@ -9,6 +9,7 @@ from analysis import tiny
 from resnet_jax.analysis.studies import generalisation
 from resnet_jax.analysis.studies.generalisation import Predictions, confused_pairs
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
+from resnet_jax.data.changes.distortions import zoomed
 from resnet_jax.tables import UserError
 from resnet_jax.training.details import calibration_error
 
@@ -77,6 +78,37 @@ def test_contrast_and_brightness_by_arithmetic():
     )
     shares = [x / x.max(axis=-1, keepdims=True) for x in (dull / 255, brighter)]
     np.testing.assert_allclose(*shares, atol=0.03)
+
+
+def test_glass_copies_as_views_of_one_array_do():
+    """make_cifar_c.py exchanges x[h, w] and x[h', w'], which are views: one is copied."""
+    expected, draw = np.uint8(SCENE[0] / 255 * 255), np.random.default_rng(5)
+    height, width = expected.shape[:2]
+    for row in range(height - 1, 1, -1):
+        for column in range(width - 1, 1, -1):
+            down, right = draw.integers(-1, 1, (2, 1))[:, 0]
+            here, there = (row, column), (row + down, column + right)
+            expected[here], expected[there] = expected[there], expected[here]
+    # A Gaussian of 0.05 pixels changes nothing.
+    found = CORRUPTIONS["glass_blur"].function(
+        SCENE[:1] / 255, np.random.default_rng(5), *CORRUPTIONS["glass_blur"].constants[0]
+    )
+    np.testing.assert_array_equal(np.rint(found[0] * 255), expected)
+    # Pixels that changed places would all be there still.
+    assert (np.sort(expected.reshape(-1, 3), 0) != np.sort(SCENE[0].reshape(-1, 3), 0)).any()
+
+
+@pytest.mark.parametrize(("severity", "count"), [(1, 7), (2, 12), (3, 16), (4, 21), (5, 26)])
+def test_zoom_averages_as_many_enlargements_as_the_published_code(severity, count):
+    """np.arange(1, 1.06, 0.01) has seven numbers, and np.arange(1, 1.11, 0.01) twelve."""
+    scene = SCENE / 255
+    enlarged = [zoomed(scene, factor) for factor in np.arange(1, 2, 0.01)[:count]]
+    expected = (scene + sum(enlarged)) / (count + 1)
+    np.testing.assert_allclose(changed("zoom_blur", severity, SCENE), expected, atol=1.01 / 255)
+    fewer = (scene + sum(enlarged[:-1])) / count
+    distance = [np.abs(changed("zoom_blur", severity, SCENE) + 0.5 / 255 - one).mean()
+                for one in (expected, fewer)]  # fmt: skip
+    assert distance[0] < distance[1]
 
 
 def test_pixelate_means_boxes():
@@ -164,7 +196,7 @@ def test_generalisation(linear, monkeypatch):
             assert error == pytest.approx(1 - right.mean())
     assert len({tuple(values) for values in errors.values()}) > 1
     mean = np.mean([value for values in errors.values() for value in values])
-    assert numbers["mean_corruption_error"] == pytest.approx(mean)
+    assert numbers["mean_error_under_corruption"] == pytest.approx(mean)
     assert found.summary == (
         f"top1 {linear.top1('train'):.4f} in training, {linear.top1('test'):.4f} in the test;"
         f" calibration error {numbers['calibration_error']:.4f};"
@@ -184,5 +216,5 @@ def relu_logits(linear: tiny.Linear, images: np.ndarray) -> np.ndarray:
 
 def test_generalisation_without_corruptions(linear):
     found = generalisation.study(linear.subject(), examples=30, corrupted=0)
-    assert "mean_corruption_error" not in found.numbers
+    assert "mean_error_under_corruption" not in found.numbers
     assert set(found.figures) == {"confusion", "reliability", "worst"}

@@ -146,7 +146,7 @@ def study(subject: Subject, *, examples: int = 2_000, corrupted: Count = 500) ->
         errors = corruption_errors(subject, subject.examples("test", corrupted))
         mean = float(np.mean(list(errors.values())))
         numbers |= {"corrupted_examples": corrupted, "corruption_errors": errors,
-                    "mean_corruption_error": mean}  # fmt: skip
+                    "mean_error_under_corruption": mean}  # fmt: skip
         figures["corruptions"] = draw_corruptions(errors)
         summary += f"; mean error under corruption {mean:.4f}"
     return Findings(numbers, figures, summary, pictures=("worst",))

@@ -4,8 +4,9 @@ Hendrycks & Dietterich, 'Benchmarking Neural Network Robustness to Common Corrup
 Perturbations', arXiv 1903.12261, with the constants published for CIFAR-10 (hendrycks/robustness,
 make_cifar_c.py). The published images were made with OpenCV, scikit-image and ImageMagick; this
 module uses NumPy, SciPy and Pillow, and other random numbers. One corruption differs in kind: the
-published frost is taken from six photographs, and this one is drawn from noise. So errors under
-frost can be compared only with other errors from this module.
+published frost is taken from five photographs (the code names six and draws one of the first five),
+and this one is drawn from noise. So errors under frost can be compared only with other errors from
+this module.
 """
 
 import io
@@ -60,7 +61,11 @@ def defocus_blur(x: Images, draw: Draw, radius: float, smoothing: float) -> Imag
 
 
 def glass_blur(x: Images, draw: Draw, sigma: float, reach: int, rounds: int) -> Images:
-    """Blurs, lets pixels change places with near ones, and blurs again."""
+    """Blurs, lets each pixel in turn take the colour of a near one, and blurs again.
+
+    In the paper pixels change places. The published code exchanges two views of one array, so that
+    the second assignment reads what the first has written: one pixel is copied over the other.
+    """
     x = np.floor(blurred(x, sigma) * 255) / 255
     batch, height, width, _ = x.shape
     everyone = np.arange(batch)
@@ -69,8 +74,7 @@ def glass_blur(x: Images, draw: Draw, sigma: float, reach: int, rounds: int) -> 
             for column in range(width - reach, reach, -1):
                 down, right = draw.integers(-reach, reach, (2, batch))
                 there = (everyone, row + down, column + right)
-                here = (everyone, np.full(batch, row), np.full(batch, column))
-                x[here], x[there] = x[there], x[here]
+                x[:, row, column] = x[there]
     return blurred(x, sigma)
 
 
@@ -80,8 +84,12 @@ def motion_blur(x: Images, draw: Draw, radius: int, sigma: float) -> Images:
 
 
 def zoom_blur(x: Images, draw: Draw, furthest: float) -> Images:
-    """Averages the image and its enlargements up to this factor, in steps of 0.01."""
-    factors = 1 + 0.01 * np.arange(round((furthest - 1) * 100))
+    """Averages the image and its enlargements by 1, 1.01, ... up to this factor.
+
+    As in the published code, rounding decides whether the last factor is among them: it is for
+    1.06 and 1.11, and not for the others.
+    """
+    factors = np.arange(1, furthest, 0.01)
     return (x + sum(zoomed(x, factor) for factor in factors)) / (len(factors) + 1)
 
 
