@@ -22,7 +22,8 @@ def standardised(
     """`convolution` with a standardised kernel (Qiao et al., arXiv 1903.10520, equation 5).
 
     Args:
-      epsilon: added to the variance of a kernel: 1e-8 in 'Big Transfer' (arXiv 1912.11370).
+      epsilon: added to the variance of a kernel: 1e-10 in the code of 'Big Transfer' (arXiv
+        1912.11370; bit_jax/models.py), 1e-8 in timm's networks of it (models/resnetv2.py).
     """
     return convolution(inputs, standardise(kernel, epsilon), strides, padding, **options)
 

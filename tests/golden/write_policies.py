@@ -37,7 +37,7 @@ def main() -> None:
 
     found = {}
     for name, strength in STRENGTHS.items():
-        changed = autoaugment._apply_op(picture(), name, strength, InterpolationMode.NEAREST, None)
+        changed = autoaugment._apply_op(picture(), name, strength, InterpolationMode.BILINEAR, None)
         found[f"pixels_{name}"] = np.asarray(changed)
     found["pixels_hue"] = np.asarray(F.adjust_hue(picture(), TURNS))
     auto = AutoAugment(AutoAugmentPolicy.IMAGENET)

@@ -70,7 +70,7 @@ def random_erasing(
     key: Array,
     images: Images,
     probability: float,
-    area: tuple[float, float] = (0.02, 1 / 3),
+    area: tuple[float, float] = (0.02, 0.33),
     aspect: tuple[float, float] = (0.3, 3.3),
 ) -> Images:
     """Fills a random rectangle of some images with zeros (Zhong et al., arXiv 1708.04896).
@@ -79,7 +79,7 @@ def random_erasing(
     if none of the ten rectangles fits into it.
 
     Args:
-      area: least and largest share of the image.
+      area: least and largest share of the image: 0.33 as in torchvision; timm has 1/3.
       aspect: least and largest height / width; it is drawn evenly on a logarithmic scale.
     """
     batch, height, width, _ = images.shape

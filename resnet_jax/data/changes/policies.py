@@ -1,8 +1,8 @@
 """Random changes of colour and shape, one image at a time on the host.
 
-The operations and their strengths are those of torchvision's transforms on Pillow images, with
-nearest neighbours and black outside, as in published recipes. Worker processes import this module,
-so it does without JAX.
+The operations and their strengths are those of torchvision's transforms on Pillow images, bilinear
+and black outside, as in its recipes (references/classification/presets.py; the transforms alone
+take the nearest pixel). Worker processes import this module, so it does without JAX.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from resnet_jax.tables import Table
 
+BILINEAR = Image.Resampling.BILINEAR
 Picture = Image.Image
 Change = Callable[[np.random.Generator, Picture], Picture]
 
 
 def _affine(image: Picture, *matrix: float) -> Picture:
-    return image.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.NEAREST)
+    return image.transform(image.size, Image.Transform.AFFINE, matrix, BILINEAR)
 
 
 def _enhanced(kind: Callable[[Picture], ImageEnhance._Enhance]) -> Callable[..., Picture]:
@@ -35,7 +36,7 @@ OPERATIONS: dict[str, Callable[[Picture, float], Picture]] = {
     "ShearY": lambda image, strength: _affine(image, 1, 0, 0, strength, 1, 0),
     "TranslateX": lambda image, strength: _affine(image, 1, 0, -int(strength), 0, 1, 0),
     "TranslateY": lambda image, strength: _affine(image, 1, 0, 0, 0, 1, -int(strength)),
-    "Rotate": lambda image, strength: image.rotate(strength),
+    "Rotate": lambda image, strength: image.rotate(strength, BILINEAR),
     "Brightness": _enhanced(ImageEnhance.Brightness),
     "Color": _enhanced(ImageEnhance.Color),
     "Contrast": _enhanced(ImageEnhance.Contrast),

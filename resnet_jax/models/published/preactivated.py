@@ -18,7 +18,7 @@ def big_transfer(depth: int, factor: int) -> Arguments:
         "stem_width": 64 * factor,
         "width_factor": factor,
         "norm": {"name": "group", "epsilon": 1e-5},
-        "weight_epsilon": 1e-8,
+        "weight_epsilon": 1e-8,  # timm's; 1e-10 in Big Transfer's own code
     }
     return bottleneck(depth, V2, wider)
 

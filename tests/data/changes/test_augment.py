@@ -1,3 +1,5 @@
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -102,6 +104,12 @@ def test_an_erased_rectangle_has_the_area_and_the_aspect_that_are_asked(aspect):
     assert (height * width * share).mean() == pytest.approx(0.15, abs=0.005)
     # Evenly on a logarithmic scale: the mean of the logarithms lies in the middle.
     assert np.log(height / width).mean() == pytest.approx(np.log(aspect).mean(), abs=0.02)
+
+
+def test_the_bounds_of_erasing_are_those_of_torchvision():
+    """torchvision.transforms.RandomErasing: scale=(0.02, 0.33), ratio=(0.3, 3.3)."""
+    bounds = inspect.signature(random_erasing).parameters
+    assert (bounds["area"].default, bounds["aspect"].default) == ((0.02, 0.33), (0.3, 3.3))
 
 
 def test_erased_rectangles_lie_everywhere_inside():
