@@ -19,7 +19,7 @@ from jax.sharding import PartitionSpec
 from configs import smoke
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly
-from resnet_jax.planning import compiled
+from resnet_jax.planning import compiled, hlo
 from resnet_jax.training.dispatch import Dispatch
 
 NETWORK = "stage_depths=(1,),widths=(64,),stem_width=64,width_factor=1.0,data.image_size=8"
@@ -39,7 +39,7 @@ def collectives(parts: Assembly) -> dict:
     text = dispatch.traced(parts.abstract_state, 0, 1).lower().compile().as_text()
     params = parts.abstract_state.params
     return {
-        "collectives": compiled.collectives(text),
+        "collectives": compiled.collectives(hlo.parse(text)),
         "callbacks": text.count("callback") + text.count("outfeed") + text.count(" send("),
         "parameter_bytes": counts.tree_bytes(params),
         "parameters": len(jax.tree.leaves(params)),

@@ -21,7 +21,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from ours import Batch, imagenet
 from works import CLASSES
 
-from resnet_jax.planning import compiled
+from resnet_jax.planning import compiled, compilers, slices
 
 TOPOLOGY = flags.DEFINE_string("topology", "v5e:2x2", "Generation and shape of the slice.")
 IMAGES = flags.DEFINE_integer("images", 128, "On each chip.")
@@ -82,7 +82,7 @@ def compile_side(name: str, devices: Sequence[Any]) -> dict[str, Any]:
     jitted = jax.jit(step, donate_argnums=0, out_shardings=(everywhere, everywhere))
     lowered = jitted.lower(*placed(arguments, everywhere), placed(batch, shared))
     start = time.perf_counter()
-    figures = compiled.figures(lowered.compile())
+    figures = compiled.figures(compilers.compile_absent(lowered))
     reductions = [c for c in figures.collectives if c.kind == "all-reduce"]
     return {
         "compile_seconds": time.perf_counter() - start,
@@ -113,7 +113,8 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 
 def main(_: Sequence[str]) -> None:
-    devices = compiled.tpu_devices(TOPOLOGY.value)
+    on = slices.parse(TOPOLOGY.value)
+    devices = compilers.devices(on)
     results = {}
     for name in SIDES:
         if not ONLY.value or any(word in name for word in ONLY.value):
@@ -123,7 +124,7 @@ def main(_: Sequence[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     setting = {"topology": TOPOLOGY.value, "images_per_chip": IMAGES.value, "size": SIZE,
                "stage_depths": depths(), "jax": jax.__version__, "classes": CLASSES["imagenet"],
-               "libtpu": compiled.compiler_version()}  # fmt: skip
+               "compiler": compilers.version(on)}  # fmt: skip
     (folder / "tpu.json").write_text(
         json.dumps({"setting": setting, "results": results}, indent=1) + "\n"
     )

@@ -6,6 +6,11 @@ from typing import NamedTuple
 
 from resnet_jax.tables import UserError, choose
 
+# Seconds that a message takes over one link: about a microsecond.
+LINK_LATENCY = 1e-6
+# A grid, whose ends are not linked, has this share of a torus's bandwidth.
+GRID_SHARE = 0.5
+
 
 class Chip(NamedTuple):
     """The peak figures of one chip.
@@ -36,12 +41,17 @@ CHIPS = {
     "v5p": Chip(459e12, 95e9, 2_765e9, 1_200e9 / 2, torus=4, axes=3),
     "v6e": Chip(918e12, 32e9, 1_638e9, 102.4e12 / 256, torus=16, axes=2),
 }
+# Slices that Google rents, by the dimensions of their grid, from one chip to most of a pod.
+SIZES = {
+    2: ("1x1", "2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16"),
+    3: ("1x1x1", "2x2x1", "2x2x2", "2x2x4", "2x4x4", "4x4x4", "4x4x8", "4x8x8"),
+}
 
 
 class Slice(NamedTuple):
     """Chips of one generation, linked as a grid: 'v5e:4x4', 'v4:2x2x1'."""
 
-    generation: str
+    name: str
     shape: tuple[int, ...]
 
     @property
@@ -50,7 +60,7 @@ class Slice(NamedTuple):
 
     @property
     def chip(self) -> Chip:
-        return CHIPS[self.generation]
+        return CHIPS[self.name]
 
     @property
     def is_torus(self) -> bool:
@@ -62,8 +72,26 @@ class Slice(NamedTuple):
         """Links between the two chips that are furthest from each other."""
         return sum(size // 2 if self.is_torus else size - 1 for size in self.shape)
 
+    def exchange_time(self, summed: float, others: float, collectives: int) -> float:
+        """Seconds that chips exchange results, one collective after another.
+
+        In a sum over n chips each sends 2 (n - 1) / n of the bytes (Patarasu & Yuan, 'Bandwidth
+        optimal all-reduce algorithms', 2009); other collectives send their results once. Each one
+        waits for a message to cross the slice and come back.
+
+        Args:
+          summed: bytes that are summed over chips.
+          others: bytes of the results of all other collectives.
+          collectives: number of both.
+        """
+        if self.chips == 1:
+            return 0.0
+        bandwidth = self.chip.interconnect * (1 if self.is_torus else GRID_SHARE)
+        sent = (2 * summed + others) * (self.chips - 1) / self.chips
+        return sent / bandwidth + 2 * self.hops * LINK_LATENCY * collectives
+
     def __str__(self) -> str:
-        return f"{self.generation}:{'x'.join(map(str, self.shape))}"
+        return f"{self.name}:{'x'.join(map(str, self.shape))}"
 
 
 def parse(text: str) -> Slice:
@@ -73,8 +101,7 @@ def parse(text: str) -> Slice:
       UserError: the text has another form, or its generation is not in CHIPS.
     """
     generation, _, shape = text.strip().partition(":")
-    choose(CHIPS, generation, "TPU generation")
-    axes = 3 if generation in ("v4", "v5p") else 2
+    axes = choose(CHIPS, generation, "TPU generation").axes
     if not re.fullmatch(r"[1-9]\d*" + r"x[1-9]\d*" * (axes - 1), shape):
         example = "v4:2x2x1" if axes == 3 else "v5e:4x4"
         raise UserError(f"'{text}' is no TPU slice: write its generation and shape, as {example}")

@@ -6,27 +6,26 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 from jax import export
 
+import resnet_jax
 from resnet_jax.analysis import counts
 from resnet_jax.assembly import Assembly, keys
-from resnet_jax.planning import compiled, slices
+from resnet_jax.planning import compiled, compilers, hardware
+from resnet_jax.planning.costly import costly
+from resnet_jax.planning.hardware import Hardware
 from resnet_jax.planning.memory import abstract_batch
 from resnet_jax.planning.scaling import CompiledStep, Prediction, predict
-from resnet_jax.planning.slices import Slice
 from resnet_jax.reporting import files
 from resnet_jax.runtime import cache_folder
 from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
-
-
-class NoCompiler(Exception):
-    """Raised where libtpu is not installed; the message says how to get it."""
 
 
 def batch_sizes(texts: Sequence[str], config: Any) -> list[int]:
@@ -54,52 +53,50 @@ class Step:
     def _assembly(self, batch: int, devices: Sequence[Any] | None, platform: str) -> Assembly:
         config = self._config.copy_and_resolve_references()
         config.train.batch_size = batch
-        # A compiler counts the body of a loop once, however often it runs.
-        config.model.scan_blocks = False
+        if platform == "tpu":
+            # Its compiler counts the body of a loop once, however often it runs.
+            config.model.scan_blocks = False
         return Assembly(config, platform, devices=devices, examples=self.examples)
 
     def hours(self, row: Prediction) -> float:
         """Hours that all updates of the configuration take at this speed, and nothing else."""
-        return self._assembly(row.batch, None, "tpu").steps * row.step_time / 3600
+        platform = hardware.platform(hardware.parse(row.on))
+        return self._assembly(row.batch, None, platform).steps * row.step_time / 3600
 
-    def compiled(self, on: Slice, images: int) -> CompiledStep:
+    def compiled(self, on: Hardware, images: int) -> CompiledStep:
         """The step with `images` images on each chip, from the cache or the compiler.
 
         Raises:
-          NoCompiler: the cache has no such step, and libtpu is not installed.
+          NoCompiler: the cache has no such step, and the compiler is not installed.
         """
         batch = images * on.chips
         path = cache_folder("plan") / f"{self._key(on, batch)}.json"
         if path.is_file():
-            return CompiledStep(**json.loads(path.read_text()))
-        if not compiled.has_tpu_compiler():
-            raise NoCompiler(
-                "compiling for a TPU needs its compiler: pip install -r requirements-tpu.txt"
-            )
-        assembly = self._assembly(batch, compiled.tpu_devices(str(on)), "tpu")
+            return CompiledStep.from_dict(json.loads(path.read_text()))
+        platform = hardware.platform(on)
+        on_gpu = platform == "gpu"
+        assembly = self._assembly(batch, compilers.devices(on), platform)
         with progress(f"compiling {images} images a chip for {on}"):
-            figures = compiled.figures(lower(assembly, batch).compile())
-        sums = [c for c in figures.collectives if c.kind == "all-reduce"]
-        others = [c for c in figures.collectives if c.kind != "all-reduce"]
+            lowered = lower(assembly, batch, platform)
+            figures = compiled.figures(compilers.compile_absent(lowered))
         program = CompiledStep(
-            slice=str(on),
+            on=str(on),
             images=images,
             flops=figures.flops,
             bytes=figures.bytes,
             temporaries=figures.temporaries,
             state=assembly.placement.bytes_on_a_device(assembly.abstract_state),
             batch=counts.tree_bytes(abstract_batch(assembly, batch)) // on.chips,
-            reductions=len(sums),
-            reduced=sum(c.bytes for c in sums),
-            others=len(others),
-            others_bytes=sum(c.bytes for c in others),
+            collectives=figures.collectives,
+            kernels=figures.kernels,
+            costly=tuple(costly(figures.module, self._config.model.dtype)) if on_gpu else (),
         )
-        files.replace(path, json.dumps(asdict(program), indent=1) + "\n")
+        files.replace(path, json.dumps(program.as_dict(), indent=1) + "\n")
         return program
 
     def exactly(self, row: Prediction) -> Prediction:
-        """The row with the compiler's figures for just this slice and batch."""
-        on = slices.parse(row.slice)
+        """The row with the compiler's figures for just this hardware and batch."""
+        on = hardware.parse(row.on)
         if row.batch % on.chips:
             raise UserError(f"a batch of {row.batch} can't be shared by the chips of {on}")
         program = self.compiled(on, row.batch // on.chips)
@@ -111,30 +108,43 @@ class Step:
         for platform, ours in (("tpu", "tpu"), ("cuda", "gpu")):
             assembly = self._assembly(batch, jax.devices()[:1], ours)
             with progress(f"lowering for {platform}"):
-                exported = export.export(traced(assembly), platforms=[platform])(
+                exported = export.export(traced(assembly, ours), platforms=[platform])(
                     *arguments(assembly, batch)
                 )
             found[platform] = len(exported.mlir_module_serialized)
         return found
 
-    def _key(self, on: Slice, batch: int) -> str:
+    def _key(self, on: Hardware, batch: int) -> str:
         facts = keys.facts(self._config)
         facts |= keys.flatten({"mesh": self._config.mesh.to_dict()})
-        facts |= {"model.remat": self._config.model.remat, "train.batch_size": batch}
-        version = compiled.compiler_version() if compiled.has_tpu_compiler() else None
-        text = json.dumps([facts, str(on), jax.__version__, version], sort_keys=True)
+        for key in ("remat", "scan_blocks"):
+            facts[f"model.{key}"] = self._config.model[key]
+        facts["train.batch_size"] = batch
+        fields = list(CompiledStep.__dataclass_fields__)
+        versions = [jax.__version__, compilers.version(on), sources()]
+        text = json.dumps([facts, str(on), versions, fields], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def traced(assembly: Assembly) -> Any:
+def sources() -> str:
+    """A hash of the package's code, since other code may make another step of a configuration."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(resnet_jax.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def traced(assembly: Assembly, platform: str) -> Any:
     """The step as a run compiles it, without the code that gathers its examples."""
-    unrolled = replace(assembly.train_step, unroll=True)
-    step = assembly.placement.step(partial(unrolled, numbers=assembly.numbers))
+    step = assembly.train_step
+    if platform == "tpu":
+        step = replace(step, unroll=True)  # for the same reason as the blocks
+    placed = assembly.placement.step(partial(step, numbers=assembly.numbers))
     out_shardings = (
         assembly.placement.at_rest(assembly.abstract_state),
         parallel.replicated(assembly.mesh),
     )
-    return jax.jit(step, donate_argnums=0, out_shardings=out_shardings)
+    return jax.jit(placed, donate_argnums=0, out_shardings=out_shardings)
 
 
 def arguments(assembly: Assembly, batch: int) -> tuple[Any, Any, Any]:
@@ -145,9 +155,9 @@ def arguments(assembly: Assembly, batch: int) -> tuple[Any, Any, Any]:
     return assembly.abstract_state, abstract_batch(assembly, batch), key
 
 
-def lower(assembly: Assembly, batch: int) -> Any:
+def lower(assembly: Assembly, batch: int, platform: str) -> Any:
     """The step, lowered for the devices of the assembly."""
-    return traced(assembly).lower(*arguments(assembly, batch))
+    return traced(assembly, platform).lower(*arguments(assembly, batch))
 
 
 @contextmanager

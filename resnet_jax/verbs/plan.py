@@ -1,10 +1,12 @@
-"""Predicts, before TPUs are rented, whether a run fits them and how fast it can be.
+"""Predicts, before TPUs or GPUs are rented, whether a run fits them and how fast it can be.
 
 python -m resnet_jax plan --config=configs/imagenet.py --topology=v5e:4x4,v5e:8x8,v4:2x2x4
+python -m resnet_jax plan --config=configs/imagenet.py --topology=h100:8,a100:16 --batch=1024,4096
 
-A TPU's compiler runs on an ordinary machine (requirements-tpu.txt). The training step is compiled
-once, for the four chips of --base, and the rows are predictions from that step; --exact compiles
-every row. Compiled steps are kept for the next time. Without the compiler the step is only lowered.
+Their compilers run on an ordinary machine (requirements-tpu.txt, requirements-cuda-compiler.txt).
+The training step is compiled once, for --base, and the rows are predictions from that step; --exact
+compiles every row. Compiled steps are kept for the next time. Without the compiler the step is only
+lowered.
 """
 
 from pathlib import Path
@@ -19,7 +21,8 @@ _CONFIG = shared_flags.Configuration(FLAGS)
 _TOPOLOGY = flags.DEFINE_list(
     "topology",
     ["v5e:4x4", "v5e:8x8", "v5e:16x16", "v4:2x2x4"],
-    "Slices to compare, a comma between two.",
+    "TPU slices, or NVIDIA cards as a100:8, h100:8, h200:16, b200:8, to compare, a comma between"
+    " two.",
     flag_values=FLAGS,
 )
 _BATCH = flags.DEFINE_list(
@@ -32,13 +35,16 @@ _EXAMPLES = flags.DEFINE_integer(
     flag_values=FLAGS,
 )
 _BASE = flags.DEFINE_string(
-    "base", "v5e:2x2", "Slice for which the step is compiled.", flag_values=FLAGS
+    "base",
+    None,
+    "What the step is compiled for; by default v5e:2x2, or eight of the first card.",
+    flag_values=FLAGS,
 )
 _BASE_IMAGES = flags.DEFINE_integer(
     "base_images", 64, "Images on each chip of --base.", lower_bound=1, flag_values=FLAGS
 )
 _EXACT = flags.DEFINE_bool(
-    "exact", False, "Compile for every slice and batch: minutes each.", flag_values=FLAGS
+    "exact", False, "Compile for every topology and batch: minutes each.", flag_values=FLAGS
 )
 _OUT = flags.DEFINE_string(
     "out", None, "Folder for the table (plan.json, plan.md) and the figure.", flag_values=FLAGS
@@ -46,31 +52,42 @@ _OUT = flags.DEFINE_string(
 
 
 def main() -> dict[str, Any]:
-    """Prints the table, and returns its rows."""
-    from resnet_jax.planning import results, slices
+    """Prints the tables, and returns the rows."""
+    from resnet_jax.planning import compilers, hardware, results
+    from resnet_jax.planning.compilers import NoCompiler
     from resnet_jax.planning.scaling import predict
-    from resnet_jax.planning.step import NoCompiler, Step, batch_sizes
+    from resnet_jax.planning.step import Step, batch_sizes
 
     config = _CONFIG.read()
-    on = [slices.parse(text) for text in _TOPOLOGY.value]
+    on = hardware.parse_all(_TOPOLOGY.value)
+    base = hardware.base(on[0], _BASE.value)
     batches = batch_sizes(_BATCH.value, config)
     step = Step(config, _EXAMPLES.value)
     try:
-        program = step.compiled(slices.parse(_BASE.value), _BASE_IMAGES.value)
+        program = step.compiled(base, _BASE_IMAGES.value)
     except NoCompiler as missing:
         lowered = step.lowered(batches[0])
         print(f"{missing}\nwithout it the step was only lowered, and nothing is predicted:")
         for platform, size in lowered.items():
             print(f"  {platform}: {size:,} bytes of StableHLO")
-        return {"missing": "libtpu", "lowered": lowered, "rows": []}
-    rows = [predict(program, slice_, batch) for slice_ in on for batch in batches]
+        return {"missing": str(missing), "lowered": lowered, "rows": []}
+    caption = results.caption(program, compilers.version(base))
+    print(f"\n{caption}\n\n{results.details(program)}\n", flush=True)
+    rows = [predict(program, each, batch) for each in on for batch in batches]
     table = results.table(rows, step.hours)
-    print(f"\n{table}\n", flush=True)
+    print(f"{table}\n\n{results.accuracy(base)}\n", flush=True)
     if _EXACT.value:
         rows = [step.exactly(row) for row in rows]
         table = results.table(rows, step.hours)
         print(f"\n{table}\n", flush=True)
-    result = {"program": program.__dict__, "rows": [row.as_dict() for row in rows]}
+    result: dict[str, Any] = {
+        "program": program.as_dict(),
+        "rows": [row.as_dict() for row in rows],
+    }
     if _OUT.value:
-        results.write(Path(_OUT.value), table, result, program, on)
-    return result
+        text = "\n\n".join([table, results.accuracy(base), caption, results.details(program)])
+        results.write(Path(_OUT.value), text, result, program, on)
+    # The line of JSON that ends a verb leaves the long lists to plan.json.
+    many = ("kernels", "collectives", "costly")
+    brief = {key: value for key, value in result["program"].items() if key not in many}
+    return {"program": brief, "rows": result["rows"]}

@@ -1,15 +1,20 @@
 """The step that a plan is made of, and what is written of the plan."""
 
+import dataclasses
+import json
+
 import jax
 import pytest
-from planning.programs import PROGRAM
+from planning.programs import ON_CARDS, PROGRAM
 
 from configs import smoke
 from resnet_jax.assembly import Assembly
-from resnet_jax.planning import results, slices
+from resnet_jax.planning import compilers, hardware, results, slices
 from resnet_jax.planning import step as planned
-from resnet_jax.planning.scaling import predict
-from resnet_jax.planning.step import NoCompiler, Step, batch_sizes
+from resnet_jax.planning.compilers import NoCompiler
+from resnet_jax.planning.costly import Costly
+from resnet_jax.planning.scaling import CompiledStep, predict
+from resnet_jax.planning.step import Step, batch_sizes
 from resnet_jax.tables import UserError
 
 
@@ -37,14 +42,34 @@ def test_the_table_and_the_figure(tmp_path):
     }  # fmt: skip
 
 
-def test_without_a_compiler_the_step_is_lowered(monkeypatch, tmp_path):
+def test_what_a_gpu_runs_is_told_by_kernel_and_type(tmp_path):
+    found = Costly("scatter", "bf16[4] jit(step)/pool")
+    program = dataclasses.replace(ON_CARDS, costly=(found, Costly("scatter", "bf16[2] other")))
+    text = results.details(program)
+    lines = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    kernels = {line[0]: line[1:6] for line in lines}
+    assert kernels["| __cudnn$convForward"] == ["bf16", "bf16", "2", "1,978", "0.07"]
+    assert kernels["| elementwise"] == ["-", "bf16", "10", "0", "0.67"]
+    assert kernels["| all-reduce"] == ["3", "5", "100.000", "50.000 |"]
+    assert list(kernels).index("| __cudnn$convForward") < list(kernels).index("| elementwise")
+    assert "costly on a GPU: 2 x scatter (the first: bf16[4] jit(step)/pool)" in text
+    on = hardware.parse("b200:8")
+    results.write(tmp_path, text, {"program": program.as_dict()}, program, [on])
+    kept = json.loads((tmp_path / "plan.json").read_text())["program"]
+    assert CompiledStep.from_dict(kept) == program
+    assert (tmp_path / "plan.svg").stat().st_size > 1_000
+
+
+@pytest.mark.parametrize("text", ["v5e:2x2", "h100:1"])
+def test_without_a_compiler_the_step_is_lowered(monkeypatch, tmp_path, text):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(planned.compiled, "has_tpu_compiler", lambda: False)
+    monkeypatch.setattr(compilers, "version", lambda on: None)
     step = Step(tiny(), examples=100)
-    with pytest.raises(NoCompiler, match=r"pip install -r requirements-tpu\.txt"):
-        step.compiled(slices.parse("v5e:2x2"), 8)
-    lowered = step.lowered(8)
-    assert set(lowered) == {"tpu", "cuda"} and min(lowered.values()) > 1_000
+    with pytest.raises(NoCompiler, match=r"pip install -r requirements-"):
+        step.compiled(hardware.parse(text), 8)
+    if text == "v5e:2x2":
+        lowered = step.lowered(8)
+        assert set(lowered) == {"tpu", "cuda"} and min(lowered.values()) > 1_000
 
 
 @pytest.mark.slow
@@ -55,7 +80,7 @@ def test_a_compiled_step_is_kept(monkeypatch, tmp_path):
     program = step.compiled(on, 8)
     params = jax.tree.leaves(Assembly(tiny(), examples=100).abstract_state.params)
     parameter_bytes = 4 * sum(leaf.size for leaf in params)
-    assert program.reduced >= parameter_bytes and program.others == 0
+    assert program.summed >= parameter_bytes and program.others == 0
     monkeypatch.setattr(planned, "lower", None)  # would be called for another
     assert step.compiled(on, 8) == program
     with pytest.raises(TypeError):
