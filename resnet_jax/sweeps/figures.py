@@ -40,7 +40,13 @@ def errors(table: list[Line], scale: str) -> Figure:
                 axes.plot(values, [place + shift] * len(values), ".", color="#111", markersize=4)
             if line.summaries["test_error"] is None:
                 axes.text(0, place, f"  fail ({line.failures or 'not run'})", va="center")
-        axes.set_yticks(range(len(table)), [line.row.name for line in table])
+        names = [
+            f"{line.row.name}\n({line.failures})"
+            if line.failures and line.summaries["test_error"]
+            else line.row.name
+            for line in table
+        ]
+        axes.set_yticks(range(len(table)), names)
         axes.invert_yaxis()
         axes.set_xlabel("error, %")
         axes.set_xlim(*_limits(table))

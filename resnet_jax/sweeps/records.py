@@ -27,6 +27,7 @@ class Record(NamedTuple):
       curve: [step, train error, train loss] over each part of the run.
       test_curve: [step, test error] at each evaluation.
       others: figures of the last evaluation that have no field of their own; see `others`.
+      test_examples: images of the last evaluation; None in records from before it was kept.
     """
 
     status: str
@@ -39,6 +40,7 @@ class Record(NamedTuple):
     curve: Sequence[Sequence[float]] = ()
     test_curve: Sequence[Sequence[float]] = ()
     others: Mapping[str, float] = {}
+    test_examples: int | None = None
 
     @property
     def final(self) -> bool:
@@ -73,6 +75,7 @@ def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> R
             for figure, name in others().items()
             if f"eval/{name}" in lines[-1]
         },
+        test_examples=lines[-1].get("eval/examples"),
     )
 
 

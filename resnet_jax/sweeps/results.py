@@ -8,6 +8,8 @@ from resnet_jax.sweeps import experiment
 from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Experiment, Task
 from resnet_jax.sweeps.figures import FIGURES
+from resnet_jax.sweeps.notes import notes
+from resnet_jax.sweeps.pairs import start_alike
 from resnet_jax.sweeps.records import Record, Store
 from resnet_jax.sweeps.table import Line, as_csv, as_markdown, cells, lines
 
@@ -26,7 +28,8 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
         (folder / f"{scale}-{name}.svg").write_text(svgs[name])
         (folder / f"{scale}-{name}.png").write_bytes(as_png(figure))
     (folder / f"{scale}.csv").write_text(as_csv(table))
-    (folder / f"{scale}.md").write_text(as_markdown(table))
+    paragraphs = "".join(f"\n{note}\n" for note in notes(table))
+    (folder / f"{scale}.md").write_text(as_markdown(table) + paragraphs)
     path = folder / f"{scale}.html"
     path.write_text(
         page(
@@ -42,24 +45,26 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
 def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) -> list[Line]:
     """Returns the table of the runs that have ended."""
     rows = experiment.rows(chosen, scale)
-    found: dict[str, list[Record]] = {row.name: [] for row in rows}
+    found: dict[str, dict[int, Record]] = {row.name: {} for row in rows}
     costs: dict[str, Cost | None] = {}
+    firsts: dict[str, Task] = {}
     for task in tasks:
-        if task.row.name not in costs:
+        if task.row.name not in firsts:
+            firsts[task.row.name] = task
             costs[task.row.name] = of_config(task.config)
         if (record := store.find(task)) is not None:
-            found[task.row.name].append(record)
-    return lines(rows, found, costs, published_scale=scale == "paper")
+            found[task.row.name][task.seed] = record
+    paired = {
+        name
+        for name, task in firsts.items()
+        if start_alike(task.changes, firsts[str(task.row.against)].changes)
+    }
+    return lines(rows, found, costs, paired, published_scale=scale == "paper")
 
 
 def _about(chosen: Experiment, scale: str, table: list[Line]) -> list[str]:
     runs = sum(len(line.records) for line in table)
     hours = sum(record.seconds for line in table for record in line.records) / 3600
-    note = (
-        "Means and sample standard deviations over n seeds, intervals by Student's t, comparisons"
-        " by Welch's t-test: difference of the means, its 95% interval, p. Training figures are"
-        " means over the last tenth of the updates, of the images as training saw them."
-    )
     published = f"Published figures: {chosen.source}."
     if scale != "paper":
         published += (
@@ -67,4 +72,5 @@ def _about(chosen: Experiment, scale: str, table: list[Line]) -> list[str]:
             " question of smaller networks and shorter training, so only the sign and order of"
             " effects compare."
         )
-    return [f"Scale {scale}, {runs} runs, {hours:.1f} hours of training steps.", note, published]
+    about = f"Scale {scale}, {runs} runs, {hours:.1f} hours of training steps."
+    return [about, *notes(table), published]

@@ -4,19 +4,20 @@ import csv
 import io
 import math
 from collections import Counter
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.experiment import Row
 from resnet_jax.sweeps.records import Record, others
-from resnet_jax.sweeps.statistics import Comparison, Summary, compare, summary
+from resnet_jax.sweeps.statistics import Comparison, Summary, compare, holm, of_test_set, summary
 
 
 class Line(NamedTuple):
     """A row of the experiment with the outcomes of its runs.
 
     Attributes:
-      records: the outcomes of those runs that have ended.
+      runs: the outcomes of those runs that have ended, by their seed.
       summaries: each figure over the runs that are done.
       comparisons: each figure against the row that this one is compared with; None for that row.
       published_effect: published error minus that of the row that this one is compared with.
@@ -25,16 +26,34 @@ class Line(NamedTuple):
     """
 
     row: Row
-    records: list[Record]
+    runs: dict[int, Record]
     summaries: dict[str, Summary | None]
     comparisons: dict[str, Comparison | None]
     published_effect: float | None
     from_published: float | None
     cost: Cost | None
 
+    @property
+    def records(self) -> list[Record]:
+        return list(self.runs.values())
+
     def values(self, figure: str) -> list[float]:
         """The figure of each run that is done."""
-        return values(self.records, figure)
+        return list(values(self.runs, figure).values())
+
+    @property
+    def left_out(self) -> str:
+        """How many runs the figures leave out, of how many: '1 of 3', or ''."""
+        lost = sum(record.status != "done" for record in self.records)
+        return f"{lost} of {len(self.runs)}" if lost else ""
+
+    @property
+    def of_test_set(self) -> tuple[float, float] | None:
+        """The interval of the mean test error that the finite test set alone gives, in percent."""
+        error = self.summaries["test_error"]
+        counts = {record.test_examples for record in self.records if record.status == "done"}
+        (count,) = counts if len(counts) == 1 else (None,)
+        return of_test_set(error.mean, count) if error and count else None
 
     @property
     def failures(self) -> str:
@@ -48,16 +67,18 @@ def measured() -> tuple[str, ...]:
     return "test_error", "train_error", "train_loss", "test_loss", *others()
 
 
-def values(records: list[Record], figure: str) -> list[float]:
-    """The figure of each run that is done and has it."""
-    found = [record.figure(figure) for record in records if record.status == "done"]
-    return [value for value in found if value is not None]
+def values(runs: dict[int, Record], figure: str) -> dict[int, float]:
+    """The figure of each run that is done and has it, by its seed."""
+    done = {seed: record for seed, record in runs.items() if record.status == "done"}
+    found = {seed: record.figure(figure) for seed, record in done.items()}
+    return {seed: value for seed, value in found.items() if value is not None}
 
 
 def lines(
     rows: list[Row],
-    records: dict[str, list[Record]],
+    runs: dict[str, dict[int, Record]],
     costs: dict[str, Cost | None],
+    paired: Collection[str] = (),
     *,
     published_scale: bool,
 ) -> list[Line]:
@@ -65,31 +86,58 @@ def lines(
 
     Args:
       rows: in their order.
-      records, costs: of each row, by its name.
+      runs: of each row by its name, and of its seeds.
+      costs: of each row, by its name.
+      paired: names of the rows whose runs start as those of the same seed start that they are
+        compared with; see pairs.start_alike.
       published_scale: whether the runs have the networks and schedule of the published figures.
     """
     by_name = {row.name: row for row in rows}
-    found = []
+    figures = {
+        name: {row.name: values(runs[row.name], name) for row in rows} for name in measured()
+    }
+    compared = {name: _compared(rows, found, paired) for name, found in figures.items()}
+    table = []
     for row in rows:
         other = by_name[str(row.against)]
-        ours = records[row.name]
-        found.append(
+        table.append(
             Line(
                 row=row,
-                records=ours,
-                summaries={name: summary(values(ours, name)) for name in measured()},
-                comparisons={
-                    name: None
-                    if other is row
-                    else compare(values(ours, name), values(records[other.name], name))
-                    for name in measured()
+                runs=runs[row.name],
+                summaries={
+                    name: summary(list(found[row.name].values())) for name, found in figures.items()
                 },
+                comparisons={name: found[row.name] for name, found in compared.items()},
                 published_effect=None if other is row else _less(row.published, other.published),
-                from_published=_from_published(row, ours) if published_scale else None,
+                from_published=_from_published(row, runs[row.name]) if published_scale else None,
                 cost=costs[row.name],
             )
         )
-    return found
+    return table
+
+
+def _compared(
+    rows: list[Row], found: dict[str, dict[int, float]], paired: Collection[str]
+) -> dict[str, Comparison | None]:
+    """Each row against its own baseline; p is corrected over the rows of one baseline."""
+    compared = {
+        row.name: None
+        if row.against == row.name
+        else compare(found[row.name], found[str(row.against)], paired=row.name in paired)
+        for row in rows
+    }
+    for baseline in dict.fromkeys(row.against for row in rows):
+        family = {
+            row.name: comparison
+            for row in rows
+            if row.against == baseline
+            and (comparison := compared[row.name]) is not None
+            and not math.isnan(comparison.p)
+        }
+        corrected = holm([comparison.p for comparison in family.values()])
+        for (name, comparison), p in zip(family.items(), corrected, strict=True):
+            compared[name] = comparison._replace(holm=p)
+    return compared
 
 
 def _less(value: float | str | None, other: float | str | None) -> float | None:
@@ -98,8 +146,8 @@ def _less(value: float | str | None, other: float | str | None) -> float | None:
     return None
 
 
-def _from_published(row: Row, records: list[Record]) -> float | None:
-    ours = summary(values(records, "test_error"))
+def _from_published(row: Row, runs: dict[int, Record]) -> float | None:
+    ours = summary(list(values(runs, "test_error").values()))
     return _less(ours.mean, row.published) if ours else None
 
 
@@ -113,7 +161,15 @@ def as_csv(table: list[Line]) -> str:
 
 
 def _flat(line: Line) -> dict[str, Any]:
-    flat: dict[str, Any] = {"row": line.row.name, "failures": line.failures}
+    counts = Counter(record.status for record in line.records)
+    flat: dict[str, Any] = {
+        "row": line.row.name,
+        "runs": len(line.runs),
+        "diverged": counts["diverged"],
+        "failures": line.failures,
+    }
+    for end, value in zip(("low", "high"), line.of_test_set or ("", ""), strict=True):
+        flat[f"test_set_{end}"] = f"{value:.6g}" if value != "" else ""
     for figure in measured():
         for kind, found, fields in (
             ("", line.summaries[figure], Summary._fields),
@@ -139,7 +195,8 @@ def cells(line: Line) -> dict[str, str]:
         "n": str(test.n if test else 0) + (f" ({line.failures})" if line.failures else ""),
         "test error %": _spread(test, 2) or "fail",
         "median": f"{test.median:.2f}" if test else "",
-        "95% interval": _interval(test, "{:.2f} to {:.2f}"),
+        "95% interval": _with_share(_interval(test, "{:.2f} to {:.2f}"), line.left_out),
+        "test set alone": "{:.2f} to {:.2f}".format(*line.of_test_set) if line.of_test_set else "",
         "training error %": _spread(train, 2),
         "training loss": _spread(loss, 3),
         **{name.replace("_", " "): _spread(line.summaries[name], 4) for name in others()},
@@ -175,13 +232,21 @@ def _interval(found: Summary | Comparison | None, form: str) -> str:
     return form.format(found.low, found.high)
 
 
+def _with_share(interval: str, left_out: str) -> str:
+    return f"{interval} (without {left_out})" if interval and left_out else interval
+
+
 def _change(found: Comparison | None, form: str) -> str:
-    """'+3.10 (+1.20 to +5.00, p 0.012)'."""
+    """'+3.10 (+1.20 to +5.00, paired p 0.012, Holm 0.036)'."""
     if found is None:
         return ""
     text = form.format(found.difference)
     interval = _interval(found, f"{form} to {form}")
-    return f"{text} ({interval}, p {found.p:.2g})" if interval else text
+    if not interval:
+        return text
+    kind = "paired p" if found.paired else "p"
+    corrected = "" if found.holm == found.p else f", Holm {found.holm:.2g}"
+    return f"{text} ({interval}, {kind} {found.p:.2g}{corrected})"
 
 
 def _published(value: float | str | None) -> str:

@@ -68,8 +68,30 @@ MUTANTS = [
     ),
     Mutant(
         "the baseline less the row",
-        "sweeps/statistics.py", "np.mean(values) - np.mean(baseline)",
-        "np.mean(baseline) - np.mean(values)", (STATISTICS,),
+        "sweeps/statistics.py", "np.mean(values) - np.mean(others)",
+        "np.mean(others) - np.mean(values)", (STATISTICS,),
+    ),
+    Mutant(
+        "pairs are compared as independent rows",
+        "sweeps/statistics.py", "stats.ttest_rel(values, others)",
+        "stats.ttest_ind(values, others)", (STATISTICS,),
+    ),
+    Mutant(
+        "every p is multiplied by the number of comparisons",
+        "sweeps/statistics.py", "np.arange(len(found), 0, -1)", "len(found)", (STATISTICS,),
+    ),
+    Mutant(
+        "the interval of a test set takes a percentage for a share",
+        "sweeps/statistics.py", "round(error / 100 * examples)", "round(error * examples / 1_000)",
+        (STATISTICS,),
+    ),
+    Mutant(
+        "p is corrected for rows of other baselines",
+        "sweeps/table.py", "if row.against == baseline", "if True", (TABLE,),
+    ),
+    Mutant(
+        "a run with another initialisation is a pair",
+        "sweeps/pairs.py", '"model.dropout",', '"model.",', ("tests/sweeps/test_pairs.py",),
     ),
     Mutant(
         "a record has the first evaluation",
@@ -104,18 +126,18 @@ MUTANTS = [
     ),
     Mutant(
         "a table takes training errors for test errors",
-        "sweeps/table.py", 'summary(values(records, "test_error"))',
-        'summary(values(records, "train_error"))', (TABLE,),
+        "sweeps/table.py", 'values(runs, "test_error").values()',
+        'values(runs, "train_error").values()', (TABLE,),
     ),
     Mutant(
         "a table compares a row with itself",
-        "sweeps/table.py", "compare(values(ours, name), values(records[other.name], name))",
-        "compare(values(ours, name), values(ours, name))", (TABLE,),
+        "sweeps/table.py", "compare(found[row.name], found[str(row.against)],",
+        "compare(found[row.name], found[row.name],", (TABLE,),
     ),
     Mutant(
         "a table counts runs that diverged among those that are done",
-        "sweeps/table.py", 'for record in records if record.status == "done"]',
-        "for record in records if getattr(record, figure, 0) or True]", (TABLE,),
+        "sweeps/table.py", 'for seed, record in runs.items() if record.status == "done"}',
+        "for seed, record in runs.items()}", (TABLE,),
     ),
     Mutant(
         "a published effect has the wrong sign",

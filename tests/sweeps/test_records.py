@@ -16,7 +16,7 @@ def write_metrics(workdir, steps, **evaluated):
         {"step": step, "train/loss": 1 / step, "train/top1": 0.5, "images_per_second": 64.0}
         for step in range(1, steps + 1)
     ]
-    lines[-1] |= {"eval/top1": 0.75, "eval/loss": 0.7, **evaluated}
+    lines[-1] |= {"eval/top1": 0.75, "eval/loss": 0.7, "eval/examples": 400, **evaluated}
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (workdir / "metrics.jsonl").write_text(text + '{"step": 9')
 
@@ -32,7 +32,7 @@ def test_the_record_of_a_run(tmp_path):
     assert record.seconds == 10.0
     assert record.curve[0] == [1, 50.0, 1.0] and len(record.curve) == 20
     assert record.test_curve == [[20, 25.0]]
-    assert record.others == {}
+    assert record.others == {} and record.test_examples == 400
 
 
 def test_a_metric_in_brief_is_recorded(tmp_path, monkeypatch):
