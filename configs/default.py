@@ -110,6 +110,7 @@ def get_config() -> ConfigDict:
     config.eval = evaluation = ConfigDict()
     evaluation.batch_size = 1_000  # examples
     evaluation.every_epochs = 1.0  # 0: at the end only
+    evaluation.average_logits = False  # of an image's views, and not their probabilities
     evaluation.metrics = ()  # your own, beside training.metrics.METRICS: ("my_rows.py:top3",)
     evaluation.recalibration_steps = 0  # training batches that give new batch statistics; 0: none
 

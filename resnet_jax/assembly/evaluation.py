@@ -78,7 +78,8 @@ class Evaluation:
         )
 
     def _evaluator_of(self, data: EvalData, sums: BatchSums) -> Evaluator:
-        logits = partial(eval_logits, self._model.apply)
+        average = self._config.eval.average_logits
+        logits = partial(eval_logits, self._model.apply, average_logits=average)
         mesh = self._placement.mesh
         return Evaluator(logits, data, self._examples, mesh, sums, self.metrics)
 

@@ -45,4 +45,5 @@ def upgraded(config: Values) -> Values:
     ):
         sections["model"].setdefault(key, value)
     sections["eval"].setdefault("metrics", ())
+    sections["eval"].setdefault("average_logits", False)
     return sections

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from resnet_jax.data.changes.lighting import Lighting
 from resnet_jax.data.changes.policies import POLICIES, ChangedCrop, Jitter
 from resnet_jax.data.images.crops import RandomCrop, scaled_crop
 from resnet_jax.data.images.encoded import EncodedSet
@@ -30,6 +31,7 @@ class TrainingCrops:
         fixed size (see crops.ScaledCrop); None is RandomCrop.
       policy: a row of policies.POLICIES.
       jitter: most change of brightness, contrast, saturation and hue; see policies.Jitter.
+      lighting: deviation of shifts along principal colours; see lighting.Lighting.
       first_size: pixels of a side in the first step, where images grow; see resizing.resizing.
       growth: the start and the end of the growth, as fractions of the run.
     """
@@ -39,12 +41,17 @@ class TrainingCrops:
     short_side: tuple[int, int] | None = None
     policy: Choice = "none"
     jitter: tuple[float, float, float, float] | None = None
+    lighting: float | None = None
     first_size: int | None = None
     growth: tuple[float, float] = (0.0, 1.0)
 
     def transform(self, image_size: int) -> ChangedCrop:
         """The function from a file's content to pixels, see chunks.TrainTransform."""
-        changes = POLICIES.choose(self.policy)(), Jitter(*self.jitter) if self.jitter else None
+        changes = (
+            POLICIES.choose(self.policy)(),
+            Jitter(*self.jitter) if self.jitter else None,
+            Lighting(self.lighting) if self.lighting else None,
+        )
         crop: Any = RandomCrop(self.crop_area, self.crop_aspect)
         if self.short_side:
             crop = scaled_crop(self.short_side, image_size)

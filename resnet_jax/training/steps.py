@@ -152,16 +152,24 @@ class TrainStep:
 
 
 def eval_logits(
-    apply: Apply, variables: Tree, images: Float[Array, "batch *views height width channels"]
+    apply: Apply,
+    variables: Tree,
+    images: Float[Array, "batch *views height width channels"],
+    *,
+    average_logits: bool = False,
 ) -> Float[Array, "batch classes"]:
     """Logits, with running statistics and without dropout.
 
     Several views of an image give the logarithm of their mean probabilities: Krizhevsky et al.,
-    NIPS 2012, section 4.1, whose ten crops 'Deep Residual Learning' tests with.
+    NIPS 2012, section 4.1, whose ten crops 'Deep Residual Learning' tests with. With
+    `average_logits` they give their mean logits, which rank classes as FFCV's sum does.
     """
     if images.ndim == 4:
         return apply(variables, images, train=False)
     batch, views = images.shape[:2]
     logits = apply(variables, images.reshape(-1, *images.shape[2:]), train=False)
-    log_probabilities = jax.nn.log_softmax(logits.reshape(batch, views, -1))
+    logits = logits.reshape(batch, views, -1)
+    if average_logits:
+        return logits.mean(axis=1)
+    log_probabilities = jax.nn.log_softmax(logits)
     return jax.nn.logsumexp(log_probabilities, axis=1) - math.log(views)

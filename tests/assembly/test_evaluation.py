@@ -9,6 +9,7 @@ import photographs
 import pytest
 from command_line import ROOT, environment, error, run
 from PIL import Image
+from traces import tiny
 
 from configs import imagenet
 from resnet_jax.assembly import Assembly
@@ -51,6 +52,21 @@ def test_every_example_counts_once_on_1_2_and_8_devices(on_devices):
         assert one["confusion"] == on_devices[0]["confusion"]
         for name in ("loss", "top1", "top5", "calibration_error"):
             assert one[name] == pytest.approx(on_devices[0][name], rel=1e-5), name
+
+
+@pytest.mark.slow
+def test_logits_of_views_are_averaged_where_a_configuration_says_so(folder):
+    """The mean of logits has another loss than the mean of probabilities."""
+    changes = {"data.source": "folder", "data.dir": str(folder), "data.image_size": 8,
+               "data.eval_split": "validation", "data.workers": 0, "data.pad": None,
+               "data.classes": None, "data.examples": None,
+               "data.eval_views": "mirrored"}  # fmt: skip
+    losses = []
+    for average in (False, True):
+        made = Assembly(tiny(**changes, **{"eval.average_logits": average}))
+        variables = made.create_state().eval_variables
+        losses.append(made.evaluation(variables)["loss"])
+    assert abs(losses[0] - losses[1]) > 1e-5
 
 
 @pytest.fixture(scope="module")

@@ -138,6 +138,10 @@ OPTIONS: dict[str, tuple[object, dict]] = {
     "data.crop_area": ((0.5, 0.5), STREAMED),
     "data.crop_aspect": ((1.0, 1.0), STREAMED),
     "data.short_side": ((9, 12), STREAMED),
+    "data.policy.deviation": (3.0, {**STREAMED, "data.policy": "timm_rand_augment"}),
+    "data.policy.probability": (1.0, {**STREAMED, "data.policy": "timm_rand_augment"}),
+    "data.policy.fill": ((0, 0, 0), {**STREAMED, "data.policy": "timm_rand_augment"}),
+    "data.lighting": (0.5, STREAMED),
     "data.jitter": ((0.4, 0.4, 0.4, 0.1), STREAMED),
     "data.eval_size": (12, STREAMED),
     "data.crop_ratio": (0.5, STREAMED),
@@ -150,6 +154,7 @@ OPTIONS: dict[str, tuple[object, dict]] = {
 # Keys whose effect lies outside of the computation, and the test that shows it.
 SHOWN_ELSEWHERE = {
     "init.weights": "weights/test_use.py",
+    "eval.average_logits": "test_evaluation.py",
     "eval.metrics": "test_rows_from_outside.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",

@@ -68,6 +68,15 @@ def test_views_of_an_image_are_averaged_after_the_softmax():
     assert abs(expected - of_logits) > 0.02
 
 
+def test_views_may_be_averaged_before_the_softmax():
+    """FFCV's train_imagenet.py adds the logits of an image and of its mirror image."""
+    views = 2 * np.stack([linear.batch(8, seed=seed).images for seed in range(2)], axis=1)
+    apply = partial(linear.apply, train=False)
+    found = eval_logits(linear.apply, linear.variables(), views, average_logits=True)
+    both = [apply(linear.variables(), views[:, number]) for number in range(2)]
+    np.testing.assert_allclose(2 * found, both[0] + both[1], rtol=1e-5, atol=1e-6)
+
+
 def test_arguments_reach_the_logits_without_a_new_compilation():
     traces = []
 

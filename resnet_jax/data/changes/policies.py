@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
+from resnet_jax.data.changes.timm_augment import TimmRandAugment
 from resnet_jax.tables import Table
 
 BILINEAR = Image.Resampling.BILINEAR
@@ -234,6 +235,7 @@ POLICIES = Table(
         "none": lambda: None,
         "auto_augment": AutoAugment,
         "rand_augment": RandAugment,
+        "timm_rand_augment": TimmRandAugment,
         "trivial_augment": TrivialAugment,
         "three_augment": ThreeAugment,
     },

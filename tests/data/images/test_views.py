@@ -23,6 +23,23 @@ def test_the_centre_of_an_image_that_is_not_resized():
     np.testing.assert_array_equal(crop, picture()[10:30, 20:40])
 
 
+@pytest.mark.parametrize(
+    ("size", "ratio", "short"),
+    [
+        # timm/data/transforms_factory.py rounds down: 'ResNet strikes back', and 0.9 of others.
+        (224, 0.95, 235),
+        (224, 0.9, 248),
+        (160, 0.95, 168),
+        # transforms.py of FixRes, and what torchvision names by its two sizes.
+        (384, 0.875, 438),
+        (224, 224 / 232, 232),
+        (224, 0.875, 256),
+    ],
+)
+def test_the_image_that_a_crop_is_cut_from(size, ratio, short):
+    assert views(size, crop_ratio=ratio).scales == (short,)
+
+
 def test_mirrored_adds_the_mirror_image():
     crops = views(20, crop_ratio=0.5, kind="mirrored")(picture())
     assert len(crops) == 2
