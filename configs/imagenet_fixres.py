@@ -5,14 +5,15 @@
 Random crops make objects look larger in training than the centre crop does in the test. So a
 network is better at a resolution above that of its training, once its head has learned from the
 pooled features there. The head of a ResNet-50 that was trained at 224 pixels is trained for 31 more
-epochs on 384-pixel crops, taken as in the test except for a shift and a flip; everything else is
-frozen. From the paper's code (its README, and imnet_finetune/train.py): batch 512, momentum 0.9,
-weight decay 1e-4, a rate of 0.008 divided by 10 at epoch 30.
+epochs on 384-pixel crops, taken as in the test (of images of 438 pixels) except for a shift, a flip
+and colours changed by up to 0.05; everything else is frozen. From the paper's code (its README,
+imnet_finetune/train.py and transforms_v2.py): batch 512, momentum 0.9, weight decay 1e-4, a rate of
+0.008 divided by 10 at epoch 30.
 
-Published top-1 (that README): 77.0% at 224, and 79.1% at 384 pixels after this, with colour jitter
-and with running statistics of the last norm that are updated; no time is stated. Here all running
-statistics stay as they are, or eval.recalibration_steps recomputes them for all norms. `export`
-writes a run's weights to such a file.
+Published top-1 (that README): 77.0% at 224, and 79.1% at 384 pixels after this; no time is stated.
+Unlike there, crops are shifted in both directions and not sideways alone, and the running
+statistics of the last norm are not updated, unless eval.recalibration_steps recomputes those of all
+norms. `export` writes a run's weights to such a file.
 """
 
 from ml_collections import ConfigDict
@@ -29,6 +30,7 @@ def get_config(changes: str = "") -> ConfigDict:
     config.data.image_size = SIZE
     # The test resizes the short side to these 438 pixels.
     config.data.short_side = (int(SIZE / 0.875),) * 2
+    config.data.jitter = (0.05, 0.05, 0.05, 0.0)
 
     config.model.depth = 50
     config.finetune.frozen_parts = STAGES + 1

@@ -3,16 +3,20 @@
     python -m resnet_jax.main --config=configs/imagenet_v2.py
 
 Vryniotis, 'How to Train State-Of-The-Art Models Using TorchVision's Latest Primitives', PyTorch
-blog, 2021: 600 epochs of batch 1,024, momentum SGD at 0.5 after five epochs of warm-up from a
-hundredth, then a cosine to zero; weight decay 2e-5, none on norms; TrivialAugment, random erasing
-0.1, label smoothing 0.1, mixup 0.2 or CutMix 1.0 for each batch, four augmented versions of an
-example in a batch, averaged weights. Trained at 176 pixels; tested on a 224 crop of images whose
-short side is 232.
+blog, 2021, and the command in torchvision's issue 3995: 600 epochs of batch 1,024 on eight GPUs,
+momentum SGD at 0.5 after five epochs of warm-up from a hundredth, then a cosine to zero; weight
+decay 2e-5, none on norms; TrivialAugment, random erasing 0.1, label smoothing 0.1, mixup 0.2 or
+CutMix 1.0 for each batch, four augmented versions of an example in a batch, averaged weights.
+Trained at 176 pixels; tested on a 224 crop of images whose short side is 232.
 
 Published: 80.858% top-1, 95.434% top-5 (torchvision's documentation); no time is stated.
 
 torchvision averages every 32 updates with a decay of 1 - (1 - 0.99998) * 1024 * 32 / 600 =
-0.998908; the decay of each update here is the 32nd root of that, 0.9999658.
+0.998908; the decay of each update here is the 32nd root of that, 0.9999658. It starts the average
+anew until the rate's warm-up has ended; here early updates are forgotten by ema.update's rule.
+Unlike there, images are mixed alike in the whole batch, not in each GPU's 128; versions of an
+example stand side by side, so batch statistics are those of the whole batch and not of a GPU's; an
+epoch holds other examples (data.order.repeated).
 """
 
 from ml_collections import ConfigDict

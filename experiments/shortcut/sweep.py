@@ -1,4 +1,4 @@
-"""Eleven kinds of shortcut: 'Identity Mappings', arXiv 1603.05027, Table 1; and options B and C."""
+"""Eleven kinds of shortcut: 'Identity Mappings', arXiv 1603.05027, Table 1; and option B."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,8 @@ def rows(scale: str) -> Iterator[Row]:
     for bias, published in ((0.0, 12.86), (-6.0, 6.91)):
         name = f"shortcut-only gating, bias {bias:g}"
         yield Row(name, f"shortcut=shortcut_only_gating,gate_bias={bias}", published)
-    yield Row("1x1 convolution", "shortcut=convolution_1x1", 12.22)
+    # 'Known as option C' (section 3.1), with the norm that follows all weight layers (Figure 2).
+    yield Row("1x1 convolution (option C)", "shortcut=C", 12.22)
+    yield Row("1x1 convolution without norm", "shortcut=convolution_1x1")
     yield Row("dropout 0.5", "shortcut=dropout,shortcut_dropout=0.5", "fail")
     yield Row("option B", "shortcut=B")
-    yield Row("option C", "shortcut=C")

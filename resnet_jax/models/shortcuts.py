@@ -137,7 +137,11 @@ def shortcut_only_gating(
 
 
 def convolution_1x1(x: Image, features: int, stride: int, layers: Layers) -> Paths:
-    """A bare 1x1 convolution in every block (section 3.1); option C is one with a norm."""
+    """A 1x1 convolution in every block, without the norm of option C.
+
+    The '1x1 conv shortcut' of arXiv 1603.05027, Table 1, is option C: so its section 3.1 calls it,
+    and Figure 2 has a norm after every weight layer.
+    """
     return layers.conv(features, 1, stride, name="projection")(x), 1.0
 
 

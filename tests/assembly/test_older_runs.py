@@ -12,7 +12,8 @@ OLDER = Path(__file__).with_name("older_runs")
 RUNS = {
     "gated": "cifar10.py:shortcut=exclusive_gating,gate_bias=-5.0,branch=wide,kernels=(3,1,3),"
     "depth=22,optim.decay_rule=all,norm.group_size=None",
-    "photographs": "imagenet_a1.py:depth=50,branch=bottleneck,groups=32,base_width=4",
+    "photographs": "imagenet_a1.py:depth=50,branch=bottleneck,groups=32,base_width=4,"
+    "zero_init_branch=False,data.policy=rand_augment,data.policy.magnitude=21",
     "bit": "imagenet_bit.py",
 }
 

@@ -173,6 +173,29 @@ def test_the_published_parameters_decay(name, rule):
     assert config.optim.decay_rule == rule
 
 
+@pytest.mark.parametrize(
+    ("name", "magnitude"), [("imagenet_a1", 7), ("imagenet_a2", 7), ("imagenet_a3", 6)]
+)
+def test_resnet_strikes_back_is_that_of_timm(name, magnitude):
+    """rand-m7-mstd0.5-inc1 (m6 for A3) and zero_init_last of timm/models/resnet.py."""
+    config = importlib.import_module(f"configs.{name}").get_config()
+    assert dict(config.data.policy) == {"name": "timm_rand_augment", "magnitude": magnitude}
+    assert config.model.zero_init_branch
+
+
+def test_ffcv_blurs_before_and_averages_logits():
+    config = importlib.import_module("configs.imagenet_fast").get_config()
+    assert config.model.antialias == "blur_before" and config.eval.average_logits
+    assert config.data.eval_views == "mirrored"
+
+
+def test_the_best_network_of_identity_mappings_is_that_of_fb_resnet_torch():
+    """datasets/imagenet.lua: ColorJitter 0.4 and Lighting 0.1; models/preresnet.lua: the stem."""
+    config = importlib.import_module("configs.imagenet_preact").get_config()
+    assert config.data.jitter == (0.4, 0.4, 0.4, 0.0) and config.data.lighting == 0.1
+    assert config.model.activate_stem and config.optim.name == "nesterov"
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     place = tmp_path_factory.mktemp("photographs")

@@ -42,3 +42,51 @@ def test_blocks_of_wide_residual_networks(row, millions, error):
     task = paper("block")[row]
     assert round(parameters(task) / 1e6, 1) == millions
     assert task.row.published == error
+
+
+def rate_at(task, *steps):
+    """The learning rate of these updates, with CIFAR-10's 50,000 examples."""
+    assembly = Assembly(configuration.read(task.config), examples=50_000)
+    return [assembly.numbers.rate * float(assembly.schedule(step)) for step in steps]
+
+
+@pytest.mark.parametrize("name", ["arrangement", "shortcut"])
+def test_identity_mappings_warms_all_runs_on_cifar_up(name):
+    """arXiv 1603.05027, appendix: 0.01 for 400 updates, then 0.1, a tenth at 32,000 and 48,000."""
+    for task in paper(name).values():
+        found = rate_at(task, 0, 399, 400, 31_999, 32_000, 48_000)
+        assert found == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01, 0.001], rel=1e-5)
+
+
+def test_cifar_100_is_warmed_up_like_cifar_10():
+    assembly = Assembly(configuration.read("configs/cifar100.py"), examples=50_000)
+    rates = [assembly.numbers.rate * float(assembly.schedule(step)) for step in (0, 399, 400)]
+    assert rates == pytest.approx([0.01, 0.01, 0.1], rel=1e-5)
+
+
+def test_bottlenecks_of_identity_mappings_carry_the_stride_first():
+    """KaimingHe/resnet-1k-layers, resnet-pre-act.lua; arXiv 1512.03385, Figure 5."""
+    for name, task in paper("arrangement").items():
+        block = Assembly(configuration.read(task.config)).model.block
+        strided = [convolution.strided for convolution in block.branch.convolutions]
+        assert strided == ([True, False] if "110" in name else [True, False, False])
+        assert block.shortcut.projects == ("110" not in name)
+
+
+def test_the_published_1x1_convolution_has_a_norm():
+    """arXiv 1603.05027, Figure 2 ('adopted right after the weight layers') and section 3.1."""
+    (task,) = (task for task in paper("shortcut").values() if task.row.published == 12.22)
+    assert configuration.read(task.config).model.shortcut == "C"
+    assert len(paper("shortcut")) == 13
+
+
+def test_stochastic_depth_is_that_of_its_code():
+    """yueatsprograms/Stochastic_Depth, main.lua and ResidualDrop.lua."""
+    tasks = paper("depth_drop")
+    published = {name: task for name, task in tasks.items() if task.row.published}
+    assert [task.row.published for task in published.values()] == [6.41, 5.25]
+    for task in published.values():
+        config = configuration.read(task.config)
+        assert config.model.drop_whole_batch and config.optim.decay_rule == "all"
+        assert dict(config.model.shortcut) == {"name": "A", "pooled": True}
+        assert (config.optim.name, config.train.epochs) == ("nesterov", 500)
