@@ -15,6 +15,7 @@ BASES = {
     "data.image_size=8,train.steps=8,shortcut=A",
 }
 SEEDS = {"paper": 5, "small": 2, "smoke": 1}
+PUBLISHED_IS = "median"
 ARRANGEMENTS = {
     "original": ("original", {110: 6.61, 164: 5.93, 1001: 7.61}),
     "bn_after_addition": ("BN after addition", {110: 8.17, 164: 6.50}),
@@ -22,7 +23,6 @@ ARRANGEMENTS = {
     "relu_only_preactivation": ("ReLU-only pre-activation", {110: 6.71, 164: 5.91}),
     "full_preactivation": ("full pre-activation", {110: 6.37, 164: 5.46, 1001: 4.92}),
 }
-# Strides in the first 1x1 (KaimingHe/resnet-1k-layers), projections (appendix).
 BOTTLENECK = "branch=bottleneck_v1,shortcut=B"
 NETWORKS = {110: "shortcut=A", 164: BOTTLENECK, 1001: BOTTLENECK}
 

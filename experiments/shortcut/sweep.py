@@ -15,6 +15,7 @@ BASES = {
     "data.image_size=8,train.steps=8",
 }
 SEEDS = {"paper": 5, "small": 2, "smoke": 1}
+PUBLISHED_IS = "median"
 
 
 def rows(scale: str) -> Iterator[Row]:

@@ -5,6 +5,8 @@ sweep.py holds
 - `TITLE`, the question, and `SOURCE`, where the published figures stand;
 - `BASES`, the configuration that each scale starts from, written as for --config;
 - `SEEDS`, how many seeds each scale runs where the command gives no number;
+- `PUBLISHED_IS`, what the published figures are of a row's runs: 'mean', also where it is left out,
+  or 'median';
 - `rows(scale)`, which yields a `Row` for each line of the table, the baseline first.
 """
 
@@ -18,6 +20,9 @@ from typing import Any, NamedTuple
 from resnet_jax.assembly import configuration, keys
 from resnet_jax.assembly.choices import defaults_of_options
 from resnet_jax.tables import UserError, choose
+
+# What a published figure may be of several runs.
+STATISTICS = {name: name for name in ("mean", "median")}
 
 
 class Row(NamedTuple):
@@ -45,6 +50,7 @@ class Experiment(NamedTuple):
     bases: dict[str, str]
     seeds: dict[str, int]
     rows: Callable[[str], Iterable[Row]]
+    published_is: str = "mean"
 
 
 class Task(NamedTuple):
@@ -77,7 +83,9 @@ def load(folder: Path) -> Experiment:
     missing = [name for name in wanted if name not in names]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}: see experiments/shortcut/sweep.py")
-    return Experiment(folder, *(names[name] for name in wanted))
+    published_is = choose(STATISTICS, names.get("PUBLISHED_IS", "mean"), "PUBLISHED_IS")
+    found = Experiment(folder, *(names[name] for name in wanted))
+    return found._replace(published_is=published_is)
 
 
 def rows(experiment: Experiment, scale: str) -> list[Row]:

@@ -59,7 +59,14 @@ def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) ->
         for name, task in firsts.items()
         if start_alike(task.changes, firsts[str(task.row.against)].changes)
     }
-    return lines(rows, found, costs, paired, published_scale=scale == "paper")
+    return lines(
+        rows,
+        found,
+        costs,
+        paired,
+        published_scale=scale == "paper",
+        published_is=chosen.published_is,
+    )
 
 
 def _about(chosen: Experiment, scale: str, table: list[Line]) -> list[str]:

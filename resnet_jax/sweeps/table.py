@@ -21,7 +21,9 @@ class Line(NamedTuple):
       summaries: each figure over the runs that are done.
       comparisons: each figure against the row that this one is compared with; None for that row.
       published_effect: published error minus that of the row that this one is compared with.
-      from_published: mean test error minus the published one, where the scale is the paper's.
+      from_published: mean test error minus the published one, or median minus median, where the
+        scale is the paper's.
+      published_is: mean or median.
       cost: what the network costs; None where it can't be built.
     """
 
@@ -31,6 +33,7 @@ class Line(NamedTuple):
     comparisons: dict[str, Comparison | None]
     published_effect: float | None
     from_published: float | None
+    published_is: str
     cost: Cost | None
 
     @property
@@ -81,6 +84,7 @@ def lines(
     paired: Collection[str] = (),
     *,
     published_scale: bool,
+    published_is: str = "mean",
 ) -> list[Line]:
     """Returns the table.
 
@@ -91,6 +95,7 @@ def lines(
       paired: names of the rows whose runs start as those of the same seed start that they are
         compared with; see pairs.start_alike.
       published_scale: whether the runs have the networks and schedule of the published figures.
+      published_is: a key of experiment.STATISTICS.
     """
     by_name = {row.name: row for row in rows}
     figures = {
@@ -109,7 +114,10 @@ def lines(
                 },
                 comparisons={name: found[row.name] for name, found in compared.items()},
                 published_effect=None if other is row else _less(row.published, other.published),
-                from_published=_from_published(row, runs[row.name]) if published_scale else None,
+                from_published=_from_published(row, runs[row.name], published_is)
+                if published_scale
+                else None,
+                published_is=published_is,
                 cost=costs[row.name],
             )
         )
@@ -146,9 +154,9 @@ def _less(value: float | str | None, other: float | str | None) -> float | None:
     return None
 
 
-def _from_published(row: Row, runs: dict[int, Record]) -> float | None:
+def _from_published(row: Row, runs: dict[int, Record], published_is: str) -> float | None:
     ours = summary(list(values(runs, "test_error").values()))
-    return _less(ours.mean, row.published) if ours else None
+    return _less(getattr(ours, published_is), row.published) if ours else None
 
 
 def as_csv(table: list[Line]) -> str:
@@ -183,6 +191,7 @@ def _flat(line: Line) -> dict[str, Any]:
     flat["published"] = "" if line.row.published is None else line.row.published
     flat["published_effect"] = _number(line.published_effect, "{:.2f}", "")
     flat["from_published"] = _number(line.from_published, "{:.2f}", "")
+    flat["published_is"] = line.published_is
     return flat
 
 
@@ -205,7 +214,7 @@ def cells(line: Line) -> dict[str, str]:
         "compared with": "" if line.row.against == line.row.name else str(line.row.against),
         "published %": _published(line.row.published),
         "published effect": _number(line.published_effect, "{:+.2f}", ""),
-        "from published": _number(line.from_published, "{:+.2f}", ""),
+        f"{line.published_is} from published": _number(line.from_published, "{:+.2f}", ""),
         "parameters": f"{line.cost.parameters:,}" if line.cost else "",
         "MFLOP an image": f"{line.cost.flops / 1e6:,.1f}" if line.cost else "",
     }

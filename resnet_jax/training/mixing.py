@@ -42,7 +42,8 @@ class Mixing(NamedTuple):
       cutmix: a of the Beta(a, a) that areas come from (Yun et al., arXiv 1905.04899); 0: off.
       switch: probability of CutMix where both are on.
       probability: that anything is mixed.
-      per_example: draw all of this for each example and not once for a batch.
+      per_example: draw all of this for each example and not once for a batch, over all devices.
+        timm and torchvision draw once for each GPU's share of a batch.
       distance: rows from an image back to its partner in the batch; with repeated augmentation the
         number of repeats, so that no image is mixed with itself.
     """

@@ -170,10 +170,16 @@ def test_receptive_field(linear):
 
 
 def alignment(x: np.ndarray, y: np.ndarray) -> float:
-    """Linear CKA of features: |Y^T X|^2 / (|X^T X| |Y^T Y|), each centred."""
-    x, y = (array.reshape(len(array), -1) for array in (x, y))
-    x, y = x - x.mean(axis=0), y - y.mean(axis=0)
-    return np.linalg.norm(y.T @ x) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
+    """Linear CKA of features, from the unbiased HSIC (Song et al., JMLR 13, 2012, equation 5)."""
+
+    def hsic(one: np.ndarray, other: np.ndarray) -> float:
+        n = len(one)
+        whole = one.sum() * other.sum() / ((n - 1) * (n - 2))
+        return np.trace(one @ other) + whole - 2 / (n - 2) * (one @ other).sum()
+
+    flat = [array.reshape(len(array), -1).astype(np.float64) for array in (x, y)]
+    one, other = (features @ features.T * (1 - np.eye(len(features))) for features in flat)
+    return hsic(one, other) / np.sqrt(hsic(one, one) * hsic(other, other))
 
 
 def test_similarity(linear, other):

@@ -76,6 +76,15 @@ def test_a_mistake_in_an_experiment_is_named_before_anything_runs(tmp_path, rows
         experiment.tasks(found, scale, 1)
 
 
+def test_published_figures_are_means_or_medians(tmp_path):
+    folder = write_experiment(tmp_path, "Row('a', '')")
+    assert experiment.load(folder).published_is == "mean"
+    sweep = folder / "sweep.py"
+    sweep.write_text(f"{sweep.read_text()}\nPUBLISHED_IS = 'medain'\n")
+    with pytest.raises(UserError, match=r"PUBLISHED_IS 'medain' \(did you mean 'median'"):
+        experiment.load(folder)
+
+
 def test_a_folder_without_an_experiment(tmp_path):
     with pytest.raises(UserError, match=r"holds no sweep\.py"):
         experiment.load(tmp_path)

@@ -58,6 +58,16 @@ def test_identity_mappings_warms_all_runs_on_cifar_up(name):
         assert found == pytest.approx([0.01, 0.01, 0.1, 0.1, 0.01, 0.001], rel=1e-5)
 
 
+def test_papers_that_publish_medians_are_compared_by_them():
+    """arXiv 1603.05027, section 3.1; arXiv 1605.07146, Tables 2, 5 and 6."""
+    by_median = {
+        folder.parent.name
+        for folder in (ROOT / "experiments").glob("*/sweep.py")
+        if experiment.load(folder.parent).published_is == "median"
+    }
+    assert by_median == {"arrangement", "block", "shortcut"}
+
+
 def test_cifar_100_is_warmed_up_like_cifar_10():
     assembly = Assembly(configuration.read("configs/cifar100.py"), examples=50_000)
     rates = [assembly.numbers.rate * float(assembly.schedule(step)) for step in (0, 399, 400)]

@@ -66,6 +66,18 @@ def test_published_figures_stand_beside_ours(table):
     assert small[1].from_published is None and small[1].published_effect is not None
 
 
+def test_medians_are_compared_with_published_medians():
+    """arXiv 1603.05027 and 1605.07146 publish medians of five runs."""
+    records = {"base": [record(7.0), record(8.0), record(12.0)]}
+    options = {"published_scale": True}
+    (mean,) = lines(ROWS[:1], by_seed(records), COSTS, **options)
+    (median,) = lines(ROWS[:1], by_seed(records), COSTS, **options, published_is="median")
+    assert mean.from_published == pytest.approx(9.0 - 6.61)
+    assert median.from_published == pytest.approx(8.0 - 6.61)
+    assert cells(mean)["mean from published"] == "+2.39"
+    assert cells(median)["median from published"] == "+1.39"
+
+
 def test_a_failed_run_is_counted_and_spoils_no_mean(table):
     assert table[2].failures == "2 diverged" and table[2].summaries["test_error"] is None
     assert table[3].failures == "1 diverged, 1 failed"

@@ -14,6 +14,7 @@ from resnet_jax.analysis.subject import Examples, Subject, Tree
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
+from resnet_jax.tables import UserError
 
 Grams = Float[np.ndarray, "blocks examples examples"]
 
@@ -28,24 +29,48 @@ def grams(model: ResNet, variables: Tree, examples: Examples) -> Grams:
 
 
 def gram(features: Float[Array, "examples *rest"]) -> Float[Array, "examples examples"]:
-    """Computes H K H, where K = X X^T and H is the centring matrix."""
+    """The inner products of the centred features of all pairs of examples."""
     flat = features.reshape(len(features), -1).astype(jnp.float32)
     flat = flat - flat.mean(axis=0, keepdims=True)
     return flat @ flat.T
 
 
+def unbiased(grams: Grams) -> Grams:
+    """Centres each K so that <K, L> / (n (n - 3)) is the unbiased HSIC of K and L.
+
+    No example is compared with itself: the diagonal is left out and zero (Song et al., JMLR 13,
+    2012, equation 5; as a centring: Székely & Rizzo, arXiv 1310.2926, definition 2).
+    """
+    n = grams.shape[-1]
+    others = grams * (1 - np.eye(n))
+    sums = others.sum(axis=2, keepdims=True)
+    total = sums.sum(axis=1, keepdims=True) / ((n - 1) * (n - 2))
+    centred = others - (sums + sums.transpose(0, 2, 1)) / (n - 2) + total
+    return centred * (1 - np.eye(n))
+
+
 def cka(ones: Grams, others: Grams) -> Float[np.ndarray, "blocks others"]:
-    """<K, L> / (|K| |L|) of centred K and L: linear CKA (Kornblith et al., arXiv 1905.00414)."""
+    """Linear CKA (Kornblith et al., arXiv 1905.00414) of the unbiased HSIC.
+
+    The biased form rises towards 1 where features outnumber examples, even for features that have
+    nothing in common (Nguyen et al., arXiv 2010.15327, section 2). This one may be below 0.
+    """
 
     def directions(grams: Grams) -> np.ndarray:
-        flat = grams.reshape(len(grams), -1)
+        flat = unbiased(grams).reshape(len(grams), -1)
         return flat / np.linalg.norm(flat, axis=1, keepdims=True)
 
     return directions(ones) @ directions(others).T
 
 
 def study(subject: Subject, *, other: Subject | None = None, examples: int = 256) -> Findings:
-    """The blocks of one network with each other, or with those of another network."""
+    """The blocks of one network with each other, or with those of another network.
+
+    Raises:
+      UserError: fewer than 4 examples, of which no unbiased HSIC can be made.
+    """
+    if examples < 4:
+        raise UserError(f"--examples={examples} is too few to compare blocks: give at least 4")
     batch = subject.examples("test", examples)
     measured = partial(grams, examples=batch)
     own = measured(subject.model, subject.variables)
