@@ -4,9 +4,9 @@
     python -m resnet_jax.main --config=configs/finetune.py:init.weights=FILE,finetune.frozen_parts=4
 
 The first command trains every part, each at half the rate of the part after it (discriminative
-rates, Howard & Ruder, arXiv 1801.06146, section 3.2). The second trains the head alone, on the
-pooled features of stem and three stages, which use their running statistics: a linear probe. Values
-between 0 and 4 freeze so many parts, counted from the stem on.
+rates: Howard & Ruder, arXiv 1801.06146, section 3.2, divide by 2.6 from layer to layer). The second
+trains the head alone, on the pooled features of stem and three stages, which use their running
+statistics: a linear probe. Values between 0 and 4 freeze so many parts, counted from the stem on.
 
 Without changes it trains CIFAR-100 from the ResNet-20 of akamaster/pytorch_resnet_cifar10, which
 was trained on CIFAR-10 with inputs divided by ImageNet's deviations. The head is new, since the

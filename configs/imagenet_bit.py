@@ -9,7 +9,7 @@ divided by 10 at 30, 60 and 80 epochs; weight decay 1e-4; random crops and flips
 network is R50x1; the paper's BiT-S is R152x4.
 
 Published: R152x4 has 81.30% top-1 after it was tuned on the same images at a higher resolution
-(section 4.2). The paper has no figure for R50x1 before tuning. Which parameters decay it does not
+(Table 2). The paper has no figure for R50x1 before tuning. Which parameters decay it does not
 say; here all do. (big_vision's configs/bit_i1k.py is another recipe: a cosine from 1.6 after 1,000
 updates, decay 1.6e-3 of kernels alone, gradients clipped to a norm of 1.)
 """

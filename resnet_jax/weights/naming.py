@@ -39,6 +39,7 @@ def _torchvision(model: ResNet) -> Rules:
     return (
         (r"^stem_conv$", f"conv1.{3 * (len(model.stem) - 1)}" if deep else "conv1"),
         (r"^stem_norm$", "bn1"),
+        (r"^stem_lead_norm$", "bn_stem"),
         (r"^stem_conv(\d)$", lambda found: f"conv1.{3 * int(found[1]) - 3}"),
         (r"^stem_norm(\d)$", lambda found: f"conv1.{3 * int(found[1]) - 2}"),
         (r"^stem_pool_conv$", "maxpool.0"),
@@ -70,6 +71,7 @@ def _resnetv2(model: ResNet) -> Rules:
     return (
         (r"^stem_(conv|norm)$", rf"stem.\g<1>{last}"),
         (r"^stem_(conv|norm)(\d)$", r"stem.\1\2"),
+        (r"^stem_lead_norm$", "stem.norm_lead"),
         (r"^head_norm$", "norm"),
         (r"^head$", "head.fc"),
         (r"^stage(\d+)\.norm_shared$", _shared_norm("stages.{0}.blocks.{1}.norm1")),

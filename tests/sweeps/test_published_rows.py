@@ -44,6 +44,13 @@ def test_blocks_of_wide_residual_networks(row, millions, error):
     assert task.row.published == error
 
 
+def test_wide_residual_networks_learn_as_in_their_code():
+    """train.lua (SGD on all parameters together) and MSRinit of models/utils.lua (fan-in)."""
+    for task in paper("block").values():
+        config = configuration.read(task.config)
+        assert (config.optim.decay_rule, config.model.kernel_init) == ("all", "he_fan_in")
+
+
 def rate_at(task, *steps):
     """The learning rate of these updates, with CIFAR-10's 50,000 examples."""
     assembly = Assembly(configuration.read(task.config), examples=50_000)

@@ -70,8 +70,14 @@ def test_names_and_shapes_are_those_that_the_other_codes_have(name):
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_a_round_trip_changes_no_bit(naming):
-    options = {"attention": "squeeze_excitation", "shortcut": "D", "stem": "deep"}
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention": "squeeze_excitation", "shortcut": "D", "stem": "deep"},
+        {"arrangement": "full_preactivation", "activate_stem": True},
+    ],
+)
+def test_a_round_trip_changes_no_bit(naming, options):
     model = resnet(family="cifar", classes=3, stage_depths=(1, 2), widths=(4, 8), **options)
     tensors = tensors_of(model, naming, filled=True)
     assert naming_of(tensors) == naming

@@ -18,7 +18,10 @@ def row(depth: int, shortcut: Choice, *additions: Arguments) -> Arguments:
 
 
 def wide(depth: int, factor: int, *additions: Arguments) -> Arguments:
-    """WRN-depth-factor with B(3,3) (Zagoruyko & Komodakis, arXiv 1605.07146, Table 4)."""
+    """WRN-depth-factor with B(3,3) (Zagoruyko & Komodakis, arXiv 1605.07146, Table 5).
+
+    Its code draws kernels by fan-in (models/utils.lua), which is the training's choice here.
+    """
     return row(depth, "B", {"branch": "wide", "width_factor": factor}, PREACTIVATED, *additions)
 
 

@@ -7,8 +7,8 @@ V2: Arguments = {"arrangement": "full_preactivation", "activate_identity": False
 V2_D: Arguments = {**V2, "stem": "deep", "shortcut": "D"}
 V2_T: Arguments = {**V2, "stem": "tiered", "shortcut": "D"}
 
-# 'Identity Mappings', arXiv 1603.05027, section 5: the stride in the 3x3, as in its code.
-RESNET_1K_LAYERS: Arguments = {"arrangement": "full_preactivation"}
+# 'Identity Mappings', arXiv 1603.05027, section 5: models/preresnet.lua of fb.resnet.torch.
+PRERESNET: Arguments = {"arrangement": "full_preactivation", "activate_stem": True}
 
 
 def big_transfer(depth: int, factor: int) -> Arguments:
@@ -24,7 +24,7 @@ def big_transfer(depth: int, factor: int) -> Arguments:
 
 
 PREACTIVATED: dict[str, Arguments] = {
-    "preresnet200": bottleneck(200, RESNET_1K_LAYERS),
+    "preresnet200": bottleneck(200, PRERESNET),
     "resnetv2_18": basic(18, V2),
     "resnetv2_18d": basic(18, V2_D),
     "resnetv2_34": basic(34, V2),
