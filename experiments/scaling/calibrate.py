@@ -71,6 +71,19 @@ def card_steps(record: dict[str, Any], shares: Shares = calibration.CARD_SHARES)
     ]
 
 
+def card_ratios(record: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """Speed of other cards to the measured one: published for another code, and expected here."""
+    (step,) = (step for step in record["steps"] if step["images"] == 512)
+    published = record["published"]["images_per_second"]
+    own = record["card"]
+    times = {name: on_card(CARDS[name], kernels(step)).step for name in published}
+    return {
+        name: (published[name] / published[own], times[own] / times[name])
+        for name in published
+        if name != own
+    }
+
+
 def chip_steps(record: dict[str, Any]) -> list[Step]:
     program = record["program"]
     compiled = CompiledStep(**{**program, "collectives": tuple(
@@ -134,5 +147,9 @@ if __name__ == "__main__":
     record = read()
     for steps in (card_steps(record["cards"]), chip_steps(record["chips"])):
         print(f"{table(steps)}\n{summary(steps)}\n")
+    for name, (published, expected) in card_ratios(record["cards"]).items():
+        print(
+            f"{name} to {record['cards']['card']}: published {published:.2f}, {expected:.2f} here"
+        )
     print(fit(record["cards"]))
     print(f"CHIP_SHARE = {fit_chip(record['chips']):.3f}")

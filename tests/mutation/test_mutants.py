@@ -13,10 +13,17 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, environment
-from mutation import of_analysis, of_augmentation, of_compression, of_sweeps, of_training
+from mutation import (
+    of_analysis,
+    of_augmentation,
+    of_compression,
+    of_planning,
+    of_sweeps,
+    of_training,
+)
 from mutation.mutant import NOT_THE_COPY
 
-ROOMS = (of_analysis, of_augmentation, of_compression, of_sweeps, of_training)
+ROOMS = (of_analysis, of_augmentation, of_compression, of_planning, of_sweeps, of_training)
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
 each_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 # Tests -> pytest's exit status, and what it printed.
@@ -27,7 +34,7 @@ def test_every_room_has_mutants_with_names_of_their_own():
     names = [mutant.name for mutant in MUTANTS]
     assert len(set(names)) == len(names) >= 75
     rooms = {mutant.file.partition("/")[0] for mutant in MUTANTS}
-    assert rooms == {"analysis", "compression", "data", "models", "sweeps", "training"}
+    assert rooms == {"analysis", "compression", "data", "models", "planning", "sweeps", "training"}
 
 
 @each_mutant
