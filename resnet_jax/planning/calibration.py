@@ -63,7 +63,7 @@ def on_card(card: Card, kernels: Sequence[Kernel], shares: Shares = CARD_SHARES)
     """A GPU runs one kernel after another, each as long as its arithmetic or its traffic takes."""
     arithmetic = traffic = step = 0.0
     for kernel in kernels:
-        computing = kernel.flops / card.flops[kernel.reads] if kernel.flops else 0.0
+        computing = kernel.flops / card.flops.get(kernel.reads, card.flops["f32"])
         moving = kernel.bytes / card.bandwidth
         arithmetic += kernel.count * computing
         traffic += kernel.count * moving

@@ -17,7 +17,8 @@ class Card(NamedTuple):
     Attributes:
       description: its name, as the driver tells it.
       flops: peak operations a second of the matrix units, by type of what they multiply; a
-        multiply-add is two. JAX multiplies float32 as TF32, unless told otherwise.
+        multiply-add is two. JAX multiplies float32 as TF32, unless told otherwise. Types that are
+        not here count as float32.
       memory: bytes.
       bandwidth: bytes a second between card and memory.
       interconnect: bytes a second that a card sends over all its NVLinks.

@@ -40,7 +40,7 @@ def costly(module: Module, dtype: str) -> list[Costly]:
         for instruction in computation.instructions.values():
             if is_convolution(instruction):
                 types = [arrays[0].type for arrays in computation.shapes(instruction)[:2]]
-                wide = [kind for kind in types if ITEM_BYTES[kind] > widest]
+                wide = [kind for kind in types if ITEM_BYTES.get(kind, 1) > widest]
                 what = f"{wide[0]} convolution" if wide else ""
             elif instruction.opcode in ("scatter", "select-and-scatter"):
                 what = "scatter"

@@ -73,8 +73,10 @@ class Instruction:
 
     @property
     def called(self) -> tuple[str, ...]:
-        """Names of the computations that it calls, but for the reducers of `to_apply`."""
+        """Names of the computations that it runs; those that a reduction applies are no such."""
         names = [self.attribute(key) for key in ("calls", "body", "condition")]
+        if self.opcode == "call":
+            names.append(self.attribute("to_apply"))
         names += self.attribute("branch_computations").split(",")
         names += [self.attribute("true_computation"), self.attribute("false_computation")]
         return tuple(name.strip().lstrip("%") for name in names if name.strip())

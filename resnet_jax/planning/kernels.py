@@ -31,7 +31,7 @@ class Kernel:
 
     Attributes:
       name: what runs: a library's function, the kind of a fusion, or the operation.
-      reads: types of the arrays that the arithmetic reads, or '' where there is no arithmetic.
+      reads: type of the arrays that the arithmetic reads; '' where there is no arithmetic.
       writes: type of the first result.
       shapes: of the results, for people.
       flops: of one kernel.

@@ -145,3 +145,25 @@ def test_a_loop_counts_as_often_as_it_runs():
     assert total(looped)[0] == 5 * 2 * 4**3
     products = [kernel for kernel in kernels(looped) if kernel.flops]
     assert [kernel.count for kernel in products] == [5]
+
+
+CALLED = """
+%half (p: f32[100,8]) -> f32[50,8] {
+  %p = f32[100,8]{1,0} parameter(0)
+  ROOT %part = f32[50,8]{1,0} slice(%p), slice={[0:50], [0:8]}
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["call(%p), to_apply=%half", "async-start(%p), calls=%half", "conditional(%i, %p, %p), "
+     "true_computation=%half, false_computation=%nothing"],
+)  # fmt: skip
+def test_what_is_called_counts(call):
+    nothing = "%nothing (q: f32[]) -> f32[] {\n  ROOT %q = f32[] parameter(0)\n}\n"
+    module = entry(
+        "%p = f32[100,8]{1,0} parameter(0)", f"%y = f32[50,8]{{1,0}} {call}",
+        others=CALLED + nothing,
+    )  # fmt: skip
+    assert total(module) == (0, 2 * 4 * 50 * 8)
