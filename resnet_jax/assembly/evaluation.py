@@ -13,7 +13,7 @@ from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import UserError, with_options
 from resnet_jax.training import metrics
 from resnet_jax.training.details import DetailedSums
-from resnet_jax.training.evaluation import BatchSums, Evaluator, Recalibration
+from resnet_jax.training.evaluation import BatchSums, Evaluator, Logits, Recalibration
 from resnet_jax.training.parallel import Placement
 from resnet_jax.training.steps import eval_logits
 
@@ -78,10 +78,13 @@ class Evaluation:
         )
 
     def _evaluator_of(self, data: EvalData, sums: BatchSums) -> Evaluator:
-        average = self._config.eval.average_logits
-        logits = partial(eval_logits, self._model.apply, average_logits=average)
-        mesh = self._placement.mesh
+        logits, mesh = self.logits(self._model), self._placement.mesh
         return Evaluator(logits, data, self._examples, mesh, sums, self.metrics)
+
+    def logits(self, model: ResNet) -> Logits:
+        """(variables, images or stacks of their views) -> logits, by this evaluation's average."""
+        average = self._config.eval.average_logits
+        return partial(eval_logits, model.apply, average_logits=average)
 
     @cached_property
     def _examples(self) -> int:

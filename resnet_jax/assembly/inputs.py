@@ -131,7 +131,7 @@ class Inputs:
     def preprocessing(self) -> dict:
         """How evaluation prepares an image: resize, crop, scale, subtract mean, divide by std.
 
-        The logarithms of the views' mean probabilities are the logits of the image.
+        Of several views it averages what `average` names.
         """
         return {
             "layout": "NHWC",
@@ -139,6 +139,7 @@ class Inputs:
             "short_sides": list(self.views.scales),
             "interpolation": self.views.interpolation,
             "views": self.views.kind,
+            "average": "logits" if self._config.eval.average_logits else "probabilities",
             "image_shape": list(self.image_shape),
             "scale": 1 / 255,
             **self._normalisation,

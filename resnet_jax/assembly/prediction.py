@@ -22,6 +22,7 @@ from resnet_jax.data.images.views import Views
 from resnet_jax.data.sources.conventions import convention, imagenet_classes
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import UserError, choose
+from resnet_jax.training.evaluation import Logits
 from resnet_jax.training.steps import eval_logits
 from resnet_jax.weights import read_tensors, to_variables
 
@@ -34,10 +35,12 @@ class Network(NamedTuple):
       mean, std: of each channel, on the scale of [0, 1].
       origin: where the weights come from, in words.
       views: of a picture, as evaluation takes them.
+      logits: (variables, images or stacks of their views) -> logits.
     """
 
     model: ResNet
     variables: Any
+    logits: Logits
     views: Views
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
@@ -50,9 +53,11 @@ def without_data(restored: Restored) -> Network:
     """The network of a run or of a configuration with a file of weights."""
     inputs = restored.assembly.inputs
     preprocessing = inputs.preprocessing()
+    model = restored.assembly.model.clone(scan_blocks=False)
     return Network(
-        restored.assembly.model.clone(scan_blocks=False),
+        model,
         restored.scored_variables(),
+        restored.assembly.evaluation.logits(model),
         inputs.views,
         inputs.image_shape,
         _readable(tuple(preprocessing["classes"])),
@@ -71,7 +76,8 @@ def published(name: str, weights: Path) -> Network:
     chosen = convention(choose(models.ROWS, name, "network")["family"])
     model = models.create(name, classes=len(chosen.class_names))
     fitted = to_variables(model, read_tensors(weights), channels=3)
-    return Network(model, fitted.variables, *chosen, origin=f"{name} of {weights}")
+    logits = partial(eval_logits, model.apply)
+    return Network(model, fitted.variables, logits, *chosen, origin=f"{name} of {weights}")
 
 
 def _readable(classes: tuple[str, ...]) -> tuple[str, ...]:
@@ -130,7 +136,7 @@ class Predictor:
         self._top = min(top, len(self._names))
         model: Any = network.model
         self._probabilities = jax.jit(
-            lambda variables, images: jax.nn.softmax(eval_logits(model.apply, variables, images))
+            lambda variables, images: jax.nn.softmax(network.logits(variables, images))
         )
         self._grad_cam = jax.jit(partial(grad_cam, model))
         self.origin = network.origin

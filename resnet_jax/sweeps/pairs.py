@@ -10,6 +10,7 @@ from resnet_jax.data.photographs import KEYS as PHOTOGRAPHS
 LEAVE_THE_START = (
     "eval.",
     "mixing.",
+    "model.drop_whole_batch",
     "model.dropout",
     "model.survival",
     "norm.group_size",

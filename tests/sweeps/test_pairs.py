@@ -13,6 +13,7 @@ from resnet_jax.sweeps.pairs import LEAVE_THE_START, start_alike
 OTHERS = {
     "eval.recalibration_steps": "2",
     "mixing.mixup": "1.0",
+    "model.drop_whole_batch": "True",
     "model.dropout": "0.3",
     "model.survival": "0.5",
     "norm.group_size": "16",
