@@ -45,7 +45,7 @@ def get_config() -> ConfigDict:
     model.drop_whole_batch = False  # survival is drawn once a batch, not for each example
     model.survival = 1.0  # probability of the last block, falling linearly from 1: stochastic depth
     model.weight_epsilon = placeholder(float)  # of standardised kernels' variance; None: plain ones
-    model.scan_blocks = placeholder(bool)  # equal blocks as one scan; None: except on CPU
+    model.scan_blocks = False  # equal blocks of a stage as one scan: for hundreds of layers
     model.remat = "none"  # none, block, stage: what the backward pass computes again
     model.dtype = "float32"  # of activations: float32, bfloat16, or float64 for everything
 
@@ -81,7 +81,7 @@ def get_config() -> ConfigDict:
     train.epochs = 10.0  # passes over the training set
     train.steps = placeholder(int)  # updates, in place of epochs
     train.accumulate = 1  # micro-batches that a batch is computed in, one after another
-    train.steps_per_call = placeholder(int)  # updates in one compiled call; None: 1 on CPU, else 16
+    train.steps_per_call = 1  # updates in one compiled call
     train.onednn = False  # use oneDNN's convolutions on one x86 CPU; compiles at each start
     train.loss = choice("cross_entropy")  # a row of training.losses
     train.label_smoothing = 0.0  # share of the target that is uniform

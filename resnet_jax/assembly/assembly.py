@@ -83,11 +83,7 @@ class Assembly:
 
     @cached_property
     def model(self) -> ResNet:
-        return network(
-            self.config,
-            classes=len(self.source.class_names),
-            on_cpu=self._on_cpu,
-        )
+        return network(self.config, classes=len(self.source.class_names))
 
     @cached_property
     def _on_cpu(self) -> bool:
@@ -262,7 +258,7 @@ class Assembly:
             seed=self._seed,
             batch_size=self.batch_size,
             steps=self.steps,
-            steps_per_call=config.train.steps_per_call or (1 if self._on_cpu else 16),
+            steps_per_call=config.train.steps_per_call,
             compiler_options=self.compiler_options,
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),

@@ -3,11 +3,13 @@
 XLA's CPU backend is slow at weight gradients and at 1x1 convolutions, so on one CPU device both
 are written as matrix products; forward passes and input gradients of larger kernels stay with
 `lax.conv`. On GPU, TPU and on several devices nothing is rewritten: a loop over groups of images
-would have to gather a batch that is sharded over devices.
+would have to gather a batch that is sharded over devices. Convolutions in groups of channels are
+left to JAX everywhere.
 
-A kernel has the type of the parameters. It is rounded to the type of the images where the two are
-multiplied; its gradient is summed without rounding, over devices as well. Convolutions in groups of
-channels are left to JAX altogether.
+A kernel has the type of the parameters and is rounded to the type of the images where the two are
+multiplied. Where nothing is rewritten, its gradient is summed in float32 and rounded to the type of
+the images, as cuDNN has it: a gradient in float32 would make a float32 convolution on a GPU, which
+takes several times as long.
 
 The rule for derivatives is reverse-mode, and itself differentiable: gradients of gradients and
 `jvp` of `grad` work, `jvp` of the convolution alone raises JAX's error about `custom_vjp`.
@@ -108,17 +110,11 @@ def _pointwise(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Arra
 def _lax_kernel_gradient(
     x: Array, kernel: Array, gradient: Array, strides: Pair, padding: Padding
 ) -> Array:
-    """Gradient of the kernel: x convolved with the gradient, channels taken as the batch."""
-    ends = [
-        (low, size - low - x_size + stride * (steps - 1))
-        for (low, _), size, x_size, stride, steps in zip(
-            padding, kernel.shape, x.shape[1:], strides, gradient.shape[1:], strict=False
-        )
-    ]
-    return lax.conv_general_dilated(
-        x, gradient, (1, 1), ends, rhs_dilation=strides,
-        dimension_numbers=("CHWN", "IHWO", "HWNC"), preferred_element_type=kernel.dtype,
-    )  # fmt: skip
+    """Gradient of the kernel as JAX computes it."""
+    transposed = jax.linear_transpose(
+        lambda kernel: _lax_convolution(x, kernel, strides, padding), kernel
+    )
+    return transposed(gradient)[0]
 
 
 def _kernel_gradient(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -10,8 +10,8 @@ from jaxtyping import Array
 
 from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.convolution import convolution
-from resnet_jax.models.norms import NORMS, BatchNorm, Norm, Product
-from resnet_jax.models.standardisation import standardise, standardised
+from resnet_jax.models.norms import NORMS, Norm
+from resnet_jax.models.standardisation import standardised
 from resnet_jax.tables import Table, UserError
 
 # Initial values of convolutions' kernels. A normalised network computes the same at any scale of a
@@ -75,8 +75,6 @@ class Layers:
       kernel_init: of convolutions; a row of KERNEL_INITS.
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
       dtype: of activations; parameters are float32, or float64 where this is.
-      joint_norm: normalise the output of a widening 1x1 convolution without computing that output
-        first (see BatchNorm), which saves memory traffic and so pays on accelerators.
       projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
       train: whether batch statistics, dropout and stochastic depth are on; set by each call of
         the network.
@@ -86,7 +84,6 @@ class Layers:
     kernel_init: nn.initializers.Initializer = chosen(KERNEL_INITS, "he_fan_out")
     weight_epsilon: float | None = None
     dtype: Any = chosen(DTYPES, "float32")
-    joint_norm: bool = False
     projection_norm: bool = derived(True)
     train: bool = derived(False)
 
@@ -126,19 +123,6 @@ class Layers:
             train=self.train, dtype=self.dtype, param_dtype=self.param_dtype, **options
         )
 
-    def conv_norm(self, x: Array, conv: nn.Conv, **options: Any) -> Array:
-        """A convolution and the norm after it, which may be computed as one."""
-        y, norm = conv(x), self.make_norm(**options)
-        joint = self.joint_norm and self.train and isinstance(norm, BatchNorm)
-        if not (joint and _widens(conv, x)):
-            return norm(y)
-        # Nothing reads y now, so it is not computed.
-        down, right = cast(tuple[int, int], conv.strides)
-        kernel = conv.variables["params"]["kernel"]
-        if self.weight_epsilon is not None:
-            kernel = standardise(kernel, self.weight_epsilon)
-        return norm(y, Product(x[:, ::down, ::right].astype(self.dtype), kernel[0, 0]))
-
     def gain(self, initial: float, **options: Any) -> Gain:
         return Gain(initial, param_dtype=self.param_dtype, **options)
 
@@ -159,12 +143,3 @@ def _promote_inputs(
     inputs, kernel, bias = arrays
     assert inputs is not None
     return [inputs.astype(dtype), kernel, None if bias is None else bias.astype(dtype)]
-
-
-def _widens(conv: nn.Conv, x: Array) -> bool:
-    """Whether a convolution is 1x1 with at least four times as many features as inputs.
-
-    For twice as many, a TPU's compiler counts more memory traffic with the covariance than without.
-    """
-    pointwise = conv.kernel_size == (1, 1) and conv.feature_group_count == 1
-    return pointwise and not conv.use_bias and conv.features >= 4 * x.shape[-1]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -16,23 +16,12 @@ from resnet_jax.tables import Table, UserError
 Dtype = Any
 
 
-class Product(NamedTuple):
-    """A 1x1 convolution: its inputs, already strided, and its kernel."""
-
-    inputs: Float[Array, "batch *space channels_in"]
-    kernel: Float[Array, "channels_in channels"]
-
-
 class BatchNorm(nn.Module):
     """Batch normalisation with an explicit statistics group (Ioffe & Szegedy, arXiv 1502.03167).
 
     In training every `group_size` consecutive examples are normalised by their own mean and
     (biased) variance, so a result depends on this number and not on how many devices share the
     batch. The running averages move once a step towards the mean over the groups.
-
-    A product x = inputs @ kernel that is wider than its inputs can be normalised without computing
-    x first: the mean and covariance of the inputs give the statistics of x, and a scaled kernel
-    gives the normalised x. Otherwise training keeps x and reads it several times in each direction.
 
     Attributes:
       train: use the batch's statistics and update the running ones, else use the running ones.
@@ -51,14 +40,7 @@ class BatchNorm(nn.Module):
     scale_init: nn.initializers.Initializer = nn.initializers.ones
 
     @nn.compact
-    def __call__(
-        self, x: Float[Array, "batch *space channels"], product: Product | None = None
-    ) -> Array:
-        """Normalises x.
-
-        Args:
-          product: the inputs and kernel whose product x is; training then reads them and not x.
-        """
+    def __call__(self, x: Float[Array, "batch *space channels"]) -> Array:
         channels = x.shape[-1]
         shape = (channels,)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, self.param_dtype)
@@ -67,12 +49,8 @@ class BatchNorm(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, shape, self.param_dtype)
 
         if self.train:
-            if product is None:
-                grouped = _grouped(x, self.group_size)
-                mean, var = _moments(grouped.astype(self.param_dtype))
-            else:
-                grouped, kernel = _grouped(product.inputs, self.group_size), product.kernel
-                mean, var = _product_moments(grouped, kernel)
+            grouped = _grouped(x, self.group_size)
+            mean, var = _moments(grouped.astype(self.param_dtype))
             if not self.is_initializing():
                 for running, batch in ((running_mean, mean), (running_var, var)):
                     change = (1 - self.momentum) * batch.mean(axis=0)
@@ -83,11 +61,7 @@ class BatchNorm(nn.Module):
         multiplier = scale[None] * lax.rsqrt(var + self.epsilon)
         offset = bias[None] - mean * multiplier
         spread = partial(jnp.expand_dims, axis=tuple(range(1, x.ndim)))
-        if self.train and product is not None:
-            scaled = (kernel[None] * multiplier[:, None]).astype(grouped.dtype)
-            y = jnp.einsum("g...i,gio->g...o", grouped, scaled) + spread(offset)
-        else:
-            y = grouped * spread(multiplier) + spread(offset)
+        y = grouped * spread(multiplier) + spread(offset)
         return y.reshape(x.shape).astype(self.dtype)
 
 
@@ -113,20 +87,6 @@ def _moments(x: Array) -> tuple[Array, Array]:
     mean = x.mean(axes)
     mean_square = (x * x).mean(axes)
     return mean, jnp.maximum(mean_square - mean * mean, 0)
-
-
-def _product_moments(inputs: Array, kernel: Array) -> tuple[Array, Array]:
-    """Moments of `inputs @ kernel` for each group and channel, as [groups, channels].
-
-    The mean of w.x is w.mean(x) and its variance w.cov(x).w, in the precision of the kernel.
-    """
-    product = partial(jnp.einsum, precision="highest", preferred_element_type=kernel.dtype)
-    count = inputs[0, ..., 0].size
-    mean = inputs.astype(kernel.dtype).mean(tuple(range(1, inputs.ndim - 1)))
-    covariance = product("g...i,g...j->gij", inputs, inputs) / count
-    covariance -= mean[:, :, None] * mean[:, None]
-    var = product("gio,io->go", product("gij,jo->gio", covariance, kernel), kernel)
-    return product("gi,io->go", mean, kernel), jnp.maximum(var, 0)
 
 
 def batch_norm(group_size: int | None = None, momentum: float = 0.9, epsilon: float = 1e-5):

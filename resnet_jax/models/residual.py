@@ -107,14 +107,10 @@ def run(
         if step == CONVOLUTION:
             for prepare in preparing:
                 x = prepare(x)
-            following = steps[steps.index(CONVOLUTION) + 1 :]
-            if following[:1] == (NORM,):
-                x = layers.conv_norm(x, conv, name=next(names), **options)
-            else:
-                x = conv(x)
+            x = conv(x)
         elif step == NORM:
-            if before != CONVOLUTION:
-                x = layers.make_norm(name=next(names))(x)
+            of_convolution = options if before == CONVOLUTION else {}
+            x = layers.make_norm(name=next(names), **of_convolution)(x)
         elif step == BIAS:
             x = layers.bias()(x)
         else:

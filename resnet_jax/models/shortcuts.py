@@ -42,10 +42,8 @@ def _subsample_and_pad(
 
 
 def _projection(x: Image, features: int, stride: int, layers: Layers, kernel: int = 1) -> Image:
-    conv = layers.conv(features, kernel, stride, name="projection")
-    if layers.projection_norm:
-        return layers.conv_norm(x, conv, name="projection_norm")
-    return conv(x)
+    x = layers.conv(features, kernel, stride, name="projection")(x)
+    return layers.make_norm(name="projection_norm")(x) if layers.projection_norm else x
 
 
 def option_a(

@@ -47,10 +47,9 @@ def test_every_file_builds_a_run_and_its_first_step(name):
 @pytest.mark.parametrize(("platform", "on_cpu"), [("cpu", True), ("tpu", False), ("gpu", False)])
 def test_what_the_platform_decides(platform, on_cpu):
     assembly = Assembly(tiny(), platform=platform)
-    assert assembly.model.scan_blocks != on_cpu
-    assert assembly.model.layers.joint_norm != on_cpu
     assert assembly.train_step.unroll == on_cpu
-    assert assembly.run().steps_per_call == (1 if on_cpu else 16)
+    assert not assembly.model.scan_blocks
+    assert assembly.run().steps_per_call == 1
 
 
 def test_keep_and_keep_best_reach_the_checkpoints(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from resnet_jax.models.building import resnet
-from resnet_jax.models.norms import BatchNorm, Product, group_norm
+from resnet_jax.models.norms import BatchNorm, group_norm
 from resnet_jax.tables import UserError
 
 MOMENTUM, EPSILON = 0.8, 1e-3
@@ -92,31 +92,6 @@ def test_statistics_of_bfloat16_are_float32(drawn, rng):
     assert y.dtype == jnp.bfloat16
     expected = normalised(exact, mean, var, variables["params"])
     np.testing.assert_allclose(np.asarray(y, np.float32), expected, rtol=2**-8, atol=1e-3)
-
-
-@pytest.mark.parametrize("group_size", [pytest.param(None, marks=pytest.mark.slow), 2])
-def test_a_product_is_normalised_as_if_it_were_computed(float64, drawn, rng, group_size):
-    x, kernel = images(rng).astype(np.float64), rng.normal(size=(4, 9))
-    norm = batch_norm(True, group_size=group_size, dtype=jnp.float64, param_dtype=jnp.float64)
-    variables = drawn(norm, x @ kernel)
-    cotangent = rng.normal(size=(*x.shape[:-1], 9))
-
-    def plain(params, x, kernel):
-        y, updated = norm.apply({**variables, "params": params}, x @ kernel, mutable="batch_stats")
-        return (y * cotangent).sum(), (y, updated)
-
-    def joined(params, x, kernel):
-        never_read = jnp.full((*x.shape[:-1], 9), jnp.nan)
-        y, updated = norm.apply(
-            {**variables, "params": params}, never_read, Product(x, kernel), mutable="batch_stats"
-        )
-        return (y * cotangent).sum(), (y, updated)
-
-    gradients = [
-        jax.grad(function, argnums=(0, 1, 2), has_aux=True)(variables["params"], x, kernel)
-        for function in (joined, plain)
-    ]
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), *gradients)
 
 
 def test_constant_images_stay_finite(drawn):

@@ -132,13 +132,11 @@ def test_antialiasing_adds_no_parameters(antialias):
 
 
 def test_standardised_kernels_do_not_notice_their_scale_in_training_either(drawn, rng):
-    """A widening 1x1 convolution and its norm are computed as one from the kernel itself."""
     model = resnet(
         **{**SMALL, "widths": (4, 8)},
         branch="bottleneck",
         norm="batch",
         weight_epsilon=1e-8,
-        joint_norm=True,
     )
     x = rng.normal(size=(4, 8, 8, 3)).astype(np.float32)
     variables = drawn(model, x, train=False)
