@@ -9,6 +9,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
+from resnet_jax.models.maxima import maxima
 from resnet_jax.tables import Table
 
 Image = Float[Array, "batch height width channels"]
@@ -29,7 +30,7 @@ def blur_pool(x: Image, stride: int) -> Image:
         padding[axis] = (1, 1)
         mirrored = jnp.pad(x, padding, mode="reflect")
         before, here, after = (
-            jnp.take(mirrored, jnp.arange(start, start + x.shape[axis], stride), axis=axis)
+            lax.slice_in_dim(mirrored, start, start + x.shape[axis], stride, axis)
             for start in range(3)
         )
         x = (before + 2 * here + after) / 4
@@ -88,7 +89,7 @@ def no_pool(x: Image, layers: Layers) -> Image:
 def _max_pool(x: Image, stride: int, edge: float = -jnp.inf) -> Image:
     # A pad of its own, since converters to ONNX drop a pool's padding; XLA folds it into the pool.
     x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=edge)
-    return nn.max_pool(x, window_shape=(3, 3), strides=(stride, stride))
+    return maxima(x, 3, stride)
 
 
 def max_pool(x: Image, layers: Layers) -> Image:
