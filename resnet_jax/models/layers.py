@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from resnet_jax.models.activation import relu_of_sum
 from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.convolution import convolution
 from resnet_jax.models.norms import NORMS, Norm
@@ -129,8 +130,14 @@ class Layers:
     def bias(self, **options: Any) -> Bias:
         return Bias(param_dtype=self.param_dtype, **options)
 
-    def activation(self, x: Array) -> Array:
-        return nn.relu(x)
+    def activation(self, x: Array, *, of_sum: bool = False) -> Array:
+        """ReLU.
+
+        Args:
+          of_sum: whether x is a sum of arrays, as shortcut and branch; this decides how the
+            gradient is computed, not what it is.
+        """
+        return relu_of_sum(x) if of_sum else nn.relu(x)
 
     def dropout(self, rate: float, **options: Any) -> nn.Dropout:
         return nn.Dropout(rate, deterministic=not self.train, **options)

@@ -114,7 +114,8 @@ def run(
         elif step == BIAS:
             x = layers.bias()(x)
         else:
-            x = layers.activation(x)
+            # What the steps begin with has just been added up, but for the output of a stem.
+            x = layers.activation(x, of_sum=before is None)
     return x
 
 
