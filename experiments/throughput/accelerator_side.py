@@ -20,7 +20,7 @@ from ours import Assembly, Batch, Loop, default
 from works import CLASSES, ON_A_CARD, Work, rate, seconds, serve
 
 from resnet_jax.reporting.reports import Reports
-from resnet_jax.sweeps.members import MemberDispatch
+from resnet_jax.sweeps.members import MemberDispatch, side_by_side
 from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.loop import train
 
@@ -42,7 +42,7 @@ def assembly(work: Work, seed: int = 0) -> Assembly:
         config.data.update(pad=4, flip=True)
     config.train.update(batch_size=work.batch, epochs=1_000.0)
     config.eval.every_epochs = config.checkpoint.every_epochs = 0.0
-    return Assembly(config)
+    return Assembly(config, side_by_side=work.members > 1 and side_by_side())
 
 
 def photographs(work: Work, folder: str) -> Assembly:

@@ -42,6 +42,7 @@ class Assembly:
       platform: compile the run for it; None: the platform of this process.
       devices: compile the run for them; None: the devices that there are.
       examples: number of training examples, where the training set need not be read.
+      side_by_side: the network can share convolutions with others, see models.layers.Layers.
 
     Raises:
       UserError: on the first use of something that the configuration describes wrongly.
@@ -54,9 +55,11 @@ class Assembly:
         *,
         devices: Sequence[Any] | None = None,
         examples: int | None = None,
+        side_by_side: bool = False,
     ):
         self.config = config
         self._platform, self._devices, self._examples = platform, devices, examples
+        self._side_by_side = side_by_side
         self._dtype = config.model.dtype
         if self._dtype == "float64" and not jax.config.jax_enable_x64:
             raise UserError(
@@ -83,7 +86,11 @@ class Assembly:
 
     @cached_property
     def model(self) -> ResNet:
-        return network(self.config, classes=len(self.source.class_names))
+        return network(
+            self.config,
+            classes=len(self.source.class_names),
+            side_by_side=self._side_by_side,
+        )
 
     @cached_property
     def _on_cpu(self) -> bool:

@@ -6,8 +6,11 @@ from resnet_jax.models.building import resnet
 from resnet_jax.models.resnet import ResNet
 
 
-def network(config: ConfigDict, *, classes: int) -> ResNet:
+def network(config: ConfigDict, *, classes: int, side_by_side: bool = False) -> ResNet:
     """The network of `config.model` and `config.norm`.
+
+    Args:
+      side_by_side: see models.layers.Layers.
 
     Raises:
       UserError: the configuration describes no network.
@@ -17,4 +20,5 @@ def network(config: ConfigDict, *, classes: int) -> ResNet:
         norm=config.norm.to_dict(),
         classes=classes,
         frozen_parts=config.finetune.frozen_parts,
+        side_by_side=side_by_side,
     )

@@ -16,7 +16,7 @@ The rule for derivatives is reverse-mode, and itself differentiable: gradients o
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Any
 
@@ -35,6 +35,8 @@ PIECES, SMALL_KERNEL = 4, 2**16
 
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
+# A function that is called as `convolution`.
+Convolve = Callable[..., Array]
 
 
 def convolution(
@@ -55,11 +57,14 @@ def convolution(
     """
     (down, right), (rows, columns) = strides, padding
     if feature_group_count > 1:
-        return _lax_convolution(inputs, kernel, (down, right), (rows, columns), feature_group_count)
+        return lax_convolution(inputs, kernel, (down, right), (rows, columns), feature_group_count)
     return _convolution(inputs, kernel, (down, right), (rows, columns))
 
 
-def _lax_convolution(x: Array, kernel: Array, strides: Pair, padding: Padding, groups: int = 1):
+def lax_convolution(
+    x: Array, kernel: Array, strides: Pair, padding: Padding, groups: int = 1
+) -> Array:
+    """XLA's convolution, of arrays as `convolution` takes them."""
     kernel = kernel.astype(x.dtype)
     return lax.conv_general_dilated(
         x, kernel, strides, padding, dimension_numbers=DIMENSIONS, feature_group_count=groups
@@ -67,7 +72,7 @@ def _lax_convolution(x: Array, kernel: Array, strides: Pair, padding: Padding, g
 
 
 def _value(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
-    convolve = partial(_lax_convolution, strides=strides, padding=padding)
+    convolve = partial(lax_convolution, strides=strides, padding=padding)
     if kernel.shape[:2] != (1, 1) or jax.device_count() > 1:
         return convolve(x, kernel)
     pointwise = partial(_pointwise, strides=strides, padding=padding)
@@ -90,10 +95,10 @@ def _backward(strides: Pair, padding: Padding, saved: tuple[Array, Array], gradi
             kernel_gradient(x, kernel, gradient, strides, padding),
         )
 
-    lax_backward = partial(backward, _lax_convolution, _lax_kernel_gradient)
+    lax_backward = partial(backward, lax_convolution, _lax_kernel_gradient)
     if jax.device_count() > 1:
         return lax_backward(*saved, gradient)
-    forward = _pointwise if saved[1].shape[:2] == (1, 1) else _lax_convolution
+    forward = _pointwise if saved[1].shape[:2] == (1, 1) else lax_convolution
     cpu_backward = partial(backward, forward, _kernel_gradient)
     return lax.platform_dependent(*saved, gradient, cpu=cpu_backward, default=lax_backward)
 
@@ -112,7 +117,7 @@ def _lax_kernel_gradient(
 ) -> Array:
     """Gradient of the kernel as JAX computes it."""
     transposed = jax.linear_transpose(
-        lambda kernel: _lax_convolution(x, kernel, strides, padding), kernel
+        lambda kernel: lax_convolution(x, kernel, strides, padding), kernel
     )
     return transposed(gradient)[0]
 

@@ -10,8 +10,9 @@ from jaxtyping import Array
 
 from resnet_jax.models.activation import relu_of_sum
 from resnet_jax.models.choosing import chosen, derived
-from resnet_jax.models.convolution import convolution
+from resnet_jax.models.convolution import Convolve, convolution
 from resnet_jax.models.norms import NORMS, Norm
+from resnet_jax.models.side_by_side import convolution_side_by_side
 from resnet_jax.models.standardisation import standardised
 from resnet_jax.tables import Table, UserError
 
@@ -76,6 +77,8 @@ class Layers:
       kernel_init: of convolutions; a row of KERNEL_INITS.
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
       dtype: of activations; parameters are float32, or float64 where this is.
+      side_by_side: whether several networks that `jax.vmap` computes together share convolutions
+        (see models.side_by_side), for a GPU; one network computes the same with it and without.
       projection_norm: whether a projection shortcut ends in a norm; the arrangement decides.
       train: whether batch statistics, dropout and stochastic depth are on; set by each call of
         the network.
@@ -85,6 +88,7 @@ class Layers:
     kernel_init: nn.initializers.Initializer = chosen(KERNEL_INITS, "he_fan_out")
     weight_epsilon: float | None = None
     dtype: Any = chosen(DTYPES, "float32")
+    side_by_side: bool = False
     projection_norm: bool = derived(True)
     train: bool = derived(False)
 
@@ -111,12 +115,17 @@ class Layers:
             use_bias=(self.norm.absent and not self.norm.fixup) or "bias_init" in options,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
-            conv_general_dilated=convolution
-            if self.weight_epsilon is None
-            else partial(standardised, epsilon=self.weight_epsilon),
+            conv_general_dilated=self._convolve,
             promote_dtype=_promote_inputs,
             **{"kernel_init": self.kernel_init, **options},
         )
+
+    @property
+    def _convolve(self) -> Convolve:
+        convolve = convolution_side_by_side if self.side_by_side else convolution
+        if self.weight_epsilon is None:
+            return convolve
+        return partial(standardised, epsilon=self.weight_epsilon, convolve=convolve)
 
     def make_norm(self, **options: Any) -> Any:
         """A norm; never called where the norm is absent, since no arrangement holds one then."""

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
-from resnet_jax.models.convolution import Pair, convolution
+from resnet_jax.models.convolution import Convolve, Pair, convolution
 
 
 def standardised(
@@ -17,6 +17,7 @@ def standardised(
     padding: Sequence[Pair],
     *,
     epsilon: float,
+    convolve: Convolve = convolution,
     **options: Any,
 ) -> Float[Array, "batch height_out width_out features"]:
     """`convolution` with a standardised kernel (Qiao et al., arXiv 1903.10520, equation 5).
@@ -24,8 +25,9 @@ def standardised(
     Args:
       epsilon: added to the variance of a kernel: 1e-10 in the code of 'Big Transfer' (arXiv
         1912.11370; bit_jax/models.py), 1e-8 in timm's networks of it (models/resnetv2.py).
+      convolve: the convolution.
     """
-    return convolution(inputs, standardise(kernel, epsilon), strides, padding, **options)
+    return convolve(inputs, standardise(kernel, epsilon), strides, padding, **options)
 
 
 def standardise(kernel: Array, epsilon: float) -> Array:

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from resnet_jax.assembly import Assembly, run
 from resnet_jax.sweeps import records
-from resnet_jax.sweeps.members import MemberDispatch
+from resnet_jax.sweeps.members import MemberDispatch, side_by_side
 from resnet_jax.tables import Diverged
 from resnet_jax.training.loop import Member, train_together
 
@@ -42,7 +42,7 @@ def execute_members(configs: list[ConfigDict], workdirs: list[Path]) -> dict[str
         for config, workdir in zip(configs, workdirs, strict=True):
             if records.is_over(workdir):
                 continue
-            assembly = Assembly(config)
+            assembly = Assembly(config, side_by_side=side_by_side())
             parts = stack.enter_context(run.opened(assembly, config, workdir))
             members[workdir] = Member(*parts)
             profiles.append(assembly.profile(workdir))

@@ -5,8 +5,9 @@ step is compiled once for all members. Each member keeps the folder, the checkpo
 of a run of its own, so it may be continued alone, and a run that was begun alone as a member.
 
 A device that holds several members computes them one after another on a CPU, where a convolution
-with kernels of several members is slow, and batched elsewhere. Computed one after another, members
-equal their single runs bit for bit (tests/sweeps/test_members.py).
+with kernels of several members is slow, and batched elsewhere; on a GPU, batched convolutions have
+the members' channels side by side (models/side_by_side.py). Computed one after another, members
+equal their single runs bit for bit, and else to rounding (tests/sweeps/test_members.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -32,6 +33,11 @@ def member_mesh(members: int) -> Mesh:
     return jax.make_mesh(
         (devices,), ("member",), axis_types=(AxisType.Auto,), devices=jax.devices()[:devices]
     )
+
+
+def side_by_side() -> bool:
+    """Whether members' networks are to be built for convolutions side by side."""
+    return jax.default_backend() == "gpu"
 
 
 class MemberDispatch:

@@ -20,26 +20,29 @@ CHANGES = ("seed=0", "seed=1,optim.rate=0.2", "seed=2,optim.weight_decay=0.01")
 STEPS = 20
 
 
-def assemblies(extra: str = "") -> list[Assembly]:
+def assemblies(extra: str = "", **options: bool) -> list[Assembly]:
     return [
-        Assembly(configuration.read(f"{TINY},shortcut=C,{changes}{extra}")) for changes in CHANGES
+        Assembly(configuration.read(f"{TINY},shortcut=C,{changes}{extra}"), **options)
+        for changes in CHANGES
     ]
 
 
-def trained_alone(assembly: Assembly) -> tuple[dict, list[float]]:
+def trained_alone(assembly: Assembly, steps: int = STEPS) -> tuple[dict, list[float]]:
     dispatch = Dispatch([assembly.run()])
     state, losses = assembly.create_state(), []
-    for step in range(STEPS):
+    for step in range(steps):
         state, (report,) = dispatch(state, step, 1)
         losses.append(float(report["sums"]["loss"][0]))
     return jax.device_get(state), losses
 
 
-def trained_together(members: list[Assembly], batched: bool) -> tuple[list, np.ndarray]:
+def trained_together(
+    members: list[Assembly], batched: bool, steps: int = STEPS
+) -> tuple[list, np.ndarray]:
     dispatch = MemberDispatch([member.run() for member in members], batched=batched)
     state = dispatch.join([member.create_state() for member in members])
     losses = []
-    for step in range(STEPS):
+    for step in range(steps):
         state, reports = dispatch(state, step, 1)
         losses.append([float(report["sums"]["loss"][0]) for report in reports])
     return jax.device_get(dispatch.split(state)), np.array(losses).T
@@ -76,6 +79,17 @@ def test_members_equal_their_single_runs_bit_for_bit(batched, changes):
     for number, (state, expected_losses) in enumerate(alone(changes)):
         assert losses[number].tolist() == expected_losses
         assert differences(states[number], state) == 0
+
+
+@pytest.mark.slow
+def test_members_side_by_side_equal_their_single_runs_to_rounding():
+    with jax.enable_x64(True):
+        changes = ",model.dtype=float64"
+        states, losses = trained_together(assemblies(changes, side_by_side=True), True, steps=3)
+        for number, assembly in enumerate(assemblies(changes)):
+            state, expected_losses = trained_alone(assembly, steps=3)
+            np.testing.assert_allclose(losses[number], expected_losses, rtol=1e-12)
+            assert differences(states[number].params, state.params) < 1e-11
 
 
 @pytest.mark.slow
