@@ -11,10 +11,11 @@ decay 1e-4 on every parameter, crops of random area and aspect, brightness, cont
 changed by up to 0.4 in random order, and shifts along principal colours. The stem is activated
 before its pool (appendix). Tested on one 320 x 320 crop of images whose short side is 320.
 
-Published top-1 error on that crop (Table 5): ResNet-200 20.7% with scale augmentation and 20.1%
-with this one. With scale augmentation, data.short_side=(256,480),data.jitter=None: ResNet-152
-21.1%; original arrangement 21.8% and 21.3%. fb.resnet.torch's ResNet-200 has 21.66% on one 224 crop
-(its README). Training took about three weeks on eight GPUs (section 5).
+Published top-1 error on that crop (Table 5): ResNet-200 20.1%. The paper's other networks are those
+of its own code, with scale augmentation: ResNet-200 20.7%, -152 21.1%, in the original arrangement
+21.8% and 21.3%; so :depth=152,data.short_side=(256,480),data.jitter=None,optim.name=sgd,
+optim.decay_rule=kernels. fb.resnet.torch's ResNet-200 has 21.66% on one 224 crop (its README).
+Training took about three weeks on eight GPUs (section 5).
 """
 
 from ml_collections import ConfigDict
