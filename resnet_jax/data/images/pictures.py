@@ -35,7 +35,7 @@ def read_picture(
       shape: height, width and channels (1 or 3) of the network's images.
       name: of the file, for messages; by default its path.
       upright: turn the picture as its EXIF says, which training and evaluation don't; without it, a
-        picture that asks for it is named in a warning.
+        picture that asks for it is named in the log.
 
     Raises:
       UserError: the file can't be read as a picture.
@@ -52,7 +52,7 @@ def read_picture(
     if upright:
         pixels = _turned(pixels, orientation)
     elif orientation != 1:
-        logging.warning(
+        logging.error(
             "%s is shown to the network as it is stored, as in training and evaluation; its EXIF"
             " asks for a rotation or a mirror image, which --upright applies",
             name or file,

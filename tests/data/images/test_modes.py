@@ -83,7 +83,7 @@ def test_three_levels_of_grey_that_clamping_makes_one():
 
 def test_a_rotation_is_told_and_applied_on_request(caplog):
     content, _ = zoo.PICTURES["exif"]
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.ERROR):
         read_picture(io.BytesIO(content), WHOLE, (SIDE, SIDE, 3), name="phone.jpg")
     assert "phone.jpg is shown to the network as it is stored" in caplog.text
     caplog.clear()
