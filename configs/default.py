@@ -82,6 +82,7 @@ def get_config() -> ConfigDict:
     train.steps = placeholder(int)  # updates, in place of epochs
     train.accumulate = 1  # micro-batches that a batch is computed in, one after another
     train.steps_per_call = 1  # updates in one compiled call
+    train.deterministic = True  # the same bits in equal runs, on a GPU too
     train.onednn = False  # use oneDNN's convolutions on one x86 CPU; compiles at each start
     train.loss = choice("cross_entropy")  # a row of training.losses
     train.label_smoothing = 0.0  # share of the target that is uniform

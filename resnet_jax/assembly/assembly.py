@@ -26,7 +26,7 @@ from resnet_jax.reporting.reports import Reports
 from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
-from resnet_jax.training.compilation import onednn_options
+from resnet_jax.training.compilation import DETERMINISTIC, onednn_options
 from resnet_jax.training.optim import Numbers, Optimizer, scaled
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.run import Run
@@ -245,11 +245,15 @@ class Assembly:
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        return Evaluation(
-            self.config, self.model, self.inputs, self.placement, self._seed, self.batch_size
-        )
+        where = self.placement, self._seed, self.batch_size
+        return Evaluation(self.config, self.model, self.inputs, *where, self._same_bits)
 
-    def run(self) -> Run:
+    def run(self, workdir: Path | None = None) -> Run:
+        """The run.
+
+        Args:
+          workdir: keeps what autotuning chose for the steps, on a GPU; None: nothing is kept.
+        """
         config = self.config
         # Made here, so that a mistake stops the run before it starts.
         self.evaluation.make()
@@ -267,6 +271,7 @@ class Assembly:
             steps=self.steps,
             steps_per_call=config.train.steps_per_call,
             compiler_options=self.compiler_options,
+            choices=workdir / "autotuning" if workdir and self._same_bits else None,
             report_every=config.report.every_steps,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),
@@ -276,7 +281,14 @@ class Assembly:
     def compiler_options(self) -> dict[str, Any]:
         """XLA's options for training steps."""
         one_cpu = self._on_cpu and self.mesh.size == 1
-        return onednn_options() if self.config.train.onednn and one_cpu else {}
+        onednn = onednn_options() if self.config.train.onednn and one_cpu else {}
+        return {**onednn, **self._same_bits}
+
+    @cached_property
+    def _same_bits(self) -> dict[str, Any]:
+        """XLA's options for equal bits in equal runs, where it has to be asked for them."""
+        on_gpu = (self._platform or jax.default_backend()) in ("gpu", "cuda")
+        return DETERMINISTIC if on_gpu and self.config.train.deterministic else {}
 
     def checkpoints(self, workdir: Path) -> Checkpoints:
         """The run's checkpoints, always in the unrolled layout."""

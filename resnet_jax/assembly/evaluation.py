@@ -1,7 +1,9 @@
 """The evaluation that a configuration describes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -23,6 +25,7 @@ class Evaluation:
 
     Args:
       seed, batch_size: of training; a recalibration reads its first batches.
+      compiler_options: XLA's.
     """
 
     def __init__(
@@ -33,7 +36,9 @@ class Evaluation:
         placement: Placement,
         seed: int,
         batch_size: int,
+        compiler_options: Mapping[str, Any],
     ):
+        self._compiler_options = compiler_options
         self._config, self._model, self._inputs = config, model, inputs
         self._placement, self._seed, self._batch_size = placement, seed, batch_size
 
@@ -79,7 +84,9 @@ class Evaluation:
 
     def _evaluator_of(self, data: EvalData, sums: BatchSums) -> Evaluator:
         logits, mesh = self.logits(self._model), self._placement.mesh
-        return Evaluator(logits, data, self._examples, mesh, sums, self.metrics)
+        return Evaluator(
+            logits, data, self._examples, mesh, sums, self.metrics, self._compiler_options
+        )
 
     def logits(self, model: ResNet) -> Logits:
         """(variables, images or stacks of their views) -> logits, by this evaluation's average."""
@@ -113,4 +120,6 @@ class Evaluation:
             survival=1.0,
         )
         data, mesh = self._inputs.train_data, self._placement.mesh
-        return Recalibration(model.apply, data, self._seed, self._batch_size, steps, mesh)
+        return Recalibration(
+            model.apply, data, self._seed, self._batch_size, steps, mesh, self._compiler_options
+        )

@@ -46,6 +46,7 @@ def upgraded(config: Values) -> Values:
         sections["model"].setdefault(key, value)
     sections["eval"].setdefault("metrics", ())
     sections["eval"].setdefault("average_logits", False)
+    sections["train"].setdefault("deterministic", True)
     # What the platform decided once.
     for section, key, default in (("model", "scan_blocks", False), ("train", "steps_per_call", 1)):
         if sections[section][key] is None:

@@ -47,7 +47,7 @@ def opened(
     Args:
       guard: see `train`.
     """
-    run = assembly.run()
+    run = assembly.run(workdir)
     run_folder.claim(workdir, config, write=parallel.is_first_process())
     parallel.barrier("the workdir is claimed")
     with (

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from resnet_jax.planning.cards import Cards, target_config
 from resnet_jax.planning.hardware import Hardware, platform
 from resnet_jax.tables import UserError
+from resnet_jax.training.compilation import no_cache
 
 
 class NoCompiler(UserError):
@@ -94,17 +95,8 @@ def compile_absent(lowered: Any) -> Any:
 
     JAX's cache of compiled programs is left alone: it can't read one for devices that are absent.
     """
-    import jax
-    from jax.experimental.compilation_cache import compilation_cache
-
-    enabled = jax.config.jax_enable_compilation_cache
-    jax.config.update("jax_enable_compilation_cache", False)
-    compilation_cache.reset_cache()  # It asks for the setting only once.
-    try:
+    with no_cache():
         return lowered.compile()
-    finally:
-        jax.config.update("jax_enable_compilation_cache", enabled)
-        compilation_cache.reset_cache()
 
 
 def _is_installed(package: str) -> bool:

@@ -88,7 +88,8 @@ class MemberDispatch:
         shapes = tuple(leaf.shape for leaf in jax.tree.leaves(picks))
         if shapes not in self._compiled:
             lowered = jax.jit(self._members, donate_argnums=0).lower(*arguments)
-            self._compiled[shapes] = compile_step(lowered, self._runs[0].compiler_options)
+            first = self._runs[0]
+            self._compiled[shapes] = compile_step(lowered, first.compiler_options, first.choices)
             self._on_compiled()
         state, reports = self._compiled[shapes](*arguments)
         return state, [_of_member(reports, number) for number in range(len(self._runs))]

@@ -1,11 +1,17 @@
-"""How training steps are compiled for a CPU: by XLA alone, or with oneDNN's convolutions."""
+"""How training steps are compiled: with oneDNN's convolutions on a CPU, for equal bits on a GPU."""
 
-import math
+import hashlib
 import platform
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
+
+from resnet_jax.runtime import cache_folder
 
 # jaxlib holds YNNPACK and oneDNN, and gives convolutions to YNNPACK. With AVX-512, oneDNN makes a
 # step a fifth faster.
@@ -16,6 +22,12 @@ ONEDNN = {
 # Versions of jaxlib: older ones have no convolutions of oneDNN, newer ones were not tried.
 ONEDNN_SINCE, ONEDNN_UNTIL = (0, 12), (0, 13)
 
+# XLA leaves out what may compute other bits in the next run, on a GPU, and goes on choosing among
+# the rest by the clock.
+DETERMINISTIC = {"xla_gpu_exclude_nondeterministic_ops": True}
+# XLA reads the choices of its autotuning from this folder, and adds new ones to it.
+CHOICES = "xla_gpu_per_fusion_autotune_cache_dir"
+
 
 def onednn_options() -> dict[str, Any]:
     """Returns XLA's options for oneDNN; none where this jaxlib or processor has no oneDNN."""
@@ -23,17 +35,64 @@ def onednn_options() -> dict[str, Any]:
     return ONEDNN if x86 and ONEDNN_SINCE <= jax.__version_info__ < ONEDNN_UNTIL else {}
 
 
-def compile_step(lowered: jax.stages.Lowered, options: Mapping[str, Any]) -> jax.stages.Compiled:
-    """Compiles a step.
+def compile_step(
+    lowered: jax.stages.Lowered, options: Mapping[str, Any], choices: Path | None = None
+) -> jax.stages.Compiled:
+    """Compiles a step, or takes it from JAX's persistent cache.
 
-    XLA can't write calls of oneDNN into the persistent cache, and JAX would warn at each try, so a
-    step with options is not cached.
+    XLA can't write calls of oneDNN into that cache, and JAX would warn at each try, so a step with
+    oneDNN is not cached.
+
+    Args:
+      options: XLA's.
+      choices: a run's folder for what autotuning chose, which a GPU computes its bits with: the
+        choices in it are taken, others are added; None: none are kept.
     """
-    if not options:
-        return lowered.compile()
-    least = jax.config.jax_persistent_cache_min_compile_time_secs
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", math.inf)
+    if choices is None:
+        with no_cache() if ONEDNN.keys() & options.keys() else nullcontext():
+            return lowered.compile(dict(options))
+    program = hashlib.sha256(lowered.as_text().encode()).hexdigest()[:16]
+    own, shared = choices / program, cache_folder("autotuning") / program
+    if _disagree(own, shared):
+        # The cache holds a step with the choices of another run; JAX's key does not tell.
+        with no_cache():
+            return lowered.compile({**options, CHOICES: str(own)})
+    shared.mkdir(parents=True, exist_ok=True)
+    _add(own, shared)
+    compiled = lowered.compile({**options, CHOICES: str(shared)})
+    if jax.process_index() == 0:
+        _add(shared, own)
+    return compiled
+
+
+@contextmanager
+def no_cache() -> Iterator[None]:
+    """While entered, JAX neither reads nor writes its persistent cache of compiled programs."""
+    enabled = jax.config.jax_enable_compilation_cache
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()  # It asks for the setting only once.
     try:
-        return lowered.compile(dict(options))
+        yield
     finally:
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+        jax.config.update("jax_enable_compilation_cache", enabled)
+        compilation_cache.reset_cache()
+
+
+def _disagree(one: Path, other: Path) -> bool:
+    """Whether both folders hold a choice for the same operation that is not the same."""
+    return any(
+        (other / name).is_file() and path.read_bytes() != (other / name).read_bytes()
+        for name, path in _files(one).items()
+    )
+
+
+def _add(source: Path, target: Path) -> None:
+    """Copies the files that the target lacks; another process may do the same."""
+    for name, path in _files(source).items():
+        if not (target / name).exists():
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target / name)
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    return {path.name: path for path in folder.glob("*") if path.is_file()}

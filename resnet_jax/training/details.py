@@ -7,7 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jax.nn import softmax
+from jax.nn import one_hot, softmax
 from jaxtyping import Array, Bool, Float, Int32
 
 from resnet_jax.training import metrics
@@ -22,9 +22,9 @@ def confusion(
     mask: Bool[Array, "batch"],
 ) -> Int32[Array, "classes classes"]:
     """Number of examples of each class (row) that were predicted as each class (column)."""
-    classes = logits.shape[1]
-    counts = jnp.zeros((classes, classes), jnp.int32)
-    return counts.at[labels, logits.argmax(axis=1)].add(mask.astype(jnp.int32))
+    # A product and no scatter, which a GPU would have to sort; float32 counts up to 2^24 exactly.
+    right, predicted = (one_hot(of, logits.shape[1]) for of in (labels, logits.argmax(axis=1)))
+    return jnp.einsum("br,bp->rp", right * mask[:, None], predicted).astype(jnp.int32)
 
 
 def reliability(
@@ -38,11 +38,15 @@ def reliability(
     confidence = softmax(logits.astype(jnp.float32), axis=1).max(axis=1)
     confidence = jnp.where(mask, confidence, 0)
     place = jnp.clip(jnp.ceil(confidence * BINS).astype(jnp.int32) - 1, 0, BINS - 1)
-    zeros = jnp.zeros(BINS)
+    here = one_hot(place, BINS, dtype=bool)
+
+    def of_bins(values: Array) -> Array:
+        return jnp.where(here, values[:, None].astype(jnp.float32), 0).sum(axis=0)
+
     return {
-        "bin_examples": zeros.at[place].add(mask),
-        "bin_confidence": zeros.at[place].add(confidence),
-        "bin_hits": zeros.at[place].add(mask & hits),
+        "bin_examples": of_bins(mask),
+        "bin_confidence": of_bins(confidence),
+        "bin_hits": of_bins(mask & hits),
     }
 
 

@@ -56,7 +56,7 @@ class Dispatch:
         shapes = tuple(leaf.shape for leaf in jax.tree.leaves(picks))
         if shapes not in self._compiled:
             self._compiled[shapes] = compile_step(
-                self._traced(state, picks).lower(), self._run.compiler_options
+                self._traced(state, picks).lower(), self._run.compiler_options, self._run.choices
             )
             self._on_compiled()
         state, report = self._compiled[shapes](state, self._arrays, picks, self._constants)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -28,6 +29,7 @@ class Evaluator:
       batch_size: examples at once, split over the devices of the mesh.
       sums: of a batch.
       rows: metrics that those sums make.
+      compiler_options: XLA's.
     """
 
     def __init__(
@@ -38,13 +40,15 @@ class Evaluator:
         mesh: Mesh,
         sums: BatchSums = metrics.sums,
         rows: Mapping[str, metrics.Metric] = metrics.METRICS,
+        compiler_options: Mapping[str, Any] = MappingProxyType({}),
     ):
         self._rows = rows
         self._data, self._batch_size, self._mesh = data, batch_size, mesh
-        self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
+        everywhere = parallel.replicated(mesh)
+        self._arrays = parallel.place(data.arrays, everywhere)
         sharding = parallel.batch_sharded(mesh)
 
-        @partial(jax.jit, out_shardings=parallel.replicated(mesh))
+        @partial(jax.jit, out_shardings=everywhere, compiler_options=dict(compiler_options))
         def step(variables: Tree, arrays: Tree, picks: Any, arguments: Any) -> metrics.Sums:
             batch = data.eval_batch(arrays, picks)
             batch = jax.lax.with_sharding_constraint(batch, sharding)
@@ -66,6 +70,10 @@ class Evaluator:
             [self._step(variables, self._arrays, picks, arguments) for picks in self.placed_picks()]
         )
 
+    def traced(self, variables: Tree, *arguments: Any) -> jax.stages.Traced:
+        """The first batch's computation, traced and not compiled."""
+        return self._step.trace(variables, self._arrays, next(self.placed_picks()), arguments)
+
     def placed_picks(self) -> Iterator[Tree]:
         """Yields the picks of each batch, placed on the devices."""
         sharding = parallel.batch_sharded(self._mesh)
@@ -79,17 +87,26 @@ class Recalibration:
     Args:
       apply: of the network with norm momentum 0 and without dropout.
       steps: training batches to read, as augmented in the first steps of a run.
+      compiler_options: XLA's.
     """
 
     def __init__(
-        self, apply: Apply, data: Data, seed: int, batch_size: int, steps: int, mesh: Mesh
+        self,
+        apply: Apply,
+        data: Data,
+        seed: int,
+        batch_size: int,
+        steps: int,
+        mesh: Mesh,
+        compiler_options: Mapping[str, Any] = MappingProxyType({}),
     ):
         self._data, self._seed, self._batch_size, self._steps = data, seed, batch_size, steps
         self._mesh = mesh
-        self._arrays = parallel.place(data.arrays, parallel.replicated(mesh))
+        everywhere = parallel.replicated(mesh)
+        self._arrays = parallel.place(data.arrays, everywhere)
         sharding = parallel.batch_sharded(mesh)
 
-        @partial(jax.jit, out_shardings=parallel.replicated(mesh))
+        @partial(jax.jit, out_shardings=everywhere, compiler_options=dict(compiler_options))
         def step(variables: Tree, arrays: Tree, picks: Any, number: jax.Array) -> Tree:
             batch = data.train_batch(arrays, picks, step_keys(seed, number)[0])
             batch = jax.lax.with_sharding_constraint(batch, sharding)
@@ -99,11 +116,17 @@ class Recalibration:
 
     def __call__(self, variables: Tree) -> Tree:
         """Returns the variables with batch statistics of the training set."""
-        sharding = parallel.batch_sharded(self._mesh)
-
-        def statistics(step: int) -> Tree:
-            picks = self._data.train_picks(self._seed, step, self._batch_size)
-            return self._step(variables, self._arrays, parallel.place_rows(picks, sharding), step)
-
-        pooled = batch_stats.pool(statistics(step) for step in range(self._steps))
+        statistics = (
+            self._step(variables, self._arrays, self._picks(step), step)
+            for step in range(self._steps)
+        )
+        pooled = batch_stats.pool(statistics)
         return {**variables, "batch_stats": pooled}
+
+    def traced(self, variables: Tree) -> jax.stages.Traced:
+        """The statistics of the first batch, traced and not compiled."""
+        return self._step.trace(variables, self._arrays, self._picks(0), 0)
+
+    def _picks(self, step: int) -> Tree:
+        picks = self._data.train_picks(self._seed, step, self._batch_size)
+        return parallel.place_rows(picks, parallel.batch_sharded(self._mesh))

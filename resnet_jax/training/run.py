@@ -1,6 +1,7 @@
 """An assembled run: what computes its steps, and when it reports, evaluates and saves."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from jax.sharding import Mesh
@@ -27,6 +28,7 @@ class Run(NamedTuple):
       shard_state: see parallel.Placement.
       steps_per_call: updates that one compiled call makes.
       compiler_options: XLA's, of the training step; see compilation.
+      choices: folder for what autotuning chose; see compilation.compile_step.
       report_every, evaluate_every, save_every: steps from one to the next; 0: only at the end.
     """
 
@@ -42,6 +44,7 @@ class Run(NamedTuple):
     shard_state: bool = False
     steps_per_call: int = 1
     compiler_options: Mapping[str, Any] = {}
+    choices: Path | None = None
     report_every: int = 0
     evaluate_every: int = 0
     save_every: int = 0

@@ -158,6 +158,7 @@ SHOWN_ELSEWHERE = {
     "eval.metrics": "test_rows_from_outside.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",
+    "train.deterministic": "training/test_compilation.py",
     "train.onednn": "training/test_compilation.py",
     "report.page": "test_run_page.py",
     "report.profile": "test_the_window_of_the_profile_follows_the_configuration",

@@ -1,6 +1,8 @@
-"""Steps compiled with oneDNN's convolutions."""
+"""Steps compiled with oneDNN's convolutions, and with the choices that a run keeps."""
 
 import platform
+import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +13,7 @@ from configs import default
 from resnet_jax.assembly import Assembly
 from resnet_jax.models.convolution import convolution
 from resnet_jax.training import compilation
-from resnet_jax.training.compilation import ONEDNN, compile_step, onednn_options
+from resnet_jax.training.compilation import DETERMINISTIC, ONEDNN, compile_step, onednn_options
 
 has_onednn = pytest.mark.skipif(not onednn_options(), reason="this jaxlib has no oneDNN here")
 
@@ -83,13 +85,71 @@ def test_this_jax_was_tried():
 
 
 @pytest.mark.parametrize(
-    ("wanted", "backend", "expected"),
-    [(True, "cpu", ONEDNN), (False, "cpu", {}), (True, "tpu", {}), (True, "gpu", {})],
+    ("onednn", "deterministic", "backend", "expected"),
+    [
+        (True, True, "cpu", ONEDNN),
+        (False, True, "cpu", {}),
+        (True, True, "tpu", {}),
+        (True, True, "gpu", DETERMINISTIC),
+        (True, False, "gpu", {}),
+    ],
 )
-def test_the_configuration_and_the_platform_decide(monkeypatch, wanted, backend, expected):
+def test_the_configuration_and_the_platform_decide(
+    monkeypatch, tmp_path, onednn, deterministic, backend, expected
+):
     monkeypatch.setattr("resnet_jax.assembly.assembly.onednn_options", lambda: ONEDNN)
     config = default.get_config()
     config.data.update(source="synthetic", image_size=8, classes=2, examples=4,
                        mean=(0.0,) * 3, std=(1.0,) * 3)  # fmt: skip
-    config.train.onednn = wanted
-    assert Assembly(config, platform=backend).run().compiler_options == expected
+    config.train.update(onednn=onednn, deterministic=deterministic)
+    run = Assembly(config, platform=backend).run(tmp_path)
+    assert run.compiler_options == expected
+    assert (run.choices == tmp_path / "autotuning") == (expected == DETERMINISTIC)
+
+
+class OnAGpu:
+    """A lowered step whose compiler chooses by the clock what its folder has not."""
+
+    def __init__(self, clock):
+        self._clock = clock
+
+    def as_text(self):
+        return "a step"
+
+    def compile(self, options):
+        """Returns the choices that the step was compiled with, and whether JAX may cache it."""
+        folder = Path(options[compilation.CHOICES])
+        folder.mkdir(parents=True, exist_ok=True)
+        for operation in ("one", "other"):
+            if not (folder / operation).exists():
+                (folder / operation).write_text(f"{operation} by {self._clock}")
+        chosen = {path.name: path.read_text() for path in folder.iterdir()}
+        return chosen, jax.config.jax_enable_compilation_cache
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_runs_share_what_was_chosen_and_keep_it(cache, tmp_path):
+    first, cached = compile_step(OnAGpu("Monday"), DETERMINISTIC, tmp_path / "a")
+    assert cached and first["one"] == "one by Monday"
+    assert compile_step(OnAGpu("Tuesday"), DETERMINISTIC, tmp_path / "b") == (first, True)
+
+
+def test_a_run_goes_on_with_its_choices_where_nothing_was_chosen(cache, tmp_path):
+    first, _ = compile_step(OnAGpu("Monday"), DETERMINISTIC, tmp_path / "a")
+    shutil.rmtree(cache)
+    assert compile_step(OnAGpu("Tuesday"), DETERMINISTIC, tmp_path / "a") == (first, True)
+
+
+def test_a_run_goes_on_with_its_choices_where_another_run_chose_anew(cache, tmp_path):
+    """JAX's cache may hold the other run's step, so it is left alone."""
+    first, _ = compile_step(OnAGpu("Monday"), DETERMINISTIC, tmp_path / "a")
+    shutil.rmtree(cache)
+    second, _ = compile_step(OnAGpu("Tuesday"), DETERMINISTIC, tmp_path / "b")
+    assert second != first
+    assert compile_step(OnAGpu("Wednesday"), DETERMINISTIC, tmp_path / "a") == (first, False)
+    assert compile_step(OnAGpu("Wednesday"), DETERMINISTIC, tmp_path / "b") == (second, True)
