@@ -3,15 +3,20 @@
 import importlib.metadata
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from resnet_jax.planning.cards import Cards, target_config
 from resnet_jax.planning.hardware import Hardware, platform
 from resnet_jax.tables import UserError
-from resnet_jax.training.compilation import no_cache
+from resnet_jax.training.compilation import DETERMINISTIC, no_cache
+
+# Triton's matrix products, where they must have the same bits each time, can be chosen on a card
+# alone. Without one cuBLAS has all of them.
+CUBLAS = {"xla_gpu_enable_triton_gemm": False}
 
 
 class NoCompiler(UserError):
@@ -74,8 +79,10 @@ def devices(on: Hardware) -> list[Any]:
     else:
         libtpu = importlib.util.find_spec("libtpu")
         assert libtpu is not None and libtpu.origin is not None
-        # Without these, libtpu looks for a slice that this machine belongs to.
+        # Without these, libtpu looks for a slice that this machine belongs to, and refuses to
+        # compile where another process uses it.
         surroundings = {
+            "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",
             "TPU_LIBRARY_PATH": str(Path(libtpu.origin).with_name("libtpu.so")),
             "TPU_SKIP_MDS_QUERY": "1",
             "TPU_ACCELERATOR_TYPE": "v5litepod-4",
@@ -90,13 +97,15 @@ def devices(on: Hardware) -> list[Any]:
     return list(description.devices)
 
 
-def compile_absent(lowered: Any) -> Any:
-    """Compiles what was lowered for such devices.
+def compile_absent(lowered: Any, options: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """Compiles what was lowered for such devices, with these options of XLA.
 
     JAX's cache of compiled programs is left alone: it can't read one for devices that are absent.
     """
+    if DETERMINISTIC.items() <= options.items():
+        options = {**options, **CUBLAS}
     with no_cache():
-        return lowered.compile()
+        return lowered.compile(dict(options))
 
 
 def _is_installed(package: str) -> bool:

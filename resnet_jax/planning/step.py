@@ -78,7 +78,8 @@ class Step:
         assembly = self._assembly(batch, compilers.devices(on), platform)
         with progress(f"compiling {images} images a chip for {on}"):
             lowered = lower(assembly, batch, platform)
-            figures = compiled.figures(compilers.compile_absent(lowered))
+            ready = compilers.compile_absent(lowered, assembly.compiler_options)
+            figures = compiled.figures(ready)
         program = CompiledStep(
             on=str(on),
             images=images,
