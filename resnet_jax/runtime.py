@@ -1,7 +1,7 @@
 """Process-wide settings: memory pages, precision, caches, logging, and the processes of a run.
 
 Only the command line calls these functions, so importing the package changes nothing process-wide.
-`cache_folder` changes nothing and is for everyone.
+`cache_folder` and `core_count` change nothing and are for everyone.
 """
 
 import ctypes
@@ -57,6 +57,13 @@ def cache_folder(kind: str) -> Path:
     """Returns the folder for one kind of cache; XDG_CACHE_HOME moves all of them."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     return Path(root).expanduser() / "resnet_jax" / kind
+
+
+def core_count() -> int:
+    """Returns the number of cores that this process may use, which an affinity can limit."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def hush_late_readers() -> None:

@@ -11,6 +11,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
+from resnet_jax.assembly.checking import check
 from resnet_jax.assembly.evaluation import Evaluation
 from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.assembly.learning import mixing, objective, optimizer, schedule
@@ -23,7 +24,7 @@ from resnet_jax.models.parts import part_of, rate_shares, replaced
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
 from resnet_jax.reporting.reports import Reports
-from resnet_jax.tables import UserError
+from resnet_jax.tables import UserError, domains
 from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.compilation import DETERMINISTIC, onednn_options
@@ -45,7 +46,8 @@ class Assembly:
       side_by_side: the network can share convolutions with others, see models.layers.Layers.
 
     Raises:
-      UserError: on the first use of something that the configuration describes wrongly.
+      UserError: a key has a value that it does not allow; later, on the first use of something,
+        what the configuration says of it does not fit the data or the devices.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Assembly:
         examples: int | None = None,
         side_by_side: bool = False,
     ):
+        check(config)
         self.config = config
         self._platform, self._devices, self._examples = platform, devices, examples
         self._side_by_side = side_by_side
@@ -121,7 +124,13 @@ class Assembly:
     def _steps(self, examples: int) -> int:
         """Updates in a run whose training set has this many examples."""
         train = self.config.train
-        return train.steps or self._epochs_in_steps(train.epochs, examples)
+        steps = train.steps or self._epochs_in_steps(train.epochs, examples)
+        if steps > domains.MOST:
+            raise UserError(
+                f"train.epochs={train.epochs} are {steps:,} updates, and a run has at most"
+                f" {domains.MOST:,}: set fewer"
+            )
+        return steps
 
     def _in_steps(self, epochs: float) -> int:
         return self._epochs_in_steps(epochs, self._train_examples)

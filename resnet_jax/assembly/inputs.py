@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from resnet_jax.assembly.checking import check_images
 from resnet_jax.data import photographs
 from resnet_jax.data.changes.augment import AUGMENTATIONS, Augmentation
 from resnet_jax.data.images.encoded import EncodedSet
@@ -49,7 +50,9 @@ class Inputs:
         if "splits" in taken:
             options["splits"] = (self._section["train_split"], self._section["eval_split"])
         # Not as a choice, since sources have an option called `name`: the data set's name.
-        return configure(SOURCES.with_foreign(name), name, SOURCES.what, options)()
+        source = configure(SOURCES.with_foreign(name), name, SOURCES.what, options)()
+        check_images(self._section, source.image_shape)
+        return source
 
     @cached_property
     def _section(self) -> dict[str, Any]:
@@ -67,7 +70,7 @@ class Inputs:
         keys = {key: value for key, value in self._section.items() if key not in taken}
         keys = {key: value for key, value in keys.items() if value is not None}
         of_photographs = self.source.photographs
-        valid = {*AUGMENTATIONS, "augment"} | (photographs.KEYS if of_photographs else set())
+        valid = {*AUGMENTATIONS, "augment"} | (set(photographs.KEYS) if of_photographs else set())
         for key in keys:
             if key not in valid:
                 raise UserError(_refusal(key, name, valid, of_photographs))
@@ -177,7 +180,7 @@ class Inputs:
             examples,
             image_size=self.source.image_shape[0],
             steps=self._steps(len(examples)),
-            **{key: self._keys[key] for key in photographs.KEYS & self._keys.keys()},
+            **{key: self._keys[key] for key in photographs.KEYS.keys() & self._keys.keys()},
             **changes,
             **options,
         )

@@ -1,12 +1,13 @@
 """The keys of a configuration: which ones exist, and which ones change what a run computes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax.tables import UserError, nearest
+from resnet_jax.assembly.sections import RECORDS
+from resnet_jax.tables import UserError, nearest, options_of
 from resnet_jax.tables.foreign import content_hash, foreign_file
 
 # Keys that do not change what a run computes, so a run may continue with other values.
@@ -22,33 +23,28 @@ FREE_KEYS = (
     "model.scan_blocks",
     "model.remat",
 )
-# Sections that take the options of rows, which the rows check.
-OPEN = ("norm", "data", "optim", "schedule")
 
 
-def lock(config: ConfigDict) -> ConfigDict:
-    """Refuses new keys, except in the sections that take the options of rows."""
-    config.lock()
-    for section in OPEN:
-        config[section].unlock()
-    return config
+def unknown_key(section: str, name: str, valid: Iterable[str]) -> UserError:
+    """The sentence on a key that a section does not take.
 
-
-def check_key(config: ConfigDict, key: str) -> None:
-    """Raises UserError where the configuration has no such key."""
-    values = config.to_dict()
-    keys = flatten(values)
-    section, _, name = key.rpartition(".")
-    if key in keys or name in values.get(section, {}):
-        return
-    siblings = [other for other in keys if other.rpartition(".")[0] == section]
-    if section and siblings:
-        valid = f"valid in {section}: {', '.join(other.rpartition('.')[2] for other in siblings)}"
+    Args:
+      valid: the keys that it takes.
+    """
+    every = [
+        _full(section, key) for section, record in RECORDS.items() for key in options_of(record)
+    ]
+    key, siblings = _full(section, name), [_full(section, other) for other in valid]
+    if section in RECORDS:
+        words = f"valid in {section or 'no section'}: {', '.join(sorted(valid))}"
     else:
-        valid = f"valid sections: {', '.join(sorted({other.partition('.')[0] for other in keys}))}"
-    raise UserError(
-        f"unknown configuration key '{key}'{nearest(key, siblings) or nearest(key, keys)}; {valid}"
-    )
+        words = f"valid sections: {', '.join(sorted(filter(None, RECORDS)))}"
+    likely = nearest(key, siblings) or nearest(key, every)
+    return UserError(f"unknown configuration key '{key}'{likely}; {words}")
+
+
+def _full(section: str, name: str) -> str:
+    return f"{section}.{name}" if section else name
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

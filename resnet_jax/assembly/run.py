@@ -48,6 +48,8 @@ def opened(
       guard: see `train`.
     """
     run = assembly.run(workdir)
+    # Traced before anything is written, since a network may not fit its images.
+    _ = assembly.abstract_state
     run_folder.claim(workdir, config, write=parallel.is_first_process())
     parallel.barrier("the workdir is claimed")
     with (

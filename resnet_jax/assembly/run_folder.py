@@ -12,8 +12,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax.assembly.keys import FREE_KEYS, flatten, identified, lock, mapped
+from resnet_jax.assembly.keys import FREE_KEYS, flatten, identified, mapped
 from resnet_jax.assembly.older_runs import upgraded
+from resnet_jax.assembly.sections import lock
 from resnet_jax.reporting.files import replace
 from resnet_jax.tables import UserError
 from resnet_jax.tables.foreign import content_hash, foreign_file

@@ -25,7 +25,7 @@ from resnet_jax.compression.quantisation import (
 )
 from resnet_jax.data.contract import Data
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.tables import Share
+from resnet_jax.tables.domains import Positive, PositiveInt, Share
 
 Tree = Any
 
@@ -70,7 +70,11 @@ def folded(subject: Subject, data: Data) -> Smaller:
 
 
 def magnitude(
-    subject: Subject, data: Data, kept: Share = 0.25, steps: int = 300, rate: float = 0.01
+    subject: Subject,
+    data: Data,
+    kept: Share = 0.25,
+    steps: PositiveInt = 300,
+    rate: Positive = 0.01,
 ) -> Smaller:
     """The largest share of the kernels' values stays, and learns on.
 
@@ -97,7 +101,11 @@ def magnitude(
 
 
 def structured(
-    subject: Subject, data: Data, kept: Share = 0.25, steps: int = 300, rate: float = 0.02
+    subject: Subject,
+    data: Data,
+    kept: Share = 0.25,
+    steps: PositiveInt = 300,
+    rate: Positive = 0.02,
 ) -> Smaller:
     """Channels inside of blocks are taken out, and the rest learns on."""
     model, start = without_channels(subject.model, subject.variables, kept)
@@ -108,10 +116,10 @@ def structured(
 def distilled(
     subject: Subject,
     data: Data,
-    depths: int = 1,
-    steps: int = 600,
-    rate: float = 0.1,
-    temperature: float = 4.0,
+    depths: PositiveInt = 1,
+    steps: PositiveInt = 600,
+    rate: Positive = 0.1,
+    temperature: Positive = 4.0,
     share: Share = 0.9,
     consistent: bool = True,
 ) -> Smaller:
@@ -142,7 +150,9 @@ def int8(subject: Subject, data: Data) -> Smaller:
     return _quantised(*fold(subject.model, subject.variables), subject)
 
 
-def int8_aware(subject: Subject, data: Data, steps: int = 200, rate: float = 0.005) -> Smaller:
+def int8_aware(
+    subject: Subject, data: Data, steps: PositiveInt = 200, rate: Positive = 0.005
+) -> Smaller:
     """The folded network learns on with rounded weights and activations, then is quantised."""
     model, variables = fold(subject.model, subject.variables)
     apply = partial(apply_rounded, model)

@@ -3,21 +3,33 @@
 The fields of the records are keys of the configuration's section `data`.
 """
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from resnet_jax.data.changes.lighting import Lighting
 from resnet_jax.data.changes.policies import POLICIES, ChangedCrop, Jitter
-from resnet_jax.data.images.crops import RandomCrop, scaled_crop
+from resnet_jax.data.images.crops import FILTERS, RandomCrop, scaled_crop
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.images.resizing import resizing
-from resnet_jax.data.images.views import Views, views
+from resnet_jax.data.images.views import KINDS, Views, views
 from resnet_jax.data.stream import StreamedData
-from resnet_jax.tables import Choice
+from resnet_jax.runtime import core_count
+from resnet_jax.tables import Choice, annotations_of, options_of
+from resnet_jax.tables.domains import (
+    Among,
+    Interval,
+    NonNegative,
+    Pixels,
+    Probability,
+    Rising,
+    Share,
+)
 
 RANDOM_CROP = RandomCrop()
+Aspect = Annotated[float, Interval(1e-3, 1e3)]
+Turns = Annotated[float, Interval(0, 0.5)]
+Workers = Annotated[int, Interval(0, 1_024)]
 
 
 @dataclass(frozen=True)
@@ -36,14 +48,14 @@ class TrainingCrops:
       growth: the start and the end of the growth, as fractions of the run.
     """
 
-    crop_area: tuple[float, float] = RANDOM_CROP.area
-    crop_aspect: tuple[float, float] = RANDOM_CROP.aspect
-    short_side: tuple[int, int] | None = None
+    crop_area: Annotated[tuple[Share, Share], Rising()] = RANDOM_CROP.area
+    crop_aspect: Annotated[tuple[Aspect, Aspect], Rising()] = RANDOM_CROP.aspect
+    short_side: Annotated[tuple[Pixels, Pixels], Rising()] | None = None
     policy: Choice = "none"
-    jitter: tuple[float, float, float, float] | None = None
-    lighting: float | None = None
-    first_size: int | None = None
-    growth: tuple[float, float] = (0.0, 1.0)
+    jitter: tuple[Probability, Probability, Probability, Turns] | None = None
+    lighting: NonNegative | None = None
+    first_size: Pixels | None = None
+    growth: Annotated[tuple[Probability, Probability], Rising(strictly=True)] = (0.0, 1.0)
 
     def transform(self, image_size: int) -> ChangedCrop:
         """The function from a file's content to pixels, see chunks.TrainTransform."""
@@ -72,11 +84,11 @@ class EvaluationViews:
         them keeps the image's own size; see views.Views.
     """
 
-    eval_size: int | None = None
-    crop_ratio: float = 0.875
-    interpolation: str = "bilinear"
-    eval_views: str = "centre"
-    eval_scales: tuple[int | None, ...] | None = None
+    eval_size: Pixels | None = None
+    crop_ratio: Share = 0.875
+    interpolation: Annotated[str, Among(FILTERS)] = "bilinear"
+    eval_views: Annotated[str, Among(KINDS)] = "centre"
+    eval_scales: tuple[Pixels | None, ...] | None = None
 
     def transform(self, image_size: int) -> Views:
         """The function from an image to its views, see chunks.EvalTransform.
@@ -98,6 +110,7 @@ def streamed(
     *,
     image_size: int,
     steps: int,
+    workers: Workers | None = None,
     **options: Any,
 ) -> StreamedData:
     """Streams a set with random crops in training and chosen views in evaluation.
@@ -105,19 +118,18 @@ def streamed(
     Args:
       image_size: pixels of a side of the training images.
       steps: updates in the whole run, of which `growth` is a fraction.
-      options: fields of TrainingCrops and EvaluationViews, arguments of StreamedData, and
-        `workers`, the processes that decode: by default one for each core.
+      workers: processes that decode; 0: this one decodes; None: one for each core.
+      options: fields of TrainingCrops and EvaluationViews, and arguments of StreamedData.
     """
     keys = {key: options.pop(key) for key in KEYS if key in options}
     training = _of_keys(TrainingCrops, keys)
     sizes = resizing(training.first_size, image_size, training.growth, steps)
-    workers = keys.get("workers")
     return StreamedData(
         examples,
         train_transform=training.transform(image_size),
         eval_transform=evaluation_views(image_size, keys),
         sizes=sizes,
-        workers=os.cpu_count() or 1 if workers is None else workers,
+        workers=core_count() if workers is None else workers,
         **options,
     )
 
@@ -127,12 +139,13 @@ def evaluation_views(image_size: int, keys: Mapping[str, Any]) -> Views:
     return _of_keys(EvaluationViews, keys).transform(image_size)
 
 
-# The keys that `streamed` takes.
-KEYS = {field.name for record in (TrainingCrops, EvaluationViews) for field in fields(record)} | {
-    "workers"
+# The keys that `streamed` takes, and their domains.
+KEYS = {
+    key: annotations_of(part)[key]
+    for part in (TrainingCrops, EvaluationViews, streamed)
+    for key in options_of(part)
 }
 
 
 def _of_keys(record: Any, keys: Mapping[str, Any]) -> Any:
-    names = {field.name for field in fields(record)}
-    return record(**{name: value for name, value in keys.items() if name in names})
+    return record(**{key: value for key, value in keys.items() if key in options_of(record)})

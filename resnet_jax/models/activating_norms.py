@@ -11,6 +11,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from resnet_jax.tables import UserError
+from resnet_jax.tables.domains import Positive, PositiveInt
 
 Image = Float[Array, "batch height width channels"]
 
@@ -72,11 +73,11 @@ class FilterResponseNorm(_ActivatingNorm):
         return jnp.maximum(y, threshold).astype(self.dtype)
 
 
-def evo_norm(channel_groups: int = 32, epsilon: float = 1e-5) -> Callable[..., Any]:
+def evo_norm(channel_groups: PositiveInt = 32, epsilon: Positive = 1e-5) -> Callable[..., Any]:
     """EvoNorm-S0; with fewer channels than groups, each channel is a group."""
     return partial(EvoNorm, channel_groups=channel_groups, epsilon=epsilon)
 
 
-def filter_response_norm(epsilon: float = 1e-5) -> Callable[..., Any]:
+def filter_response_norm(epsilon: Positive = 1e-5) -> Callable[..., Any]:
     """Filter response normalisation with its thresholded linear unit."""
     return partial(FilterResponseNorm, epsilon=epsilon)

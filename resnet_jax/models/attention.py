@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
-from resnet_jax.tables import Table, UserError
+from resnet_jax.tables import Table
+from resnet_jax.tables.domains import Share
 
 Image = Float[Array, "batch height width channels"]
 
@@ -39,15 +40,13 @@ def no_attention(x: Image, layers: Layers) -> Image:
     return x
 
 
-def squeeze_excitation(x: Image, layers: Layers, reduction: float = 1 / 16) -> Image:
+def squeeze_excitation(x: Image, layers: Layers, reduction: Share = 1 / 16) -> Image:
     """x sigmoid(W2 relu(W1 mean(x))) (Hu et al., arXiv 1709.01507, section 3).
 
     Args:
       reduction: channels between W1 and W2 as a share of x's, rounded to a multiple of 8, as every
         released network has it; 1/4 in ResNet-RS (Bello et al., arXiv 2103.07579).
     """
-    if not 0 < reduction <= 1:
-        raise UserError(f"attention option reduction={reduction} must lie in (0, 1]")
     channels, dtype = x.shape[-1], layers.param_dtype
     reduced = max(8, int(channels * reduction + 4) // 8 * 8)
     types = {"dtype": dtype, "param_dtype": dtype}

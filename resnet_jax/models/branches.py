@@ -1,9 +1,12 @@
 """The branch F of y = shortcut(x) + F(x), as rows of data."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from resnet_jax.tables import Table, UserError
+from resnet_jax.tables.domains import Interval, Kernel, PositiveInt
+
+Pairs = Annotated[int, Interval(1, 1_000)]
 
 
 class Convolution(NamedTuple):
@@ -65,7 +68,9 @@ def basic() -> Branch:
     return Branch((Convolution(3, strided=True), Convolution(3)))
 
 
-def bottleneck(groups: int = 1, base_width: int = 64, first_reduction: int = 1) -> Branch:
+def bottleneck(
+    groups: PositiveInt = 1, base_width: PositiveInt = 64, first_reduction: PositiveInt = 1
+) -> Branch:
     """1x1, 3x3, 1x1 with four-fold output, the stride in the 3x3 ('v1.5': fb.resnet.torch).
 
     Args:
@@ -75,10 +80,6 @@ def bottleneck(groups: int = 1, base_width: int = 64, first_reduction: int = 1) 
       first_reduction: divides the width of the first 1x1; 2 in SENet-154 (Hu et al., arXiv
         1709.01507, appendix).
     """
-    for name, value in (("groups", groups), ("base_width", base_width),
-                        ("first_reduction", first_reduction)):  # fmt: skip
-        if value < 1:
-            raise UserError(f"model.{name}={value} must be at least 1")
     inner = base_width * groups / 64
     return Branch(
         (
@@ -94,28 +95,23 @@ def bottleneck_v1() -> Branch:
     return Branch((Convolution(1, strided=True), Convolution(3), Convolution(1, multiplier=4)))
 
 
-def wide(kernels: Sequence[int] = (3, 3)) -> Branch:
+def wide(kernels: Sequence[Kernel] = (3, 3)) -> Branch:
     """B(M): one convolution of full width for each kernel size of M, the stride in the first.
 
     Zagoruyko & Komodakis, arXiv 1605.07146, section 2.1.
     """
-    if not kernels or any(kernel < 1 or kernel % 2 == 0 for kernel in kernels):
-        raise UserError(
-            f"model.kernels={tuple(kernels)} is not a list of odd kernel sizes: give for example"
-            " (3, 1, 3)"
-        )
+    if not kernels:
+        raise UserError("model.branch.kernels is empty: give for example (3, 1, 3)")
     convolutions = tuple(Convolution(k, strided=i == 0) for i, k in enumerate(kernels))
     # Wide ResNet's depth counts two of the projections as well.
     return Branch(convolutions, layers_outside=4)
 
 
-def deep(pairs: int = 2) -> Branch:
+def deep(pairs: Pairs = 2) -> Branch:
     """`pairs` basic residual blocks, with a shortcut around each and one around all of them.
 
     Zhang et al., 'Residual Networks of Residual Networks', arXiv 1608.02908, section 3.
     """
-    if pairs < 1:
-        raise UserError(f"model.pairs={pairs} must be at least 1")
     return Branch(basic().convolutions, repeats=pairs)
 
 

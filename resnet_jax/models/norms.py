@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 
 from resnet_jax.models.activating_norms import evo_norm, filter_response_norm
 from resnet_jax.tables import Table, UserError
+from resnet_jax.tables.domains import BelowOne, Positive, PositiveInt
 
 Dtype = Any
 
@@ -89,12 +90,14 @@ def _moments(x: Array) -> tuple[Array, Array]:
     return mean, jnp.maximum(mean_square - mean * mean, 0)
 
 
-def batch_norm(group_size: int | None = None, momentum: float = 0.9, epsilon: float = 1e-5):
+def batch_norm(
+    group_size: PositiveInt | None = None, momentum: BelowOne = 0.9, epsilon: Positive = 1e-5
+):
     """Batch normalisation; `group_size` examples share statistics, None is the whole batch."""
     return partial(BatchNorm, group_size=group_size, momentum=momentum, epsilon=epsilon)
 
 
-def group_norm(channel_groups: int = 32, epsilon: float = 1e-6):
+def group_norm(channel_groups: PositiveInt = 32, epsilon: Positive = 1e-6):
     """Group normalisation (Wu & He, arXiv 1803.08494).
 
     Each example is normalised by its own statistics, so `train` has no effect. With fewer channels

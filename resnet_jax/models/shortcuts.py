@@ -6,6 +6,7 @@ scales F: 1, except where a scale or a gate acts on the branch as well.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -13,9 +14,11 @@ from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
 from resnet_jax.tables import Table, UserError
+from resnet_jax.tables.domains import BelowOne, Kernel
 
 Image = Float[Array, "batch height width channels"]
 Paths = tuple[Array, Array | float]
+Layout = Literal["after", "both_sides"]
 
 
 def changes_shape(x: Image, features: int, stride: int) -> bool:
@@ -51,7 +54,7 @@ def option_a(
     features: int,
     stride: int,
     layers: Layers,
-    layout: str = "after",
+    layout: Layout = "after",
     pooled: bool = False,
 ) -> Paths:
     """Option A: identity; where shapes differ, subsampled and padded with zero channels.
@@ -60,13 +63,11 @@ def option_a(
     (fb.resnet.torch), or half of them on each side (akamaster/pytorch_resnet_cifar10). `pooled`
     takes means in place of every other position (yueatsprograms/Stochastic_Depth).
     """
-    if layout not in ("after", "both_sides"):
-        raise UserError(f"unknown shortcut option layout='{layout}'; valid: after, both_sides")
     return _subsample_and_pad(x, features, stride, layout, pooled), 1.0
 
 
 def option_b(
-    x: Image, features: int, stride: int, layers: Layers, projection_kernel: int = 1
+    x: Image, features: int, stride: int, layers: Layers, projection_kernel: Kernel = 1
 ) -> Paths:
     """Option B: identity; where shapes differ, a projection (arXiv 1512.03385, section 3.3).
 
@@ -144,7 +145,7 @@ def convolution_1x1(x: Image, features: int, stride: int, layers: Layers) -> Pat
 
 
 def dropout(
-    x: Image, features: int, stride: int, layers: Layers, shortcut_dropout: float = 0.5
+    x: Image, features: int, stride: int, layers: Layers, shortcut_dropout: BelowOne = 0.5
 ) -> Paths:
     """Dropout on the shortcut's output (section 3.1)."""
     x = _subsample_and_pad(x, features, stride)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from resnet_jax.assembly import configuration, keys
+from resnet_jax.assembly import configuration, keys, sections
 from resnet_jax.assembly.choices import defaults_of_options
 from resnet_jax.tables import UserError, choose
 
@@ -126,7 +126,7 @@ def tasks(experiment: Experiment, scale: str, seeds: int) -> list[Task]:
 
 def defaults() -> dict[str, Any]:
     """Returns every key that changes what a run computes, and every option, with its default."""
-    return {**keys.facts(configuration.read("configs/default.py")), **defaults_of_options()}
+    return {**keys.facts(sections.default()), **defaults_of_options()}
 
 
 def extend(config: str, *changes: str) -> str:

@@ -6,26 +6,28 @@ stand there and nowhere else. A choice is a row's name, or a mapping of that `na
 
     "C"    {"name": "exclusive_gating", "gate_bias": -5.0}    "my_rows.py:scalar_gate"
 
-The last one names a row in a user's own file, which is run to get the row.
+The last one names a row in a user's own file, which is run to get the row. An option's annotation
+says which values are valid, see `domains`.
 """
 
-import ast
 import dataclasses
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
+from resnet_jax.tables import domains
 from resnet_jax.tables.errors import Diverged, UserError, nearest
 from resnet_jax.tables.foreign import foreign_file, foreign_row
+from resnet_jax.tables.literals import literal
 
 __all__ = [
     "Choice",
-    "Count",
     "Diverged",
-    "Share",
     "Table",
     "UserError",
+    "annotations_of",
     "choose",
     "configure",
     "literal",
@@ -37,10 +39,6 @@ __all__ = [
 
 Choice = str | Mapping[str, Any]
 Item = TypeVar("Item")
-
-# Types that say which values of an option are valid; an int or a float must be above 0.
-Count = int  # 0 or more
-Share = float  # above 0, at most 1
 
 
 def choose(table: Mapping[str, Item], name: str, what: str) -> Item:
@@ -56,11 +54,34 @@ def choose(table: Mapping[str, Item], name: str, what: str) -> Item:
 
 def options_of(row: Any) -> dict[str, Any]:
     """Returns the options that a row takes and their defaults; a row that is a value takes none."""
+    return {p.name: p.default for p in _parameters(row) if p.default is not p.empty}
+
+
+def annotations_of(row: Any) -> dict[str, Any]:
+    """Returns the annotation of each parameter; where there is none, the type of its default."""
+    return {parameter.name: _annotation(row, parameter) for parameter in _parameters(row)}
+
+
+def _parameters(row: Any) -> list[inspect.Parameter]:
     function = getattr(row, "function", row)
     if not inspect.isroutine(function) and not isinstance(function, partial | type):
-        return {}
-    parameters = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
+        return []
+    return list(inspect.signature(function).parameters.values())
+
+
+def _annotation(row: Any, parameter: inspect.Parameter) -> Any:
+    annotation = parameter.annotation
+    if isinstance(annotation, str):
+        function = getattr(row, "function", row)
+        module = getattr(function, "func", function).__module__
+        try:
+            return eval(annotation, vars(sys.modules[module]))
+        except (NameError, TypeError, AttributeError):
+            return Any  # names that only type checkers see
+    if annotation is not parameter.empty:
+        return annotation
+    kind = type(parameter.default)
+    return kind if kind in (bool, int, float, str, tuple) else Any
 
 
 def with_options(row: Any, **options: Any) -> Any:
@@ -86,17 +107,20 @@ def configure(
 def typed(
     table: Mapping[str, Any], name: str, what: str, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the options that are not None, in the types of the row's defaults.
+    """Returns the options that are not None, in the types that the row has for them.
 
     Raises:
-      UserError: there is no such row, it takes no such option, or one of another type.
+      UserError: there is no such row, it takes no such option, or not this value of it.
     """
     given = {key: value for key, value in options.items() if value is not None}
-    taken = options_of(choose(table, name, what))
+    row = choose(table, name, what)
+    taken, annotations = options_of(row), annotations_of(row)
     for option, value in given.items():
         if option not in taken:
             raise UserError(_refusal(table, name, what, option, taken))
-        given[option] = _of_type(taken[option], value, f"{what} '{name}' option {option}")
+        given[option] = domains.checked(
+            value, annotations[option], f"{what} '{name}' option {option}"
+        )
     return given
 
 
@@ -110,21 +134,10 @@ def _refusal(
     return f"{what} '{name}' takes no {option}{nearest(option, taken)}{valid}"
 
 
-def _of_type(default: Any, value: Any, what: str) -> Any:
-    """The value in the type of the option's default; an int becomes a float where that is one."""
-    if default is None or isinstance(value, type(default)):
-        return value
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if isinstance(default, tuple) and isinstance(value, list):
-        return tuple(value)
-    raise UserError(
-        f"{what}={value} has the wrong type: give a value of type {type(default).__name__}"
-    )
-
-
-class Table(dict[str, Any]):
+class Table(dict[str, Any], domains.Constraint):
     """Rows by name, in the order of their importance.
+
+    Annotated[Choice, TABLE] is the domain of a key whose value chooses one of them.
 
     Attributes:
       what: the word for a row in errors, as in "unknown shortcut 'E'".
@@ -134,6 +147,10 @@ class Table(dict[str, Any]):
     def __init__(self, what: str, rows: Mapping[str, Any], record: type | None = None) -> None:
         super().__init__(rows)
         self.what, self.record = what, record
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        # Python hashes the parts of an annotation.
+        return id(self)
 
     def row(self, name: str) -> Any:
         """Returns the row of this name, which may be one of a user's own file.
@@ -147,13 +164,20 @@ class Table(dict[str, Any]):
         """Returns the chosen row with its options set.
 
         Raises:
-          UserError: there is no such row, it takes no such option, or one of another type.
+          UserError: there is no such row, it takes no such option, or not this value of it.
         """
         name, options = split(choice, self.what)
         return configure(self.with_foreign(name), name, self.what, options)
 
+    def check(self, value: Choice) -> None:
+        """Raises what `choose` raises."""
+        self.choose(value)
+
+    def words(self, kind: str) -> str:
+        return f"one of {', '.join(self)}"
+
     def typed(self, choice: Choice) -> dict[str, Any]:
-        """Returns the options of a choice in the types of the row's defaults.
+        """Returns the options of a choice in the types that the row has for them.
 
         Raises:
           UserError: as `choose`.
@@ -203,14 +227,6 @@ def _required(row: Any) -> list[str] | None:
         return None
     parameters = inspect.signature(function).parameters.values()
     return [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
-
-
-def literal(text: str) -> Any:
-    """The value of text that is written as in Python; other text is a string."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
 
 
 def split(choice: Choice, what: str = "row") -> tuple[str, dict[str, Any]]:

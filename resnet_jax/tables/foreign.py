@@ -72,20 +72,35 @@ def foreign_module(path: Path, content: bytes | None = None) -> ModuleType:
             exec(compile(content, str(path), "exec"), module.__dict__)
         except Exception as error:
             del sys.modules[name]
-            line = _line_of(error, path)
-            raise UserError(
-                f"{path}{line} raises {type(error).__name__}: {str(error) or 'no message'}"
-            ) from error
+            raise mistake_in(path, error) from error
         FOREIGN_FILES[name] = path, content
     return sys.modules[name]
 
 
-def _line_of(error: Exception, path: Path) -> str:
-    if isinstance(error, SyntaxError):
-        return f", line {error.lineno},"
-    trace, line = error.__traceback__, ""
+def mistake_in(path: Path, error: BaseException) -> UserError:
+    """The sentence on an error that running a user's file raised: which line of it, and why."""
+    number = _line_of(error, path)
+    where, shown = "", ""
+    if number:
+        lines = path.read_text(errors="replace").splitlines()
+        where = f", line {number},"
+        shown = f"; the line is '{_brief(lines[number - 1], 80)}'" if number <= len(lines) else ""
+    said = _brief(str(error).strip().partition("\n")[0], 200) or "no message"
+    return UserError(f"{path}{where} raises {type(error).__name__}: {said}{shown}")
+
+
+def _brief(text: str, most: int) -> str:
+    text = "".join(letter if letter.isprintable() else " " for letter in text).strip()
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _line_of(error: BaseException, path: Path) -> int | None:
+    """The number of the file's last line on the way to the error."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno
+    trace, line = error.__traceback__, None
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):
-            line = f", line {trace.tb_lineno},"
+            line = trace.tb_lineno
         trace = trace.tb_next
     return line

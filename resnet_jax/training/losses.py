@@ -9,6 +9,7 @@ import optax
 from jaxtyping import Array, Float
 
 from resnet_jax.tables import Table
+from resnet_jax.tables.domains import BelowOne
 
 Loss = Callable[[Array, Array], Array]
 
@@ -23,7 +24,7 @@ def cross_entropy(
 def binary_cross_entropy(
     logits: Float[Array, "batch classes"],
     targets: Float[Array, "batch classes"],
-    target_threshold: float | None = None,
+    target_threshold: BelowOne | None = None,
 ) -> Float[Array, "batch"]:
     """Mean over the classes of the cross-entropy of one sigmoid each, in nats.
 

@@ -11,6 +11,7 @@ from jaxtyping import Array
 from optax.contrib import MuonDimensionNumbers, scale_by_muon
 
 from resnet_jax.tables import Table, choose
+from resnet_jax.tables.domains import BelowOne, Positive
 from resnet_jax.training.decay import DECAY_RULES, decay_mask
 
 Params = Any
@@ -55,25 +56,25 @@ class Update(NamedTuple):
         return optax.add_decayed_weights(self.weight_decay, self.decays)
 
 
-def sgd(update: Update, momentum: float = 0.9) -> optax.GradientTransformation:
+def sgd(update: Update, momentum: BelowOne = 0.9) -> optax.GradientTransformation:
     """Momentum SGD, v = momentum v + g, with an L2 penalty."""
     return optax.chain(update.l2(), optax.sgd(update.learning_rate, momentum))
 
 
-def nesterov(update: Update, momentum: float = 0.9) -> optax.GradientTransformation:
+def nesterov(update: Update, momentum: BelowOne = 0.9) -> optax.GradientTransformation:
     """SGD with Nesterov's momentum and an L2 penalty."""
     return optax.chain(update.l2(), optax.sgd(update.learning_rate, momentum, nesterov=True))
 
 
 def adam(
-    update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+    update: Update, b1: BelowOne = 0.9, b2: BelowOne = 0.999, eps: Positive = 1e-8
 ) -> optax.GradientTransformation:
     """Adam (Kingma & Ba, arXiv 1412.6980) with an L2 penalty."""
     return optax.chain(update.l2(), optax.adam(update.learning_rate, b1, b2, eps))
 
 
 def adamw(
-    update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
+    update: Update, b1: BelowOne = 0.9, b2: BelowOne = 0.999, eps: Positive = 1e-8
 ) -> optax.GradientTransformation:
     """Adam with decoupled decay, rate * decay * w (Loshchilov & Hutter, arXiv 1711.05101)."""
     return optax.adamw(
@@ -82,7 +83,7 @@ def adamw(
 
 
 def lars(
-    update: Update, momentum: float = 0.9, trust: float = 0.001
+    update: Update, momentum: BelowOne = 0.9, trust: Positive = 0.001
 ) -> optax.GradientTransformation:
     """LARS (You et al., arXiv 1708.03888, algorithm 1), with its local rate for what decays.
 
@@ -103,7 +104,11 @@ def lars(
 
 
 def lamb(
-    update: Update, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-6, adapt_all: bool = True
+    update: Update,
+    b1: BelowOne = 0.9,
+    b2: BelowOne = 0.999,
+    eps: Positive = 1e-6,
+    adapt_all: bool = True,
 ) -> optax.GradientTransformation:
     """LAMB (You et al., arXiv 1904.00962).
 
@@ -148,10 +153,10 @@ def _layerwise(
 
 def muon(
     update: Update,
-    momentum: float = 0.95,
-    b1: float = 0.9,
-    b2: float = 0.999,
-    eps: float = 1e-8,
+    momentum: BelowOne = 0.95,
+    b1: BelowOne = 0.9,
+    b2: BelowOne = 0.999,
+    eps: Positive = 1e-8,
 ) -> optax.GradientTransformation:
     """Muon (Jordan et al., 2024) for all kernels of convolutions but the network's first.
 

@@ -1,13 +1,17 @@
 """Learning-rate schedules: a warm-up, then one of these shapes over the steps that remain."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
 from resnet_jax.tables import Table, UserError, choose
+from resnet_jax.tables.domains import Interval, Positive, Probability, Rising, Share
+
+Inside = Annotated[float, Interval(0, 1, above=True, below=True)]
+Fractions = Annotated[tuple[Inside, ...], Rising(strictly=True)]
 
 # (steps that the shape lasts, steps before it) -> a schedule over its own steps, as factors of the
 # peak rate
@@ -20,14 +24,9 @@ def constant(steps: int, before: int) -> optax.Schedule:
 
 
 def step(
-    steps: int, before: int, decay_at: Sequence[float] = (0.5, 0.75), decay_factor: float = 0.1
+    steps: int, before: int, decay_at: Fractions = (0.5, 0.75), decay_factor: Share = 0.1
 ) -> optax.Schedule:
     """Multiplied by `decay_factor` at each fraction of the whole run in `decay_at`."""
-    if list(decay_at) != sorted(set(decay_at)) or not all(0 < at < 1 for at in decay_at):
-        raise UserError(
-            f"schedule.decay_at={tuple(decay_at)} must be rising fractions of the training between"
-            " 0 and 1"
-        )
     boundaries: dict[int, float] = {}
     for at in decay_at:
         boundary = round(at * (before + steps)) - before
@@ -36,24 +35,19 @@ def step(
     return optax.piecewise_constant_schedule(1.0, boundaries)
 
 
-def cosine(steps: int, before: int, final: float = 0.0) -> optax.Schedule:
+def cosine(steps: int, before: int, final: Probability = 0.0) -> optax.Schedule:
     """Half a cosine from 1 to `final` (Loshchilov & Hutter, arXiv 1608.03983, without restarts)."""
     return optax.cosine_decay_schedule(1.0, steps, alpha=final)
 
 
 def one_cycle(
-    steps: int, before: int, rise: float = 0.3, start: float = 1 / 25, final: float = 1e-4
+    steps: int, before: int, rise: Inside = 0.3, start: Share = 1 / 25, final: Share = 1e-4
 ) -> optax.Schedule:
     """Up from `start` to 1 over the fraction `rise`, then down to `start * final`, both in cosines.
 
     Smith & Topin, arXiv 1708.07120, in the form and with the corners of PyTorch's OneCycleLR: the
     peak is at step `rise * steps - 1`, which need not be whole, and the end at the last step.
     """
-    if not (0 < rise < 1 and 0 < start <= 1 and 0 < final <= 1):
-        raise UserError(
-            f"schedule.rise={rise} must lie between 0 and 1, schedule.start={start} and"
-            f" schedule.final={final} above 0 and not above 1"
-        )
     top, last = rise * steps - 1, steps - 1
 
     def factor(step: Any) -> Array:
@@ -69,7 +63,9 @@ def _half_cosine(first: float, last: float, share: Array) -> Array:
     return last + (first - last) * (1 + jnp.cos(jnp.pi * jnp.clip(share, 0, 1))) / 2
 
 
-def polynomial(steps: int, before: int, power: float = 1.0, final: float = 0.0) -> optax.Schedule:
+def polynomial(
+    steps: int, before: int, power: Positive = 1.0, final: Probability = 0.0
+) -> optax.Schedule:
     """From 1 to `final` as (1 - t)^power; power 1 is a straight line."""
     return optax.polynomial_schedule(1.0, final, power, steps)
 

@@ -12,36 +12,17 @@ from typing import Any, NamedTuple
 
 from absl import flags
 
-from resnet_jax.tables import UserError, choose, literal
+from resnet_jax.tables import UserError, choose, domains, literal
 
-
-class Kind(NamedTuple):
-    """The values that an option may have.
-
-    Attributes:
-      define: defines the option's flag.
-      valid: whether a value is allowed.
-      words: what a value must be, as the end of an error's sentence.
-    """
-
-    define: Callable[..., Any]
-    valid: Callable[[Any], bool] = lambda value: True
-    words: str = ""
-
-
-# By the parameter's annotation; see tables for Count and Share.
-KINDS = {
-    "bool": Kind(flags.DEFINE_bool),
-    "str": Kind(flags.DEFINE_string),
-    "int": Kind(flags.DEFINE_integer, lambda value: value > 0, "must be positive"),
-    "float": Kind(flags.DEFINE_float, lambda value: value > 0, "must be positive"),
-    "Count": Kind(flags.DEFINE_integer, lambda value: value >= 0, "must be 0 or more"),
-    "Share": Kind(
-        flags.DEFINE_float, lambda value: 0 < value <= 1, "is a share and must lie in (0, 1]"
-    ),
-    # Another network to compare with: the folder of a run.
-    "Subject | None": Kind(flags.DEFINE_string),
+# By the kind of an option's annotation.
+DEFINE: dict[type, Callable[..., Any]] = {
+    bool: flags.DEFINE_bool,
+    int: flags.DEFINE_integer,
+    float: flags.DEFINE_float,
+    str: flags.DEFINE_string,
 }
+# The annotation of another network to compare with: the folder of a run.
+OTHER_RUN = "Subject | None"
 
 
 class RowHelp(NamedTuple):
@@ -49,7 +30,7 @@ class RowHelp(NamedTuple):
 
     Attributes:
       line: first line of the docstring of its file or its function.
-      kinds: the annotation of each option.
+      kinds: the annotation of each option, as it is written; see tables.domains.
       defaults: the default of each option.
       words: the meaning of options, as far as the function's docstring gives it.
     """
@@ -70,7 +51,7 @@ def of_files(paths: Iterable[Path], function: str) -> dict[str, RowHelp]:
     found = {}
     for path in paths:
         tree = ast.parse(path.read_text())
-        found[path.stem] = _row(_functions(tree)[function], tree)
+        found[path.stem] = _row(_functions(tree)[function], tree, tree)
     return found
 
 
@@ -83,7 +64,7 @@ def of_table(path: Path, table: str) -> dict[str, RowHelp]:
             assert isinstance(node.value, ast.Dict)
             names = [ast.literal_eval(key) for key in node.value.keys if key]
             rows = [functions[ast.unparse(value)] for value in node.value.values]
-            return {name: _row(row, row) for name, row in zip(names, rows, strict=True)}
+            return {name: _row(row, row, tree) for name, row in zip(names, rows, strict=True)}
     raise LookupError(f"{path} has no table {table}")
 
 
@@ -91,12 +72,23 @@ def _functions(tree: ast.Module) -> dict[str, ast.FunctionDef]:
     return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def _row(function: ast.FunctionDef, described: ast.FunctionDef | ast.Module) -> RowHelp:
-    """The row of a function; the docstring of `described` says what the row does."""
-    given = function.args
+def _domains(tree: ast.Module) -> dict[str, str]:
+    """What a file's own names of domains stand for, as in `Odd = Annotated[int, Odd()]`."""
+    return {
+        ast.unparse(node.targets[0]): ast.unparse(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("Annotated[")
+    }
+
+
+def _row(
+    function: ast.FunctionDef, described: ast.FunctionDef | ast.Module, tree: ast.Module
+) -> RowHelp:
+    """The row of a function of a file; the docstring of `described` says what the row does."""
+    given, named = function.args, _domains(tree)
     positional = given.args[len(given.args) - len(given.defaults) :]
     kinds = {
-        parameter.arg: ast.unparse(parameter.annotation).strip("'")
+        parameter.arg: named.get(written := ast.unparse(parameter.annotation).strip("'"), written)
         for parameter in (*positional, *given.kwonlyargs)
         if parameter.annotation
     }
@@ -111,14 +103,19 @@ def _row(function: ast.FunctionDef, described: ast.FunctionDef | ast.Module) -> 
     return RowHelp(line, kinds, defaults, words)
 
 
+def _domain(kind: str) -> Any:
+    return str if kind == OTHER_RUN else domains.of_text(kind)
+
+
 def define(values: flags.FlagValues, rows: Mapping[str, RowHelp]) -> None:
     """Defines a flag for every option of every row; a flag that is not given is None."""
-    # An option must have one kind in all rows, or absl reports that its flag is defined twice.
-    for option, kind in dict.fromkeys(pair for row in rows.values() for pair in row.kinds.items()):
+    for option in dict.fromkeys(option for row in rows.values() for option in row.kinds):
         takers = {name: row for name, row in rows.items() if option in row.kinds}
         said = (row.words[option] for row in takers.values() if option in row.words)
         help = ": ".join([f"Of {', '.join(takers)}", *list(said)[:1]]).rstrip(".") + "."
-        KINDS[kind].define(option, None, help, flag_values=values)
+        # Rows may allow different values of an option, which has one type in all of them.
+        (kind,) = {domains.kind_of(_domain(row.kinds[option])) for row in takers.values()}
+        DEFINE[kind](option, None, help, flag_values=values)
 
 
 def given(
@@ -141,10 +138,7 @@ def given(
                 f"{what} '{name}' takes no --{option}: leave it out, or choose one that takes it:"
                 f" {', '.join(takers)}"
             )
-        kind = KINDS[row.kinds[option]]
-        if not kind.valid(value):
-            raise UserError(f"--{option}={value} {kind.words}")
-        found[option] = value
+        found[option] = domains.checked(value, _domain(row.kinds[option]), f"--{option}")
     return found
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from absl import flags
 
+from resnet_jax import runtime
+
 FLAGS = flags.FlagValues()
 _MAX_SIDE = flags.DEFINE_integer(
     "max_side", 400, "Most pixels of an image's long side.", lower_bound=1, flag_values=FLAGS
@@ -18,14 +20,12 @@ _QUALITY = flags.DEFINE_integer(
 )
 _SPLITS = flags.DEFINE_list("splits", ["train", "validation"], "Splits to copy.", flag_values=FLAGS)
 _WORKERS = flags.DEFINE_integer(
-    "workers", None, "Threads; by default one for each core.", flag_values=FLAGS
+    "workers", None, "Threads; by default one for each core.", lower_bound=1, flag_values=FLAGS
 )
 
 
 def main(source: str, out: str) -> dict[str, Any]:
     """Returns what was written."""
-    import os
-
     from tqdm import tqdm
 
     from resnet_jax.data.sources import catalogue as sources
@@ -44,7 +44,7 @@ def main(source: str, out: str) -> dict[str, Any]:
             place(out),
             max_side=_MAX_SIDE.value,
             quality=_QUALITY.value,
-            workers=_WORKERS.value or os.cpu_count() or 1,
+            workers=_WORKERS.value or runtime.core_count(),
             progress=bar.update,
         )
     return {"examples": counts, "folder": out}

@@ -1,7 +1,7 @@
 """Lists what can be chosen by name: python -m resnet_jax rows shortcut.
 
-Without an argument it lists the tables; with a table's name, each of its rows with the options,
-their defaults, and the first line of the row's docstring.
+Without an argument it lists the tables; with a table's name, each of its rows: the first line of
+its docstring, and its options with their defaults and the values that are valid.
 """
 
 import inspect
@@ -24,16 +24,20 @@ def main(table: str = "") -> dict[str, Any]:
         return {"tables": list(tables)}
     found = choose(tables, table, "table")
     for name, row in found.items():
-        print(f"{name}{described(row)}")
+        print("\n    ".join([name, *described(row)]))
     return {"table": table, "rows": list(found)}
 
 
-def described(row: Any) -> str:
-    """The row's options with their defaults, and on the next line the first of its docstring."""
-    from resnet_jax.tables import options_of
+def described(row: Any) -> list[str]:
+    """The first line of the row's docstring, and a line for each option."""
+    from resnet_jax.tables import annotations_of, domains, options_of
 
-    options = "".join(f" {key}={value!r}" for key, value in options_of(row).items())
     function = getattr(row, "function", row)
     function = getattr(function, "func", function)
     said = inspect.getdoc(function) if inspect.isroutine(function) else None
-    return options + (f"\n    {said.partition(chr(10))[0]}" if said else "")
+    annotations = annotations_of(row)
+    options = [
+        f"{key}={value!r}: {domains.words(annotations[key])}"
+        for key, value in options_of(row).items()
+    ]
+    return [*(said or "").splitlines()[:1], *options]

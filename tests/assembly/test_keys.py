@@ -7,9 +7,7 @@ from traces import PHOTOGRAPHS, Trace, tiny
 
 from configs import default
 from resnet_jax.assembly import choices, keys
-from resnet_jax.data import photographs as photographs_of_data
-from resnet_jax.data.changes.augment import AUGMENTATIONS
-from resnet_jax.data.sources.catalogue import SOURCES
+from resnet_jax.assembly.sections import Data
 from resnet_jax.tables import options_of
 
 
@@ -190,8 +188,7 @@ def every_option() -> set[str]:
         for row in table.values()
         for option in options_of(row)
     }
-    data = {option for row in SOURCES.values() for option in options_of(row)} - {"splits"}
-    data |= {*(photographs_of_data.KEYS - {"policy"}), *AUGMENTATIONS, "augment"}
+    data = choices.keys_of(default.get_config(), "data").keys() - options_of(Data).keys()
     return found | {f"data.{option}" for option in data}
 
 

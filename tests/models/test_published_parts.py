@@ -106,7 +106,10 @@ def test_a_group_sees_its_own_channels_alone():
         ({"stage_branches": ("basic",)}, "1 branches for 2 stages"),
         ({"weight_epsilon": 0.0}, "model.weight_epsilon=0.0 must be positive"),
         ({"norm": "evo"}, "holds its own activation.*set model.arrangement=full_preactivation"),
-        ({"branch": {"name": "bottleneck", "groups": 0}}, "model.groups=0 must be"),
+        (
+            {"branch": {"name": "bottleneck", "groups": 0}},
+            "option groups=0 must be a whole number from 1",
+        ),
     ],
 )
 def test_mistakes_are_answered_in_one_sentence(choices, message):

@@ -191,5 +191,5 @@ def test_an_unknown_shortcut(typed, nearest):
 
 
 def test_an_unknown_layout(x):
-    with pytest.raises(UserError, match="layout='before'; valid: after, both_sides"):
+    with pytest.raises(UserError, match="layout='before' must be one of after, both_sides"):
         alone("A", 6, layout="before").apply({}, jnp.asarray(x))

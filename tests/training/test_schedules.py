@@ -51,8 +51,9 @@ def test_step_keeps_every_decay_of_a_run_too_short_to_tell_them_apart():
 
 @pytest.mark.parametrize("decay_at", [(0.5, 0.25), (0.5, 0.5), (0.0, 0.5), (0.5, 1.0), (32_000,)])
 def test_step_refuses_what_are_no_rising_fractions(decay_at):
-    with pytest.raises(UserError, match=r"schedule\.decay_at=.* rising fractions"):
-        schedule(partial(step, decay_at=decay_at), steps=100)
+    sentence = "decay_at=.* above 0 and below 1, each larger than the one before"
+    with pytest.raises(UserError, match=sentence):
+        SHAPES.choose({"name": "step", "decay_at": decay_at})
 
 
 def test_gradual_warmup_is_a_straight_line_to_the_peak():
@@ -115,8 +116,8 @@ def test_one_cycle_has_its_peak_between_two_steps():
 
 @pytest.mark.parametrize("options", [{"rise": 1.0}, {"start": 0.0}, {"final": 0.0}])
 def test_one_cycle_refuses_what_it_can_not_divide_by(options):
-    with pytest.raises(UserError, match=r"schedule\.rise=.* between 0 and 1"):
-        schedule(partial(one_cycle, **options), steps=100)
+    with pytest.raises(UserError, match=r"must be a number above 0 and (below|at most) 1"):
+        SHAPES.choose({"name": "one_cycle", **options})
 
 
 @pytest.mark.parametrize(

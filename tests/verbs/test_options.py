@@ -20,8 +20,9 @@ def study(subject, {parameters}):
     """
 '''
 PARAMETERS = {
-    "one": "*, points: int = 3, reach: float = 1.5, other: 'Subject | None' = None",
-    "two": "points: int = 4, *, corrupted: Count = 500, kept: Share = 0.25, fast: bool = True",
+    "one": "*, points: PositiveInt = 3, reach: Positive = 1.5, other: 'Subject | None' = None",
+    "two": "points: PositiveInt = 4, *, corrupted: Count = 500, kept: Share = 0.25,"
+    " fast: bool = True",
 }
 
 
@@ -78,12 +79,12 @@ def test_options_have_the_types_of_their_annotations(given):
         ("three", "--points=1", "unknown analysis 'three'"),
         ("one", "--kept=0.5", "analysis 'one' takes no --kept: leave it out, or choose one that"
          " takes it: two"),
-        ("one", "--points=0", "--points=0 must be positive"),
-        ("one", "--reach=-1", "--reach=-1.0 must be positive"),
-        ("one", "--reach=nan", "--reach=nan must be positive"),
-        ("two", "--corrupted=-1", "--corrupted=-1 must be 0 or more"),
-        ("two", "--kept=1.5", "--kept=1.5 is a share and must lie in (0, 1]"),
-        ("two", "--kept=0", "--kept=0.0 is a share and must lie in (0, 1]"),
+        ("one", "--points=0", "--points=0 must be a whole number from 1 to 2,147,483,647"),
+        ("one", "--reach=-1", "--reach=-1.0 must be a finite number above 0"),
+        ("one", "--reach=nan", "--reach=nan must be a finite number above 0"),
+        ("two", "--corrupted=-1", "--corrupted=-1 must be a whole number from 0"),
+        ("two", "--kept=1.5", "--kept=1.5 must be a number above 0 and at most 1"),
+        ("two", "--kept=0", "--kept=0.0 must be a number above 0 and at most 1"),
     ],
 )  # fmt: skip
 def test_values_that_do_not_fit(given, name, flag, sentence):

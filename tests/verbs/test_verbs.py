@@ -77,7 +77,7 @@ def test_summary_counts_a_network_that_needs_no_data(tmp_path):
     ("flags", "sentence"),
     [
         (("--config.model.detph=3",), "did you mean 'model.depth'?"),
-        (("--config.model.depth=x",), "config.model.depth=x has the wrong type"),
+        (("--config.model.depth=x",), "config.model.depth='x' must be a whole number"),
         (("--config.model.depth", "--config.seed=1"), "write --config.model.depth=VALUE"),
         (("--confg=3",), "Did you mean: config"),
         (("--config.model.shortcut=E",), "unknown shortcut 'E'; valid: A, B, C, D, none"),
@@ -160,9 +160,13 @@ def test_runs_are_named_after_what_they_are(flags, workdir):
     [
         ("analyse", ("lesoin", "--workdir=x"), "unknown analysis 'lesoin' (did you mean 'lesion'?"),
         ("analyse", ("lesion", "--points=3", "--workdir=x"), "that takes it: landscape"),
-        ("analyse", ("lesion", "--draws=0", "--workdir=x"), "--draws=0 must be positive"),
+        (
+            "analyse",
+            ("lesion", "--draws=0", "--workdir=x"),
+            "--draws=0 must be a whole number from 1",
+        ),
         ("analyse", ("lesion", "--other=y", "--workdir=x"), "takes it: landscape, similarity"),
-        ("compress", ("magnitude", "--kept=2", "--workdir=x"), "must lie in (0, 1]"),
+        ("compress", ("magnitude", "--kept=2", "--workdir=x"), "must be a number above 0"),
     ],
 )
 def test_a_mistake_in_a_study_is_found_before_anything_is_read(verb, flags, sentence):

@@ -20,6 +20,7 @@ from resnet_jax.models.residual import ResidualBlock
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
+from resnet_jax.tables.domains import PositiveInt
 
 
 class BlockCost(NamedTuple):
@@ -139,7 +140,7 @@ def _median(call: Callable[[], Array], repeats: int) -> float:
     return float(np.median(seconds))
 
 
-def study(subject: Subject, *, examples: int = 128) -> Findings:
+def study(subject: Subject, *, examples: PositiveInt = 128) -> Findings:
     """The table of one network, its blocks timed on `examples` images at once, and its test top-1.
 
     Args:

@@ -19,7 +19,7 @@ from resnet_jax.data.changes.augment import normalise
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
-from resnet_jax.tables import Count
+from resnet_jax.tables.domains import Count, PositiveInt
 from resnet_jax.training.details import calibration_error, confusion, reliability
 
 
@@ -99,7 +99,7 @@ def corruption_errors(
     return errors
 
 
-def study(subject: Subject, *, examples: int = 2_000, corrupted: Count = 500) -> Findings:
+def study(subject: Subject, *, examples: PositiveInt = 2_000, corrupted: Count = 500) -> Findings:
     """All of these on the first `examples` training images and test images.
 
     Args:

@@ -33,6 +33,7 @@ from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
+from resnet_jax.tables.domains import PositiveInt
 
 
 class Flow(NamedTuple):
@@ -142,7 +143,7 @@ def twins(model: ResNet) -> dict[str, ResNet]:
     }
 
 
-def study(subject: Subject, *, examples: int = 128, twins_too: bool = True) -> Findings:
+def study(subject: Subject, *, examples: PositiveInt = 128, twins_too: bool = True) -> Findings:
     """The run at its checkpoints, and its twins at initialisation.
 
     Args:

@@ -20,6 +20,7 @@ from resnet_jax.analysis.subject import Subject, Tree, evaluator, logits
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
 from resnet_jax.tables import UserError
+from resnet_jax.tables.domains import Positive, PositiveInt
 from resnet_jax.training.evaluation import Evaluator
 
 
@@ -98,9 +99,9 @@ def study(
     subject: Subject,
     *,
     other: Subject | None = None,
-    examples: int = 500,
-    points: int = 21,
-    reach: float = 1.0,
+    examples: PositiveInt = 500,
+    points: PositiveInt = 21,
+    reach: Positive = 1.0,
 ) -> Findings:
     """Loss on training images along a line and a plane through the parameters, and to `other`.
 

@@ -26,6 +26,7 @@ from resnet_jax.analysis.subject import Examples, Subject, Tree, evaluator, logi
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
+from resnet_jax.tables.domains import PositiveInt
 
 
 def apply_lesioned(
@@ -142,7 +143,13 @@ def gradient_by_length(
     return np.array(means)
 
 
-def study(subject: Subject, *, examples: int = 1_000, draws: int = 5, paths: int = 5) -> Findings:
+def study(
+    subject: Subject,
+    *,
+    examples: PositiveInt = 1_000,
+    draws: PositiveInt = 5,
+    paths: PositiveInt = 5,
+) -> Findings:
     """Test error with blocks deleted and shuffled; for residual networks, their paths too.
 
     Args:

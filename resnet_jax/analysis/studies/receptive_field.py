@@ -15,6 +15,7 @@ from resnet_jax.analysis.subject import Examples, Subject, Tree
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
+from resnet_jax.tables.domains import PositiveInt
 
 
 class Field(NamedTuple):
@@ -88,7 +89,7 @@ def side(sizes: Float[np.ndarray, "height width"]) -> float:
     return float(np.sqrt((sizes > 1 - 0.9545).sum()))
 
 
-def study(subject: Subject, *, examples: int = 64) -> Findings:
+def study(subject: Subject, *, examples: PositiveInt = 64) -> Findings:
     """Fields of all blocks in theory, and of each stage's last block in effect."""
     batch = subject.examples("test", examples)
     fields = theoretical(subject.model)

@@ -15,6 +15,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from resnet_jax.analysis.subject import Examples, Subject, Tree
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
+from resnet_jax.tables.domains import PositiveInt
 
 Loss = Callable[[Tree], Array]
 
@@ -68,7 +69,9 @@ def loss_on(subject: Subject, examples: Examples) -> Loss:
     return loss
 
 
-def study(subject: Subject, *, examples: int = 256, eigenvalues: int = 5) -> Findings:
+def study(
+    subject: Subject, *, examples: PositiveInt = 256, eigenvalues: PositiveInt = 5
+) -> Findings:
     """The largest eigenvalues on training images, running statistics held fixed.
 
     Args:

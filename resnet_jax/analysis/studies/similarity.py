@@ -1,6 +1,7 @@
 """Which blocks compute similar outputs: linear centred kernel alignment between all pairs."""
 
 from functools import partial
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +15,10 @@ from resnet_jax.analysis.subject import Examples, Subject, Tree
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
-from resnet_jax.tables import UserError
+from resnet_jax.tables.domains import MOST, Interval
 
+# Fewer examples have no unbiased HSIC.
+Compared = Annotated[int, Interval(4, MOST)]
 Grams = Float[np.ndarray, "blocks examples examples"]
 
 
@@ -63,14 +66,8 @@ def cka(ones: Grams, others: Grams) -> Float[np.ndarray, "blocks others"]:
     return directions(ones) @ directions(others).T
 
 
-def study(subject: Subject, *, other: Subject | None = None, examples: int = 256) -> Findings:
-    """The blocks of one network with each other, or with those of another network.
-
-    Raises:
-      UserError: fewer than 4 examples, of which no unbiased HSIC can be made.
-    """
-    if examples < 4:
-        raise UserError(f"--examples={examples} is too few to compare blocks: give at least 4")
+def study(subject: Subject, *, other: Subject | None = None, examples: Compared = 256) -> Findings:
+    """The blocks of one network with each other, or with those of another network."""
     batch = subject.examples("test", examples)
     measured = partial(grams, examples=batch)
     own = measured(subject.model, subject.variables)

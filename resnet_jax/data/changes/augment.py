@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
-from resnet_jax.tables import Choice, Table, choose, split
+from resnet_jax.tables import Choice, Table, annotations_of, choose, split
+from resnet_jax.tables.domains import Count, Probability
 
 Images = Float[Array, "batch height width channels"]
 
@@ -31,7 +32,7 @@ def normalise(
     return (images.astype(dtype) / 255 - means) / stds
 
 
-def random_crop(key: Array, images: Images, pad: int) -> Images:
+def random_crop(key: Array, images: Images, pad: Count) -> Images:
     """Pads each side with `pad` pixels of zeros and cuts out the old size at a random place."""
     batch, *shape = images.shape
     padded = jnp.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
@@ -49,7 +50,11 @@ def random_flip(key: Array, images: Images) -> Images:
     return jnp.where(flipped, images[:, :, ::-1], images)
 
 
-def random_cutout(key: Array, images: Images, size: int) -> Images:
+def _flip(key: Array, images: Images, flip: bool) -> Images:
+    return random_flip(key, images)
+
+
+def random_cutout(key: Array, images: Images, size: Count) -> Images:
     """Fills a square around a random pixel with zeros (DeVries & Taylor, arXiv 1708.04552).
 
     Args:
@@ -69,7 +74,7 @@ def random_cutout(key: Array, images: Images, size: int) -> Images:
 def random_erasing(
     key: Array,
     images: Images,
-    probability: float,
+    probability: Probability,
     area: tuple[float, float] = (0.02, 0.33),
     aspect: tuple[float, float] = (0.3, 3.3),
 ) -> Images:
@@ -134,12 +139,17 @@ AUGMENTATIONS = Table(
     "augmentation",
     {
         "pad": InStep(random_crop, _third(0)),
-        "flip": InStep(lambda key, images, _: random_flip(key, images), _third(1)),
+        "flip": InStep(_flip, _third(1)),
         "cutout": InStep(random_cutout, _third(2)),
         "erase": InStep(random_erasing, lambda key: jax.random.fold_in(key, 3)),
     },
 )
 FOREIGN = Table("augmentation", {"none": InStep(lambda key, images: images)}, InStep)
+
+
+def amount_of(row: InStep) -> Any:
+    """The annotation of a row's amount, its third parameter."""
+    return list(annotations_of(row).values())[2]
 
 
 class Augmentation:

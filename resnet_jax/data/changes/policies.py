@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from resnet_jax.data.changes.timm_augment import TimmRandAugment
+from resnet_jax.data.changes.timm_augment import Operations, TimmRandAugment
 from resnet_jax.tables import Table
+from resnet_jax.tables.domains import Interval
 
+Level = Annotated[int, Interval(0, 30)]
 BILINEAR = Image.Resampling.BILINEAR
 Picture = Image.Image
 Change = Callable[[np.random.Generator, Picture], Picture]
@@ -155,8 +158,8 @@ class RandAugment:
       magnitude: level of the operations, 0 to 30.
     """
 
-    operations: int = 2
-    magnitude: int = 9
+    operations: Operations = 2
+    magnitude: Level = 9
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
         for _ in range(self.operations):

@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
+from resnet_jax.tables.domains import Interval, NonNegative, Probability
+
+Operations = Annotated[int, Interval(1, 100)]
+Level = Annotated[float, Interval(0, 10)]
+Value = Annotated[int, Interval(0, 255)]
 Picture = Image.Image
 Enhancer = Callable[[Picture], ImageEnhance._Enhance]
 
@@ -32,11 +38,11 @@ class TimmRandAugment:
       fill: colour, 0 to 255, of what an operation moves into the image; by default ImageNet's mean.
     """
 
-    operations: int = 2
-    magnitude: float = 9.0
-    deviation: float = 0.5
-    probability: float = 0.5
-    fill: tuple[int, int, int] = (124, 116, 104)
+    operations: Operations = 2
+    magnitude: Level = 9.0
+    deviation: NonNegative = 0.5
+    probability: Probability = 0.5
+    fill: tuple[Value, Value, Value] = (124, 116, 104)
 
     def __call__(self, draw: np.random.Generator, image: Picture) -> Picture:
         for name in draw.choice(list(OPERATIONS), self.operations):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from resnet_jax.data.sources.decoded import ImageSet, keep_decoded
 from resnet_jax.data.sources.folder import HOW_TO_GET_IMAGENET, class_names, open_folder, place
 from resnet_jax.data.sources.prepared import facts, open_prepared
 from resnet_jax.tables import Table, UserError
+from resnet_jax.tables.domains import Interval, Pixels, PositiveInt
+
+Classes = Annotated[int, Interval(1, 100_000)]
 
 
 class Source(NamedTuple):
@@ -63,8 +66,19 @@ def _load_digits(split: str) -> ImageSet:
     return ImageSet(images[indices], data.target[indices].astype(np.int32))
 
 
-def synthetic(image_size: int = 32, classes: int = 10, examples: int = 1_024) -> Source:
-    """Made-up RGB images that a network can learn: a pattern of 4x4 patches a class, and noise."""
+def synthetic(
+    image_size: Pixels = 32, classes: Classes = 10, examples: PositiveInt = 1_024
+) -> Source:
+    """Made-up RGB images that a network can learn: a pattern of 4x4 patches a class, and noise.
+
+    Raises:
+      UserError: the images would take more than a GiB.
+    """
+    if examples * image_size**2 * 3 > 2**30:
+        raise UserError(
+            f"{examples:,} made-up images of {image_size} pixels a side take more than a GiB: set"
+            f" data.examples to at most {max(1, 2**30 // (image_size**2 * 3)):,}"
+        )
 
     def load(split: str) -> ImageSet:
         patches = np.random.default_rng(0).uniform(0, 255, (classes, 4, 4, 3))
@@ -82,7 +96,7 @@ def synthetic(image_size: int = 32, classes: int = 10, examples: int = 1_024) ->
 def folder(
     name: str = "",
     dir: str = "",
-    image_size: int = 224,
+    image_size: Pixels = 224,
     splits: tuple[str, ...] = ("train", "validation"),
 ) -> Source:
     """Image files in a folder for each class, or with a file of labels; see data.sources.folder.
@@ -104,7 +118,7 @@ def folder(
     return Source((image_size, image_size, 3), names, load, photographs=True)
 
 
-def prepared(name: str = "", dir: str = "", image_size: int = 224) -> Source:
+def prepared(name: str = "", dir: str = "", image_size: Pixels = 224) -> Source:
     """The smaller copy that `python -m resnet_jax prepare` wrote; see data.sources.prepared.
 
     Args:
@@ -125,7 +139,7 @@ def _set_folder(name: str, dir: str) -> Any:
     return root / name if name and (root / name).is_dir() else root
 
 
-def tfds(name: str = "cifar10", dir: str = "", image_size: int | None = None) -> Source:
+def tfds(name: str = "cifar10", dir: str = "", image_size: Pixels | None = None) -> Source:
     """A TensorFlow Datasets image classification set, read without TensorFlow.
 
     Args:

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from resnet_jax.sweeps.jobs import Launcher
-from resnet_jax.tables import Table, UserError, literal, nearest, options_of, with_options
+from resnet_jax.tables import (
+    Table,
+    UserError,
+    annotations_of,
+    domains,
+    nearest,
+    options_of,
+    with_options,
+)
 
 LAUNCHERS = Table(
     "launcher",
@@ -33,7 +41,7 @@ def launcher(name: str, options: Sequence[str]) -> Launcher:
     """
     chosen = LAUNCHERS.row(name)
     parameters = inspect.signature(chosen.function).parameters.values()
-    takes = list(options_of(chosen))
+    takes, annotations = list(options_of(chosen)), annotations_of(chosen)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     given: dict[str, Any] = {}
     for option in options:
@@ -48,5 +56,7 @@ def launcher(name: str, options: Sequence[str]) -> Launcher:
                 f"launcher '{name}' takes no {key}{nearest(key, takes)}; its options:"
                 f" {', '.join(takes) or 'none'}"
             )
-        given[key] = literal(value)
+        given[key] = domains.read(
+            value, annotations.get(key, Any), f"launcher '{name}' option {key}"
+        )
     return with_options(chosen, **given)

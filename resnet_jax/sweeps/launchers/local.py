@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from resnet_jax.runtime import core_count
 from resnet_jax.sweeps.jobs import Job, Launcher, command, record_failure
 
 
@@ -72,7 +73,7 @@ def _interrupt(*_: object) -> None:
 
 def at_once(scale: str) -> int:
     """One process, which uses every core; smoke runs, which mostly compile, take a core each."""
-    return (os.cpu_count() or 1) if scale == "smoke" else 1
+    return core_count() if scale == "smoke" else 1
 
 
 LAUNCHER = Launcher(run, at_once)

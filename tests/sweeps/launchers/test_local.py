@@ -72,7 +72,7 @@ def test_an_interrupted_sweep_stops_its_processes(tmp_path, monkeypatch):
 
 
 def test_how_many_processes_run_at_once_where_nobody_says(monkeypatch):
-    monkeypatch.setattr(local.os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(local, "core_count", lambda: 6)
     found = [LAUNCHERS[name].at_once(scale) for name, scale in
              (("slurm", "smoke"), ("local", "smoke"), ("local", "paper"))]  # fmt: skip
     assert found == [100, 6, 1]

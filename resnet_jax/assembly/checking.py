@@ -1,0 +1,108 @@
+"""Whether a configuration describes a run: the domain of every key, and what keys ask of others.
+
+Nothing is compiled, read or written for this, so that a mistake stops a run before it starts.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from resnet_jax.assembly.choices import SECTIONS, keys_of
+from resnet_jax.assembly.keys import unknown_key
+from resnet_jax.assembly.sections import RECORDS
+from resnet_jax.tables import UserError, annotations_of, domains
+
+
+def check(config: ConfigDict) -> None:
+    """Checks every key against its domain, and keys against each other.
+
+    Raises:
+      UserError: a section or a key is missing or unknown, or has a value that it does not allow.
+    """
+    values = config.to_dict()
+    for section, record in RECORDS.items():
+        found = {key: value for key, value in values.items() if key not in RECORDS}
+        if section:
+            found = values.get(section)
+        _check_complete(section, found, annotations_of(record))
+        _check_section(config, section, found)
+    _check_together(values)
+
+
+def _check_complete(section: str, found: Any, own: Mapping[str, Any]) -> None:
+    missing = [section] if not isinstance(found, Mapping) else []
+    missing = missing or [f"{section}.{key}" for key in own if key not in found]
+    if missing:
+        raise UserError(
+            f"the configuration has no {missing[0].lstrip('.')}: let get_config change what"
+            " configs.default.get_config() returns, which has every key"
+        )
+
+
+def _check_section(config: ConfigDict, section: str, found: Mapping[str, Any]) -> None:
+    own, prefix = annotations_of(RECORDS[section]), f"{section}." if section else ""
+    # First the keys that choose rows, whose options the others may be.
+    for key in own.keys() & {"name", "source"}:
+        domains.checked(found[key], own[key], f"config.{prefix}{key}")
+    annotations = keys_of(config, section)
+    for key, value in found.items():
+        if key not in annotations:
+            if section in SECTIONS:
+                SECTIONS[section].typed({"name": found["name"], key: ""})
+            raise unknown_key(section, key, annotations)
+        if value is not None or key in own:
+            domains.checked(value, annotations[key], f"config.{prefix}{key}")
+
+
+def _check_together(values: Mapping[str, Any]) -> None:
+    """Raises UserError where the values of keys do not fit each other."""
+    train, checkpoint = values["train"], values["checkpoint"]
+    if not checkpoint["keep"] and not checkpoint["keep_best"]:
+        raise UserError(
+            "checkpoint.keep=0 and checkpoint.keep_best=0 would save nothing of the run: set one of"
+            " them to 1 or more"
+        )
+    if values["data"]["repeats"] > train["batch_size"]:
+        raise UserError(
+            f"data.repeats={values['data']['repeats']} is more than the {train['batch_size']}"
+            " examples of train.batch_size: set it to at most these, since a batch would hold one"
+            " example alone"
+        )
+    examples = train["batch_size"] // train["accumulate"]
+    group = values["norm"].get("group_size") if values["norm"]["name"] == "batch" else None
+    if group is not None and examples > group and examples % group:
+        raise UserError(
+            f"norm.group_size={group} does not divide the {examples} examples that a step computes"
+            " at once: set it to a divisor of train.batch_size / train.accumulate, or to None"
+        )
+
+
+def check_images(data: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
+    """Checks the keys of the section `data` against the images of its source.
+
+    Args:
+      shape: height, width and channels of the images that a network trains on.
+
+    Raises:
+      UserError: `mean` or `std` is not of the channels, or a change is larger than an image.
+    """
+    height, width, channels = shape
+    for key in ("mean", "std"):
+        if len(data[key]) not in (1, channels):
+            raise UserError(
+                f"data.{key}={tuple(data[key])} has {len(data[key])} values, and the images of"
+                f" data.source have {channels} channel{'s' * (channels > 1)}: give one value a"
+                " channel, or one for all"
+            )
+    side = min(height, width, data.get("first_size") or height)
+    if (data.get("pad") or 0) >= side:
+        raise UserError(
+            f"data.pad={data['pad']} would move images of {side} pixels out of their crops: set it"
+            f" to at most {side - 1}"
+        )
+    if (data.get("cutout") or 0) > side:
+        raise UserError(
+            f"data.cutout={data['cutout']} is larger than images of {side} pixels: set it to at"
+            f" most {side}"
+        )
