@@ -57,11 +57,11 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
         set_network(config, text)
         return
     key = _full_key(config, key)
-    section, _, name = key.rpartition(".")
+    section, dot, name = key.rpartition(".")
     if section in CHOICES:
         _set_option(config, section, name, text)
         return
-    _check_known(config, section, name)
+    _check_known(config, section or dot, name)
     value = literal(text)
     if value is not None or name in annotations_of(RECORDS[section]):
         value = domains.read(text, keys_of(config, section)[name], f"config.{key}")

@@ -196,6 +196,11 @@ def check(model: ResNet) -> None:
             f" widths {tuple(model.stage_widths)}: give model.stage_depths and model.widths the"
             " same length"
         )
+    if min(model.stage_widths, default=1) < 1:
+        raise UserError(
+            f"a stage of widths {tuple(model.stage_widths)} has 0 features: set a larger"
+            " model.width_factor or model.widths"
+        )
     if model.stage_branches and len(model.stage_branches) != stages:
         raise UserError(
             f"{len(model.stage_branches)} branches for {stages} stages: give"

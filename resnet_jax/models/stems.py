@@ -1,5 +1,6 @@
 """The stem, the layers before the first stage, as rows of data."""
 
+import math
 from typing import NamedTuple
 
 from jaxtyping import Array, Float
@@ -7,7 +8,7 @@ from jaxtyping import Array, Float
 from resnet_jax.models.arrangements import ACTIVATION, CONVOLUTION, NORM, Arrangement
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.residual import run
-from resnet_jax.tables import Table
+from resnet_jax.tables import Table, UserError
 
 Image = Float[Array, "batch height width channels"]
 
@@ -20,8 +21,18 @@ class StemConvolution(NamedTuple):
     share: float = 1.0
 
     def features(self, width: int) -> int:
-        """Features of its output in a stem of this width."""
-        return int(width * self.share)
+        """Features of its output in a stem of this width.
+
+        Raises:
+          UserError: there would be none.
+        """
+        features = int(width * self.share)
+        if features < 1:
+            raise UserError(
+                f"a convolution of the stem has {features} features: set model.stem_width to at"
+                f" least {math.ceil(1 / self.share)}"
+            )
+        return features
 
 
 Stem = tuple[StemConvolution, ...]
