@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 from resnet_jax.assembly.choices import SECTIONS, keys_of
 from resnet_jax.assembly.keys import unknown_key
 from resnet_jax.assembly.sections import RECORDS
-from resnet_jax.tables import UserError, annotations_of, domains
+from resnet_jax.tables import UserError, annotations_of, domains, options_of
 
 
 def check(config: ConfigDict) -> None:
@@ -20,24 +20,32 @@ def check(config: ConfigDict) -> None:
     Raises:
       UserError: a section or a key is missing or unknown, or has a value that it does not allow.
     """
+    check_complete(config)
     values = config.to_dict()
-    for section, record in RECORDS.items():
-        found = {key: value for key, value in values.items() if key not in RECORDS}
-        if section:
-            found = values.get(section)
-        _check_complete(section, found, annotations_of(record))
-        _check_section(config, section, found)
+    for section in RECORDS:
+        _check_section(config, section, _keys(values, section))
     _check_together(values)
 
 
-def _check_complete(section: str, found: Any, own: Mapping[str, Any]) -> None:
-    missing = [section] if not isinstance(found, Mapping) else []
-    missing = missing or [f"{section}.{key}" for key in own if key not in found]
-    if missing:
-        raise UserError(
-            f"the configuration has no {missing[0].lstrip('.')}: let get_config change what"
-            " configs.default.get_config() returns, which has every key"
-        )
+def check_complete(config: ConfigDict) -> None:
+    """Raises UserError where a section or a key is missing."""
+    values = config.to_dict()
+    for section, record in RECORDS.items():
+        found = _keys(values, section)
+        missing = [section] if not isinstance(found, Mapping) else []
+        missing = missing or [f"{section}.{key}" for key in options_of(record) if key not in found]
+        if missing:
+            raise UserError(
+                f"the configuration has no {missing[0].lstrip('.')}: let get_config change what"
+                " configs.default.get_config() returns, which has every key"
+            )
+
+
+def _keys(values: Mapping[str, Any], section: str) -> Any:
+    """The keys of a section, which may be missing; of '' those outside of all sections."""
+    if section:
+        return values.get(section)
+    return {key: value for key, value in values.items() if key not in RECORDS}
 
 
 def _check_section(config: ConfigDict, section: str, found: Mapping[str, Any]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from resnet_jax.assembly.checking import check
+from resnet_jax.assembly.checking import check, check_complete
 from resnet_jax.assembly.overrides import set_network, set_value
+from resnet_jax.assembly.sections import lock
 from resnet_jax.tables import UserError, domains
 from resnet_jax.tables.foreign import mistake_in
 
@@ -64,7 +65,8 @@ def _from_file(path: Path, changes: str) -> ConfigDict:
             f"get_config of {path} returns a {type(config).__name__}: let it change and return the"
             " ConfigDict of configs.default.get_config()"
         )
-    return config
+    check_complete(config)
+    return lock(config)
 
 
 def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:

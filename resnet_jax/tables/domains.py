@@ -114,7 +114,7 @@ class Among(Constraint):
 MOST = 2**31 - 1
 Count = Annotated[int, Interval(0, MOST)]
 PositiveInt = Annotated[int, Interval(1, MOST)]
-Pixels = Annotated[int, Interval(1, 2**14)]
+Pixels = Annotated[int, Interval(1, 2**13)]
 Kernel = Annotated[int, Interval(1, 99), Odd()]
 # JAX drops what a seed has above 32 bits, so that two seeds would be one.
 Seed = Annotated[int, Interval(0, 2**32 - 1)]

@@ -27,7 +27,7 @@ def read_tensors(path: Path) -> Tensors:
 
     Raises:
       UserError: the file is missing or can't be read as what its suffix says, PyTorch is needed and
-        not installed, or a tensor holds a NaN or an infinity.
+        not installed, or a tensor holds a NaN, an infinity, or no real numbers at all.
     """
     if not path.is_file():
         raise UserError(f"there is no file of weights {path}")
@@ -46,6 +46,11 @@ def read_tensors(path: Path) -> Tensors:
 
 
 def _checked(path: Path, name: str, tensor: np.ndarray) -> np.ndarray:
+    if tensor.dtype.kind in "biuc":
+        raise UserError(
+            f"{path}: tensor '{name}' holds {tensor.dtype} and no real numbers: give the weights as"
+            " they were before they were quantised or packed, as float32 or float16"
+        )
     if not np.isfinite(tensor.astype(np.float64)).all():
         raise UserError(f"{path}: tensor '{name}' holds a NaN or an infinity: the file is unusable")
     return tensor if tensor.dtype == np.float64 else tensor.astype(np.float32)
@@ -54,6 +59,11 @@ def _checked(path: Path, name: str, tensor: np.ndarray) -> np.ndarray:
 def _read_safetensors(path: Path) -> Tensors:
     try:
         return load_file(path)
+    except AttributeError as error:  # a type that NumPy does not have
+        raise UserError(
+            f"{path} holds numbers of a type that can't be read ({_first_line(error)}): store them"
+            " as float32 or float16"
+        ) from None
     except (SafetensorError, OSError, ValueError, KeyError) as error:
         raise UserError(
             f"{path} is truncated or no safetensors file ({_first_line(error)}): get it anew"
@@ -90,6 +100,10 @@ def _read_pytorch(path: Path) -> Tensors:
 
 def _as_numpy(tensor: Any) -> np.ndarray:
     tensor = tensor.detach()
+    if tensor.is_quantized:
+        tensor = tensor.int_repr()
+    if not tensor.is_floating_point():
+        return tensor.numpy()
     return (tensor if str(tensor.dtype) == "torch.float64" else tensor.float()).numpy()
 
 

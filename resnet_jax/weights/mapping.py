@@ -128,7 +128,7 @@ def to_variables(
 
     Raises:
       UserError: a tensor is missing, left over or of the wrong shape; the sentence names it and the
-        nearest published network.
+        nearest published network. Or one has values that its place does not take.
     """
     naming = naming_of(tensors)
     places = _places(model, naming, channels)
@@ -153,8 +153,25 @@ def to_variables(
         node = variables
         for key in place.path[:-1]:
             node = node.setdefault(key, {})
-        node[place.path[-1]] = _from_peer(tensors[name], place).astype(place.dtype)
+        node[place.path[-1]] = _from_peer(_checked(name, tensors[name], place), place)
     return Fitted(variables, head_fits)
+
+
+def _checked(name: str, tensor: np.ndarray, place: _Place) -> np.ndarray:
+    """The tensor in the type of its place."""
+    if place.path[-1] == "var" and (tensor < 0).any():
+        raise UserError(
+            f"'{name}' has negative values, and is a variance: the file is damaged, or its tensors"
+            " are mixed up"
+        )
+    with np.errstate(over="ignore"):
+        converted = tensor.astype(place.dtype)
+    if not np.isfinite(converted).all():
+        raise UserError(
+            f"'{name}' has values of up to {np.abs(tensor).max():.2g}, which {place.dtype} does not"
+            " hold: the file is damaged"
+        )
+    return converted
 
 
 def _mismatch(

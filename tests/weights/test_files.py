@@ -1,6 +1,8 @@
 """Files of weights: what is read, what is refused, and that nothing is written by halves."""
 
+import json
 import os
+import struct
 import sys
 
 import numpy as np
@@ -37,6 +39,24 @@ def test_a_number_that_is_none_is_named(tmp_path, value):
     path = tmp_path / "a.safetensors"
     write_tensors(path, {"layer1.0.bn1.weight": np.array([1, value], np.float32)}, {})
     refused(path, r"tensor 'layer1\.0\.bn1\.weight' holds a NaN or an infinity")
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int64", "bool", "complex64"])
+def test_weights_that_are_no_real_numbers_are_named(tmp_path, kind):
+    path = tmp_path / "a.safetensors"
+    write_tensors(path, {**TENSORS, "conv1.weight": np.ones((2, 2), kind)}, {})
+    refused(path, rf"tensor 'conv1\.weight' holds {kind} and no real numbers")
+
+
+@pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F16", 2), ("F8_E4M3", 1)])
+def test_weights_of_few_bits_are_read_or_refused_in_one_sentence(tmp_path, kind, size):
+    path = tmp_path / "a.safetensors"
+    header = json.dumps({"a": {"dtype": kind, "shape": [3], "data_offsets": [0, 3 * size]}})
+    path.write_bytes(struct.pack("<Q", len(header)) + header.encode() + bytes(3 * size))
+    if size == 1:
+        refused(path, "numbers of a type that can't be read .*float8.*store them as float32")
+    else:
+        np.testing.assert_array_equal(read_tensors(path)["a"], np.zeros(3, np.float32))
 
 
 @pytest.mark.parametrize("length", [0, 5, 60, -1])
@@ -112,3 +132,21 @@ def test_a_pytorch_file_of_something_else_is_refused(tmp_path):
     refused(path, "holds no state dict, but a list")
     torch.save({"epoch": 3, "best": 0.5}, path)
     refused(path, "'epoch' is a int and no tensor")
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("kind", ["int8", "bool", "complex64"])
+def test_a_pytorch_file_of_no_real_numbers_is_refused(tmp_path, kind):
+    torch = pytest.importorskip("torch", reason="pip install -r requirements-peers.txt")
+    path = tmp_path / "whole.pth"
+    torch.save({"conv1.weight": torch.ones(2, 2).to(getattr(torch, kind))}, path)
+    refused(path, f"tensor 'conv1.weight' holds {kind} and no real numbers")
+
+
+@pytest.mark.peers
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_a_quantised_pytorch_file_is_refused(tmp_path):
+    torch = pytest.importorskip("torch", reason="pip install -r requirements-peers.txt")
+    path = tmp_path / "quantised.pth"
+    torch.save({"a": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)}, path)
+    refused(path, "holds int8 and no real numbers|was not loaded")

@@ -124,6 +124,26 @@ def test_a_wrong_shape_is_named(resnet18):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("layer2.0.bn1.running_var", -1e-3, "' has negative values, and is a variance"),
+        ("layer2.0.conv1.weight", 1e300, r"' has values of up to 1e\+300, which float32 does not"),
+        ("fc.bias", -1e39, r"' has values of up to 1e\+39, which float32 does not hold"),
+    ],
+)
+def test_a_value_that_its_place_does_not_take_is_named(resnet18, name, value, message):
+    model, tensors = resnet18
+    tensor = np.array(tensors[name], np.float64)
+    tensor.flat[-1] = value
+    refused(model, {**tensors, name: tensor}, name + message)
+
+
+def test_everything_but_a_variance_may_be_negative(resnet18):
+    model, tensors = resnet18
+    to_variables(model, {k: t if k.endswith("var") else -np.abs(t) for k, t in tensors.items()})
+
+
 def test_another_number_of_classes_is_an_error_unless_the_head_may_be_replaced(resnet18):
     _, tensors = resnet18
     model = create("resnet18", classes=7)
