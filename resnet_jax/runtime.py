@@ -49,14 +49,46 @@ def prepare() -> None:
 
     import jax
 
+    # Whatever JAX_ENABLE_X64 says: a configuration decides, see compute_in.
+    jax.config.update("jax_enable_x64", False)
     if jax.config.jax_compilation_cache_dir is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder("compilation")))
+        folder = cache_folder("compilation")
+        if folder is None:
+            print(
+                "nothing is kept between runs, and each compiles anew: set XDG_CACHE_HOME to a"
+                " folder that can be written to",
+                file=sys.stderr,
+            )
+        else:
+            jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
-def cache_folder(kind: str) -> Path:
-    """Returns the folder for one kind of cache; XDG_CACHE_HOME moves all of them."""
-    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(root).expanduser() / "resnet_jax" / kind
+def cache_folder(kind: str) -> Path | None:
+    """Returns the folder for one kind of cache; None where it can't be written to.
+
+    XDG_CACHE_HOME moves all of them.
+    """
+    try:
+        root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        folder = root / "resnet_jax" / kind
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # the latter where this user has no home
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def missing_device() -> str | None:
+    """The sentence on devices that JAX_PLATFORMS asks for and JAX does not find; else None."""
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):
+        return (
+            f"JAX finds no device of JAX_PLATFORMS={jax.config.jax_platforms}: unset JAX_PLATFORMS"
+            " to use what is there, or install JAX for that device"
+        )
+    return None
 
 
 def core_count() -> int:
@@ -82,12 +114,11 @@ def hush_late_readers() -> None:
     sys.unraisablehook = quiet
 
 
-def compute_in(dtype: str) -> None:
-    """Lets JAX compute in 64 bits where `dtype` needs it; JAX can only set this process-wide."""
-    if dtype == "float64":
-        import jax
+def compute_in(*dtypes: str) -> None:
+    """Lets JAX compute in 64 bits where one of these needs it; JAX sets this process-wide."""
+    import jax
 
-        jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_enable_x64", "float64" in dtypes)
 
 
 class Peers(NamedTuple):

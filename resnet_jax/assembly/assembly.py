@@ -36,6 +36,20 @@ from resnet_jax.training.steps import TrainStep
 from resnet_jax.weights import read_tensors, to_variables
 
 
+def _check_process(dtype: str) -> None:
+    """Raises UserError where JAX's settings of the process would change what a run computes."""
+    if jax.config.jax_disable_jit:
+        raise UserError(
+            "a run is made of compiled steps, and JAX_DISABLE_JIT or jax.disable_jit() forbids to"
+            " compile: switch it off, and use it around calls of the network or of a step alone"
+        )
+    if dtype != "float64" and jax.config.jax_enable_x64:
+        raise UserError(
+            f"model.dtype={dtype} in a process whose JAX computes in 64 bits would draw other"
+            " random numbers than elsewhere: run it inside of `with jax.enable_x64(False)`"
+        )
+
+
 class Assembly:
     """The run that a configuration describes: network, data, step ..., made when first asked for.
 
@@ -264,6 +278,7 @@ class Assembly:
           workdir: keeps what autotuning chose for the steps, on a GPU; None: nothing is kept.
         """
         config = self.config
+        _check_process(self._dtype)
         # Made here, so that a mistake stops the run before it starts.
         self.evaluation.make()
         train_step = self.train_step

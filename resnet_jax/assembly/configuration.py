@@ -3,6 +3,7 @@
 import inspect
 import re
 import runpy
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ def _from_file(path: Path, changes: str) -> ConfigDict:
         raise UserError(
             f"there is no configuration file {path}: give --config one of those in configs/"
         )
+    # A file of another folder finds its neighbours, as `from configs import default` does.
+    neighbours = str(path.resolve().parent.parent)
+    sys.path.append(neighbours)
     try:
         get_config = runpy.run_path(str(path)).get("get_config")
         if not callable(get_config):
@@ -60,6 +64,10 @@ def _from_file(path: Path, changes: str) -> ConfigDict:
         raise
     except (Exception, SystemExit) as error:
         raise mistake_in(path, error) from error
+    finally:
+        # The last of the paths, unless the file changed them.
+        if sys.path[-1:] == [neighbours]:
+            sys.path.pop()
     if not isinstance(config, ConfigDict):
         raise UserError(
             f"get_config of {path} returns a {type(config).__name__}: let it change and return the"

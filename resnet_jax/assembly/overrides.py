@@ -61,8 +61,8 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
     if section in CHOICES:
         _set_option(config, section, name, text)
         return
-    _check_known(config, section or dot, name)
     value = literal(text)
+    _check_known(config, section or dot, name, value)
     if value is not None or name in annotations_of(RECORDS[section]):
         value = domains.read(text, keys_of(config, section)[name], f"config.{key}")
     if section in SECTIONS and name == "name":
@@ -137,11 +137,15 @@ def _set_option(config: ConfigDict, where: str, option: str, text: str) -> None:
     _put(config, section, key, {"name": name, **options})
 
 
-def _check_known(config: ConfigDict, section: str, name: str) -> None:
-    """Raises UserError where the section takes no such key."""
+def _check_known(config: ConfigDict, section: str, name: str, value: Any) -> None:
+    """Raises UserError where the section takes no such key; None unsets that of any row."""
     valid = keys_of(config, section) if section in RECORDS else {}
     if name in valid:
         return
+    if section in SECTIONS and value is None:
+        valid = {key: row for row in SECTIONS[section].values() for key in options_of(row)} | valid
+        if name in valid:
+            return
     if section in SECTIONS and not nearest(name, annotations_of(RECORDS[section])):
         SECTIONS[section].typed({"name": config[section].name, name: ""})
     raise unknown_key(section, name, valid)

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly import Assembly, run_folder
@@ -28,10 +29,13 @@ def train(
     Returns:
       The figures of the final evaluation, the step and the workdir.
     """
-    assembly = Assembly(config)
-    profile = assembly.profile(workdir)
-    with opened(assembly, config, workdir, guard) as (run, checkpoints, reports):
-        result = loop.train(run, checkpoints, reports, profile)
+    # A process that computes in 64 bits elsewhere computes this run as any other does.
+    narrow = config.model.dtype != "float64" and jax.config.jax_enable_x64
+    with jax.enable_x64(False) if narrow else nullcontext():
+        assembly = Assembly(config)
+        profile = assembly.profile(workdir)
+        with opened(assembly, config, workdir, guard) as (run, checkpoints, reports):
+            result = loop.train(run, checkpoints, reports, profile)
     return {**result, "workdir": str(workdir)}
 
 

@@ -10,14 +10,18 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
+import tempfile
 import threading
 import weakref
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -116,7 +120,8 @@ class _Pool:
         self.capacity = capacity
         slots = workers * AHEAD + 1
         context = _context()
-        memory = context.RawArray("B", slots * capacity)
+        with _starting():
+            memory = context.RawArray("B", slots * capacity)
         self._slots = np.frombuffer(memory, np.uint8).reshape(slots, capacity)
         self._free = deque(range(slots))
         self._asked: deque[tuple[Future[_Returned], int]] = deque()
@@ -126,7 +131,11 @@ class _Pool:
         # no other file is run, since it may import JAX.
         files = [file for module, file in FOREIGN_FILES.items() if module.encode() in pickled]
         arguments = pickled, files, memory, slots
-        self._executor = ProcessPoolExecutor(workers, context, _adopt, arguments)
+        # A worker does not run the user's script, which may have no main guard, unless what it is
+        # sent comes from there.
+        self._needs_main = b"__main__" in pickled
+        with _starting():
+            self._executor = ProcessPoolExecutor(workers, context, _adopt, arguments)
         end = self._executor.shutdown
         self.close = weakref.finalize(self, end, wait=False, cancel_futures=True)
 
@@ -149,7 +158,10 @@ class _Pool:
             and self._function.nbytes(self._number) <= self.capacity
         ):
             slot = self._free.popleft()
-            self._asked.append((self._executor.submit(_compute, self._number, slot), slot))
+            # This starts workers, as many as are needed.
+            with _starting(), nullcontext() if self._needs_main else _empty_main():
+                future = self._executor.submit(_compute, self._number, slot)
+            self._asked.append((future, slot))
             self._number += 1
 
 
@@ -161,9 +173,36 @@ class _Returned(NamedTuple):
     unreadable: tuple[Any, ...]
 
 
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Raises UserError where workers can't be started, or no memory be shared with them."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"processes that read images can't be started or can't share memory ({error}): see that"
+            " /dev/shm can be written to and is large enough (docker run --shm-size=2g), or set"
+            " data.workers=0, so that this process reads them"
+        ) from None
+
+
+@contextmanager
+def _empty_main() -> Iterator[None]:
+    """Lets processes that are started now find no script to run again."""
+    script = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
+
+
 def _context() -> Any:
     """Forks workers from a process without JAX and threads, where the platform can do so."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
+    # The address of that process lies in the folder of temporary files, and a socket's may have
+    # 107 bytes, or 103 on a Mac.
+    too_long = len(os.fsencode(tempfile.gettempdir())) > 70
+    if too_long or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["resnet_jax.data.pipeline", "cv2", "simplejpeg", "PIL.Image"])

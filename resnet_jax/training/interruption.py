@@ -1,6 +1,7 @@
 """Keeps a request to stop, for the loop to see between two steps."""
 
 import signal
+import threading
 from types import FrameType
 from typing import Any, Self
 
@@ -12,7 +13,8 @@ from resnet_jax.training import parallel
 class Interruption:
     """While entered, SIGTERM and the first Ctrl-C ask the loop to save and stop.
 
-    A second Ctrl-C interrupts at once.
+    A second Ctrl-C interrupts at once. Outside of the main thread, where Python hears no signals,
+    nothing asks.
     """
 
     def __init__(self) -> None:
@@ -21,7 +23,8 @@ class Interruption:
         self._asked: jax.Array | None = None
 
     def __enter__(self) -> Self:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        hears = threading.current_thread() is threading.main_thread()
+        for number in (signal.SIGTERM, signal.SIGINT) if hears else ():
             self._previous[number] = signal.signal(number, self._ask)
         return self
 

@@ -5,7 +5,6 @@ studies the network before its first update. ANALYSIS may be FILE.py:FUNCTION of
 analyses and their options:
 """
 
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -46,7 +45,7 @@ def main(analysis: str) -> dict[str, Any]:
     network = _TRAINED.load_or_start()
     if "other" in chosen:
         chosen["other"] = shared_flags.run(
-            Path(chosen["other"]), trust_rows=_TRAINED.trust_rows
+            shared_flags.folder(chosen["other"], "--other"), trust_rows=_TRAINED.trust_rows
         ).subject()
     subject = network.subject(_SEED.value)._replace(checkpoints=_TRAINED.checkpoints())
     found = configure({analysis: load(analysis)}, analysis, "analysis", chosen)(subject)

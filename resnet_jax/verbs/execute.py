@@ -4,12 +4,12 @@ Several pairs of --config and --workdir train as members of one program.
 """
 
 import os
-from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from resnet_jax import runtime
+from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
 _CONFIG = flags.DEFINE_multi_string(
@@ -33,9 +33,8 @@ def main() -> dict[str, Any]:
     from resnet_jax.sweeps.execute import execute, execute_members
 
     configs = [configuration.read(text) for text in _CONFIG.value]
-    for config in configs:
-        runtime.compute_in(config.model.dtype)
-    workdirs = [Path(path) for path in _WORKDIR.value]
+    runtime.compute_in(*(config.model.dtype for config in configs))
+    workdirs = [shared_flags.folder(path, "--workdir") for path in _WORKDIR.value]
     if len(configs) == 1:
         return execute(configs[0], workdirs[0])
     return execute_members(configs, workdirs)

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from absl import flags
 
@@ -57,8 +57,17 @@ def launch(verb: Any, arguments: Sequence[str] | None = None) -> None:
             result = verb.main(*operands)
         print(json.dumps(result), flush=True)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(str(error))
+    except (RuntimeError, AssertionError):
+        sentence = runtime.missing_device() if "jax" in sys.modules else None
+        if sentence is None:
+            raise
+        _end(sentence)
+
+
+def _end(sentence: str) -> NoReturn:
+    print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
 
 
 def parse(verb: Verb, arguments: Sequence[str]) -> list[str]:

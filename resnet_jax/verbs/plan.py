@@ -9,7 +9,6 @@ compiles every row. Compiled steps are kept for the next time. Without the compi
 lowered.
 """
 
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -86,7 +85,7 @@ def main() -> dict[str, Any]:
     }
     if _OUT.value:
         text = "\n\n".join([table, results.accuracy(base), caption, results.details(program)])
-        results.write(Path(_OUT.value), text, result, program, on)
+        results.write(shared_flags.folder(_OUT.value, "--out"), text, result, program, on)
     # The line of JSON that ends a verb leaves the long lists to plan.json.
     many = ("kernels", "collectives", "costly")
     brief = {key: value for key, value in result["program"].items() if key not in many}

@@ -4,7 +4,6 @@ RUN/report.html shows figures, curves, mistakes, costs, gradients, the configura
 `python -m resnet_jax analyse` has found about the run so far.
 """
 
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -24,7 +23,7 @@ def main() -> dict[str, Any]:
     from resnet_jax.assembly import run_folder
     from resnet_jax.pages import run as run_page
 
-    workdir = Path(str(_WORKDIR.value))
+    workdir = shared_flags.folder(str(_WORKDIR.value), "--workdir")
     trust = bool(_TRUST.value)
     runtime.compute_in(run_folder.load(workdir, trust_rows=trust).model.dtype)
     path = run_page.write(workdir, trust_rows=trust)

@@ -79,6 +79,23 @@ def with_overrides(values: flags.FlagValues, arguments: Sequence[str]) -> list[s
     return found
 
 
+def folder(text: str, flag: str) -> Path:
+    """The folder that a flag names; '~' is the user's home.
+
+    Raises:
+      UserError: it is no path of this machine.
+    """
+    if "://" in text:
+        raise UserError(
+            f"{flag}={text} is no folder of this machine, where runs and results are written: give"
+            " a local or mounted folder, and copy it there afterwards"
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(f"{flag}={text} names no home folder: give the whole path") from None
+
+
 def define_peers(values: flags.FlagValues) -> None:
     """Defines the flags of a verb that several processes run together; see runtime.Peers."""
     flags.DEFINE_string(
@@ -153,7 +170,7 @@ class Trained:
 
     @property
     def workdir(self) -> Path | None:
-        return Path(self._workdir.value) if self._workdir.value else None
+        return folder(self._workdir.value, "--workdir") if self._workdir.value else None
 
     @property
     def trust_rows(self) -> bool:
@@ -161,7 +178,7 @@ class Trained:
 
     @property
     def weights(self) -> Path | None:
-        return Path(self._weights.value) if self._weights.value else None
+        return Path(self._weights.value).expanduser() if self._weights.value else None
 
     def load(self) -> "Restored":
         """Returns the network that the flags name.
@@ -214,7 +231,7 @@ class Trained:
           UserError: neither is given.
         """
         if out is not None:
-            return Path(out)
+            return folder(out, "--out")
         if self.workdir is None:
             raise UserError(
                 "without --workdir there is no run's folder to write into: give --out=FOLDER"

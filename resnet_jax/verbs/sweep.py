@@ -6,6 +6,7 @@ from typing import Any
 from absl import flags
 
 from resnet_jax import runtime
+from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
 _SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.", flag_values=FLAGS)
@@ -68,10 +69,12 @@ def main(experiment: str) -> dict[str, Any]:
     seeds = _SEEDS.value or choose(chosen.seeds, scale, "scale")
     tasks = experiments.tasks(chosen, scale, seeds)
     # Dry runs and reports count the networks' arithmetic, which needs their precision.
-    for task in tasks:
-        runtime.compute_in(task.changes.get("model.dtype", ""))
-    written_to = Path(_RESULTS.value) if _RESULTS.value else chosen.folder / "results"
-    store = Store(Path(_RUNS.value), written_to / f"{scale}.json")
+    runtime.compute_in(*(task.changes.get("model.dtype", "") for task in tasks))
+    written_to = chosen.folder / "results"
+    if _RESULTS.value:
+        written_to = shared_flags.folder(_RESULTS.value, "--results")
+    runs = shared_flags.folder(_RUNS.value, "--runs")
+    store = Store(runs, written_to / f"{scale}.json")
 
     # Two rows may be the same run.
     missing = {
@@ -89,7 +92,7 @@ def main(experiment: str) -> dict[str, Any]:
         waiting = jobs.jobs(missing.values(), store, together)
         if waiting:
             tick = LiveTable(tasks, store).tick
-            folder = Path(_RUNS.value) / name.rpartition(":")[2]
+            folder = runs / name.rpartition(":")[2]
             launch_on.function(waiting, at_once, tick, folder)
     store.keep(tasks)
     page = results.write(chosen, scale, tasks, store, written_to)

@@ -28,7 +28,8 @@ def main() -> dict[str, Any]:
     from resnet_jax.assembly.run import train
 
     config = _CONFIG.read()
-    workdir = Path(_WORKDIR.value or default_workdir(str(_CONFIG.text), _CONFIG.overrides))
+    named = _WORKDIR.value or default_workdir(str(_CONFIG.text), _CONFIG.overrides)
+    workdir = shared_flags.folder(named, "--workdir")
     print(f"the run lies in {workdir}", flush=True)
     result = train(config, workdir, runtime.ending_together)
     if "stopped" in result:

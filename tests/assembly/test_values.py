@@ -66,6 +66,10 @@ REFUSED = {
     "data.policy": ["auto", 3],
     "data.policy.magnitude": [-1, 31, 9.5],
     "data.policy.operations": [0, 10**9],
+    "data.policy.deviation": [-1, math.nan],
+    "data.policy.probability": [-0.5, 2.5],
+    "data.policy.fill": [(0, 0), (0, 0, 256), (0.5, 0.5, 0.5), 0],
+    "data.lighting": [-0.1, math.nan, "on"],
     "data.image_size": [0, -8, 8.0, 10**6],
     "data.classes": [0, -1, 10**20],
     "data.examples": [0, -1, 10**20],
@@ -255,7 +259,7 @@ def of(config, key):
     return flat.get(key)
 
 
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(every_key()), values)
 def test_any_value_is_taken_or_refused_at_once(key, value):
     for config in accepted(key, value):
@@ -354,9 +358,9 @@ def test_another_row_keeps_an_option_only_where_it_allows_its_value():
     assert "final" not in config.schedule
 
 
-@pytest.mark.parametrize("key", every_key())
-def test_a_key_says_what_is_valid(key):
-    assert domains.words(domain_of(key)) != "a value"
+def test_every_key_and_every_option_says_what_is_valid():
+    silent = [key for key in every_key() if "a value" in domains.words(domain_of(key))]
+    assert not silent, f"annotate {silent} with names of tables/domains.py"
 
 
 def test_a_value_that_is_refused_leaves_nothing_behind(tmp_path):

@@ -1,5 +1,6 @@
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -51,3 +52,15 @@ def test_handlers_are_put_back(asked):
             os.kill(os.getpid(), signal.SIGTERM)
         raise ZeroDivisionError
     assert handlers() == before
+
+
+def test_outside_of_the_main_thread_nothing_asks():
+    """Python hears no signals there, and lets no handler be set."""
+    before = handlers()
+
+    def entered():
+        with Interruption() as interruption:
+            return interruption.signal, handlers()
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(entered).result() == (None, before)

@@ -29,7 +29,10 @@ def keep_decoded(name: str, files: Iterable[Path], decode: Callable[[], ImageSet
     """
     facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(files)]
     digest = hashlib.sha256(repr((name, facts)).encode()).hexdigest()
-    path = cache_folder("images") / f"{digest[:32]}.npz"
+    folder = cache_folder("images")
+    if folder is None:
+        return decode()
+    path = folder / f"{digest[:32]}.npz"
     try:
         # The archive holds a checksum of each array.
         with path.open("rb") as file, np.load(file) as arrays:
@@ -41,7 +44,6 @@ def keep_decoded(name: str, files: Iterable[Path], decode: Callable[[], ImageSet
 
 
 def _save(path: Path, image_set: ImageSet) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Another process may be writing the same file.
     temporary = path.with_suffix(f".{os.getpid()}.npz")
     try:
