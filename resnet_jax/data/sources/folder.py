@@ -3,20 +3,22 @@
     DIR/train/n01440764/n01440764_10026.JPEG
     DIR/val/n01440764/ILSVRC2012_val_00000293.JPEG
 
-The folder of the split 'validation' may be called 'val'. A split may also have all its images in
-one folder and the labels in a file beside it: DIR/val.txt or DIR/val.csv has a line for each image,
-with its name and then its class, which is a name or a number among the sorted names. The rest of
-the line is ignored. Caffe's val.txt and Kaggle's LOC_val_solution.csv are such files.
+A class has the images in its folder and in the folders below it, in torchvision's order; links are
+followed, and hidden files are left out. The folder of the split 'validation' may be called 'val'. A
+split may also have all its images in one folder and the labels in a file beside it, DIR/val.txt or
+DIR/val.csv; see label_file.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+from absl import logging
 
 from resnet_jax.data.images.encoded import ENDINGS
+from resnet_jax.data.sources.label_file import read_labels
 from resnet_jax.tables import UserError, nearest
 
 HOW_TO_GET_IMAGENET = (
@@ -110,12 +112,19 @@ def open_folder(root: Any, split: str, classes: Sequence[str]) -> Folder:
     folder = _folder_of(root, split)
     if folder is None:
         raise _missing(root, [split])
-    folders, images = _entries(folder)
+    folders, files = _entries(folder)
+    images = sorted(filter(_is_image, files))
     if folders:
+        if images:
+            logging.error(
+                "%s lies beside the folders of the classes and is left out%s",
+                folder / images[0], f", as are {len(images) - 1} others" if images[1:] else "",
+            )  # fmt: skip
         return _by_class(folder, folders, classes)
     if not images:
         raise UserError(f"{folder} holds no images and no folders of them; {HOW_TO_GET_IMAGENET}")
-    return _flat(folder, images, classes)
+    labels = read_labels(_labels_beside(folder), images, classes)
+    return Folder(folder, images, [labels[image] for image in images])
 
 
 def _folder_of(root: Any, split: str) -> Any | None:
@@ -141,7 +150,7 @@ def _by_class(folder: Any, names: Sequence[str], classes: Sequence[str]) -> Fold
             )
     # Folders on other machines take their time to answer.
     with ThreadPoolExecutor(32) as pool:
-        found = list(pool.map(lambda name: sorted(_entries(folder / name)[1]), names))
+        found = list(pool.map(lambda name: _images_below(folder / name), names))
     empty = [name for name, images in zip(names, found, strict=True) if not images]
     if empty:
         raise UserError(
@@ -158,58 +167,52 @@ def _and_others(count: int) -> str:
     return f", nor do {count} other class folders" if count else ""
 
 
-def _flat(folder: Any, images: Sequence[str], classes: Sequence[str]) -> Folder:
-    labels, path = _labels_beside(folder, classes)
-    images = sorted(images)
-    for image in images:
-        if image not in labels and image.rpartition(".")[0] not in labels:
-            raise UserError(f"{path} has no line for {folder / image}: add its label there")
-    stems = [image if image in labels else image.rpartition(".")[0] for image in images]
-    return Folder(folder, images, [labels[stem] for stem in stems])
-
-
-def _labels_beside(folder: Any, classes: Sequence[str]) -> tuple[dict[str, int], Any]:
+def _labels_beside(folder: Any) -> Any:
     candidates = [folder.parent / f"{folder.name}{ending}" for ending in (".txt", ".csv")]
     for path in candidates:
         if path.exists():
-            break
-    else:
-        raise UserError(
-            f"{folder} has no folder for each class and no {candidates[0]} beside it: write a line"
-            " 'IMAGE CLASS' for each image into that file"
-        )
-    numbers = {name: number for number, name in enumerate(classes)}
-    labels = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        image, *rest = line.replace(",", " ").split() or [""]
-        if not image or image == "ImageId":
-            continue
-        if not rest:
-            raise UserError(f"line {number} of {path} is not 'IMAGE CLASS' but '{line}'")
-        label = numbers.get(rest[0], int(rest[0]) if rest[0].isdecimal() else -1)
-        if not 0 <= label < len(classes):
-            raise UserError(
-                f"line {number} of {path} gives {image} the class {rest[0]}: a class is one of the"
-                f" {len(classes)} names of the training set, or a number from 0 to"
-                f" {len(classes) - 1}"
-            )
-        labels[image] = label
-    return labels, path
+            return path
+    raise UserError(
+        f"{folder} has no folder for each class and no {candidates[0]} beside it: write a line"
+        " 'IMAGE CLASS' for each image into that file"
+    )
+
+
+def _is_image(file: str) -> bool:
+    return file.lower().endswith(ENDINGS)
+
+
+def _images_below(folder: Any) -> list[str]:
+    """Paths of the images in a folder and below it, in the order of their folders' paths."""
+    found = sorted(_walk(folder), key=lambda entry: str(entry[0]))
+    start = len(str(folder)) + 1
+    return [
+        f"{place}/{file}" if (place := str(where)[start:]) else file
+        for where, _, files in found
+        if not any(part.startswith(".") for part in str(where)[start:].split("/"))
+        for file in sorted(files)
+        if _is_image(file) and not file.startswith(".")
+    ]
 
 
 def _entries(folder: Any) -> tuple[list[str], list[str]]:
-    """The names of the folders and of the images in a folder, without hidden ones."""
-    folders, images = [], []
-    try:
-        for entry in folder.iterdir():
-            if entry.name.startswith("."):
-                continue
-            if entry.name.lower().endswith(ENDINGS):
-                images.append(entry.name)
-            elif entry.is_dir():
-                folders.append(entry.name)
-    except OSError as error:
+    """The names of the folders and of the files in a folder, without hidden ones."""
+    _, *found = next(_walk(folder))
+    folders, files = ([name for name in names if not name.startswith(".")] for names in found)
+    return folders, files
+
+
+def _walk(folder: Any) -> Iterator[tuple[Any, list[str], list[str]]]:
+    """A folder and all those below it, each with the names of its folders and of its files."""
+
+    def refuse(error: OSError) -> None:
         raise UserError(
-            f"can't list {folder} ({error.strerror or error}): give this user the right to read it"
+            f"can't list {error.filename or folder} ({error.strerror or error}): give this user the"
+            " right to read it"
         ) from None
-    return folders, images
+
+    # pathlib takes a link to a folder for a file.
+    local = "://" not in str(folder)
+    return (
+        os.walk(folder, followlinks=True, onerror=refuse) if local else folder.walk(on_error=refuse)
+    )

@@ -1,3 +1,5 @@
+import logging
+import os
 import sys
 
 import photographs
@@ -58,6 +60,53 @@ class TestFolders:
     def test_classes_of_a_set_without_training_images(self, root):
         assert class_names(root, ["missing", "val"]) == NAMES
 
+    def test_images_below_a_class_folder_count_in_the_order_of_torchvision(self, root):
+        """`sorted(os.walk(folder))`, and the names in each folder sorted: torchvision's order."""
+        for place in ("b", "a/z", "a"):
+            (root / "train" / "bee" / place).mkdir(parents=True, exist_ok=True)
+            write = (root / "train" / "bee" / place / f"{place[-1]}.png").write_bytes
+            write((root / "train" / "bee" / "bee_0.JPEG").read_bytes())
+        train = folder(dir=str(root)).load("train")
+        start = len(str(root / "train" / "bee")) + 1
+        assert labels(train) == [0, 0, 0, 1, 1, 1, 1, 1, 1, 2, 2, 2]
+        assert [train.name(index)[start:] for index in range(3, 9)] == [
+            "bee_0.JPEG", "bee_1.JPEG", "bee_2.JPEG", "a/a.png", "a/z/z.png", "b/b.png",
+        ]  # fmt: skip
+        assert train.read(7)[0] == (root / "train" / "bee" / "bee_0.JPEG").read_bytes()
+
+    def test_a_class_may_have_its_images_below_it_alone(self, root):
+        inner = root / "train" / "ant" / "inner"
+        inner.mkdir()
+        for image in list((root / "train" / "ant").glob("*.JPEG")):
+            image.rename(inner / image.name)
+        assert labels(folder(dir=str(root)).load("train")) == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+    @pytest.mark.parametrize("name", ["logo.png", "a b", "x.JPEG", "ünï"])
+    def test_a_folder_of_any_name_is_a_class(self, root, name):
+        for split in ("train", "val"):
+            (root / split / "bee").rename(root / split / name)
+        source = folder(dir=str(root))
+        assert source.class_names == tuple(sorted(["ant", "cat", name]))
+        assert len(source.load("train")) == 9
+
+    def test_a_class_that_is_a_link_counts(self, root, tmp_path):
+        """pathlib's walk takes a link to a folder for a file."""
+        elsewhere = tmp_path / "elsewhere"
+        (root / "train" / "bee").rename(elsewhere)
+        os.symlink(elsewhere, root / "train" / "bee")
+        os.symlink(elsewhere, root / "train" / "ant" / "more")
+        source = folder(dir=str(root))
+        assert source.class_names == NAMES
+        assert labels(source.load("train")) == [0] * 6 + [1] * 3 + [2] * 3
+
+    def test_images_beside_the_folders_of_classes_are_named(self, root, caplog):
+        for name in ("one.png", "two.png"):
+            (root / "train" / name).write_bytes(b"x")
+        with caplog.at_level(logging.ERROR):
+            assert len(folder(dir=str(root)).load("train")) == 9
+        assert "one.png lies beside the folders of the classes" in caplog.text
+        assert "1 others" in caplog.text
+
     def test_files_that_are_no_images_do_not_count(self, root):
         (root / "train" / "ant" / "Thumbs.db").write_bytes(b"x")
         (root / "train" / "ant" / ".hidden.JPEG").write_bytes(b"x")
@@ -77,18 +126,6 @@ class TestFlat:
                   for i in (1, 0) for number, name in enumerate(NAMES)]  # fmt: skip
         flat(root, lines, file)
         assert labels(open_folder(root, "val", NAMES)) == [0, 0, 1, 1, 2, 2]
-
-    @pytest.mark.parametrize("lines, said", [
-        (["ant_0.JPEG 3"], r"line 1 of .*val.txt gives ant_0.JPEG the class 3: .* 0 to 2"),
-        (["ant_0.JPEG ant", "ant_1.JPEG wasp"], "line 2 of .*the class wasp"),
-        (["ant_0.JPEG -1"], "the class -1"),
-        (["ant_0.JPEG"], "line 1 of .* is not 'IMAGE CLASS'"),
-        (["ant_0.JPEG ant"], "val.txt has no line for .*ant_1.JPEG"),
-    ])  # fmt: skip
-    def test_wrong_line_is_named(self, root, lines, said):
-        flat(root, lines)
-        with pytest.raises(UserError, match=said):
-            open_folder(root, "val", NAMES)
 
     def test_no_labels_at_all(self, root):
         flat(root, [], "other.txt")
@@ -127,11 +164,11 @@ class TestMistakes:
             open_folder(root, "empty", NAMES)
 
     def test_folder_that_may_not_be_read(self, root, monkeypatch):
-        def refuse(self):
-            raise PermissionError(13, "Permission denied")
+        def refuse(path):
+            raise PermissionError(13, "Permission denied", str(path))
 
         # The one who tests may be root, who may read everything.
-        monkeypatch.setattr(type(root), "iterdir", refuse)
+        monkeypatch.setattr(os, "scandir", refuse)
         with pytest.raises(UserError, match=r"can't list .*train .*Permission denied.*the right"):
             folder(dir=str(root))
 
