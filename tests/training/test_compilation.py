@@ -153,3 +153,10 @@ def test_a_run_goes_on_with_its_choices_where_another_run_chose_anew(cache, tmp_
     assert second != first
     assert compile_step(OnAGpu("Wednesday"), DETERMINISTIC, tmp_path / "a") == (first, False)
     assert compile_step(OnAGpu("Wednesday"), DETERMINISTIC, tmp_path / "b") == (second, True)
+
+
+def test_a_run_keeps_its_choices_where_no_cache_can_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    first, _ = compile_step(OnAGpu("Monday"), DETERMINISTIC, tmp_path / "a")
+    assert compile_step(OnAGpu("Tuesday"), DETERMINISTIC, tmp_path / "a") == (first, True)
