@@ -9,9 +9,11 @@ import logging as python_logging
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,22 +54,26 @@ def prepare() -> None:
     # Whatever JAX_ENABLE_X64 says: a configuration decides, see compute_in.
     jax.config.update("jax_enable_x64", False)
     if jax.config.jax_compilation_cache_dir is None:
-        folder = cache_folder("compilation")
-        if folder is None:
+        if _kept_folder("compilation") is None:
             print(
                 "nothing is kept between runs, and each compiles anew: set XDG_CACHE_HOME to a"
                 " folder that can be written to",
                 file=sys.stderr,
             )
-        else:
-            jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder("compilation")))
 
 
-def cache_folder(kind: str) -> Path | None:
-    """Returns the folder for one kind of cache; None where it can't be written to.
+def cache_folder(kind: str) -> Path:
+    """Returns the folder for one kind of cache; XDG_CACHE_HOME moves all of them.
 
-    XDG_CACHE_HOME moves all of them.
+    Where that can't be written to, the folder lasts as long as this process.
     """
+    folder = _kept_folder(kind) or Path(_temporary().name) / kind
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _kept_folder(kind: str) -> Path | None:
     try:
         root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
         folder = root / "resnet_jax" / kind
@@ -75,6 +81,11 @@ def cache_folder(kind: str) -> Path | None:
     except (OSError, RuntimeError):  # the latter where this user has no home
         return None
     return folder if os.access(folder, os.W_OK) else None
+
+
+@cache
+def _temporary() -> "tempfile.TemporaryDirectory[str]":
+    return tempfile.TemporaryDirectory(prefix="resnet_jax_")
 
 
 def missing_device() -> str | None:

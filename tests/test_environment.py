@@ -66,14 +66,14 @@ def test_workers_follow_the_affinity_of_the_process():
         os.sched_setaffinity(0, before)
 
 
-@pytest.mark.parametrize("place", ["a file", "missing"])
-def test_without_a_place_for_caches_there_is_none(place, tmp_path, monkeypatch):
+def test_a_cache_that_can_not_be_kept_lasts_as_long_as_the_process(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
-    if place == "a file":
-        (tmp_path / "caches").touch()
-        assert runtime.cache_folder("images") is None
-    else:
-        assert runtime.cache_folder("images").is_dir()
+    assert runtime.cache_folder("images") == tmp_path / "caches" / "resnet_jax" / "images"
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a file"))
+    folder = runtime.cache_folder("images")
+    assert folder.is_dir() and tmp_path not in folder.parents
+    assert runtime.cache_folder("images") == folder
 
 
 def test_a_run_needs_compilation():

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from resnet_jax.assembly.sections import RECORDS
 from resnet_jax.data.changes.augment import AUGMENTATIONS
 from resnet_jax.models.building import with_defaults
-from resnet_jax.tables import split
+from resnet_jax.tables import options_of, split
 
 Values = dict[str, Any]
 
@@ -37,18 +38,14 @@ def upgraded(config: Values) -> Values:
     sections["data"] = {
         key: value for key, value in sections["data"].items() if value or key not in AUGMENTATIONS
     }
-    epsilon = sections["norm"].pop("weight_epsilon", None)
-    for key, value in (
-        ("weight_epsilon", epsilon),
-        ("activate_stem", False),
-        ("drop_whole_batch", False),
-    ):
-        sections["model"].setdefault(key, value)
-    sections["eval"].setdefault("metrics", ())
-    sections["eval"].setdefault("average_logits", False)
-    sections["train"].setdefault("deterministic", True)
+    sections["model"].setdefault("weight_epsilon", sections["norm"].pop("weight_epsilon", None))
     # What the platform decided once.
     for section, key, default in (("model", "scan_blocks", False), ("train", "steps_per_call", 1)):
         if sections[section][key] is None:
             sections[section][key] = default
+    # The default of a key that is newer than the run changes nothing.
+    for section, record in RECORDS.items():
+        found = sections.setdefault(section, {}) if section else sections
+        for key, default in options_of(record).items():
+            found.setdefault(key, default)
     return sections

@@ -70,9 +70,8 @@ class Step:
           NoCompiler: the cache has no such step, and the compiler is not installed.
         """
         batch = images * on.chips
-        cache = cache_folder("plan")
-        path = None if cache is None else cache / f"{self._key(on, batch)}.json"
-        if path is not None and path.is_file():
+        path = cache_folder("plan") / f"{self._key(on, batch)}.json"
+        if path.is_file():
             return CompiledStep.from_dict(json.loads(path.read_text()))
         platform = hardware.platform(on)
         on_gpu = platform == "gpu"
@@ -93,8 +92,7 @@ class Step:
             kernels=figures.kernels,
             costly=tuple(costly(figures.module, self._config.model.dtype)) if on_gpu else (),
         )
-        if path is not None:
-            files.replace(path, json.dumps(program.as_dict(), indent=1) + "\n")
+        files.replace(path, json.dumps(program.as_dict(), indent=1) + "\n")
         return program
 
     def exactly(self, row: Prediction) -> Prediction:

@@ -52,9 +52,7 @@ def compile_step(
         with no_cache() if ONEDNN.keys() & options.keys() else nullcontext():
             return lowered.compile(dict(options))
     program = hashlib.sha256(lowered.as_text().encode()).hexdigest()[:16]
-    own, cache = choices / program, cache_folder("autotuning")
-    # Without a cache the choices lie in the run's folder alone, where nothing is left to copy.
-    shared = own if cache is None else cache / program
+    own, shared = choices / program, cache_folder("autotuning") / program
     if _disagree(own, shared):
         # The cache holds a step with the choices of another run; JAX's key does not tell.
         with no_cache():

@@ -29,10 +29,7 @@ def keep_decoded(name: str, files: Iterable[Path], decode: Callable[[], ImageSet
     """
     facts = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(files)]
     digest = hashlib.sha256(repr((name, facts)).encode()).hexdigest()
-    folder = cache_folder("images")
-    if folder is None:
-        return decode()
-    path = folder / f"{digest[:32]}.npz"
+    path = cache_folder("images") / f"{digest[:32]}.npz"
     try:
         # The archive holds a checksum of each array.
         with path.open("rb") as file, np.load(file) as arrays:
