@@ -13,10 +13,11 @@ from ml_collections import ConfigDict
 
 from resnet_jax.assembly.checking import check
 from resnet_jax.assembly.evaluation import Evaluation
+from resnet_jax.assembly.identity import DataFacts, Identity
 from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.assembly.learning import mixing, objective, optimizer, schedule
-from resnet_jax.assembly.network import network
-from resnet_jax.assembly.outputs import profile, reports
+from resnet_jax.assembly.network import network, weights_of
+from resnet_jax.assembly.outputs import checkpoints, profile, reports
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.catalogue import Source
 from resnet_jax.data.stream import StreamedData
@@ -33,7 +34,6 @@ from resnet_jax.training.profile import Profile
 from resnet_jax.training.run import Run
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
-from resnet_jax.weights import read_tensors, to_variables
 
 
 def _check_process(dtype: str) -> None:
@@ -58,6 +58,7 @@ class Assembly:
       devices: compile the run for them; None: the devices that there are.
       examples: number of training examples, where the training set need not be read.
       side_by_side: the network can share convolutions with others, see models.layers.Layers.
+      known: what a run that has begun knows of its data; see Inputs.
 
     Raises:
       UserError: a key has a value that it does not allow; later, on the first use of something,
@@ -72,9 +73,10 @@ class Assembly:
         devices: Sequence[Any] | None = None,
         examples: int | None = None,
         side_by_side: bool = False,
+        known: DataFacts | None = None,
     ):
         check(config)
-        self.config = config
+        self.config, self._known = config, known
         self._platform, self._devices, self._examples = platform, devices, examples
         self._side_by_side = side_by_side
         self._dtype = config.model.dtype
@@ -87,7 +89,7 @@ class Assembly:
     @cached_property
     def inputs(self) -> Inputs:
         dtype = jnp.promote_types(self._dtype, jnp.float32)
-        return Inputs(self.config, dtype, parallel.process_shard(), self._steps)
+        return Inputs(self.config, dtype, parallel.process_shard(), self._steps, self._known)
 
     @property
     def source(self) -> Source:
@@ -232,21 +234,9 @@ class Assembly:
         return self.variables_from(Path(path), replace_head=True) if path else {}
 
     def variables_from(self, path: Path, *, replace_head: bool = False) -> dict:
-        """Variables from a file of weights, in the model's layout.
-
-        Args:
-          replace_head: leave the head out where it has another number of classes.
-
-        Raises:
-          UserError: the file can't be read, or does not fit the model.
-        """
-        fitted = to_variables(
-            self.model,
-            read_tensors(path),
-            channels=self.source.image_shape[-1],
-            replace_head=replace_head,
-        )
-        return stack_blocks(fitted.variables) if self.model.scan_blocks else fitted.variables
+        """Variables from a file of weights, in the model's layout; see network.weights_of."""
+        channels = self.source.image_shape[-1]
+        return weights_of(path, self.model, channels=channels, replace_head=replace_head)
 
     def initial_state(self, key: jax.Array, pretrained: dict | None = None) -> TrainState:
         """The state before the first update.
@@ -287,6 +277,7 @@ class Assembly:
             shard_state=self.placement.shard_state,
             data=self.train_data,
             create_state=self.create_state,
+            abstract_state=self.abstract_state,
             numbers=self.numbers,
             train_step=train_step,
             evaluate=lambda state: self.evaluation(state.eval_variables),
@@ -314,17 +305,11 @@ class Assembly:
         on_gpu = (self._platform or jax.default_backend()) in ("gpu", "cuda")
         return DETERMINISTIC if on_gpu and self.config.train.deterministic else {}
 
-    def checkpoints(self, workdir: Path) -> Checkpoints:
-        """The run's checkpoints, always in the unrolled layout."""
-        config, scanned = self.config.checkpoint, self.model.scan_blocks
-        return Checkpoints(
-            workdir / "checkpoints",
-            keep=config.keep,
-            keep_best=config.keep_best,
-            to_stored=unstack_blocks if scanned else None,
-            from_stored=stack_blocks if scanned else None,
-            at_rest=self.placement.at_rest,
-        )
+    def checkpoints(self, workdir: Path, identity: Identity | None = None) -> Checkpoints:
+        """The run's checkpoints, always in the unrolled layout; one of another identity is none."""
+        scanned = self.model.scan_blocks
+        layouts = (unstack_blocks, stack_blocks) if scanned else (None, None)
+        return checkpoints(self.config, workdir, *layouts, self.placement.at_rest, identity)
 
     def reports(self, workdir: Path) -> Reports:
         return reports(self.config, workdir, self.steps)

@@ -9,7 +9,7 @@ from resnet_jax.assembly.sections import RECORDS
 from resnet_jax.data import photographs
 from resnet_jax.data.changes import augment
 from resnet_jax.data.changes.augment import AUGMENTATIONS
-from resnet_jax.data.sources.catalogue import SOURCES
+from resnet_jax.data.sources.catalogue import OF_THE_RUN, SOURCES
 from resnet_jax.models import ROWS
 from resnet_jax.tables import Choice, Table, annotations_of, domains, options_of, split
 from resnet_jax.training.metrics import METRICS
@@ -52,7 +52,7 @@ def keys_of(config: ConfigDict, section: str) -> dict[str, Any]:
 
 def _options(row: Any) -> dict[str, Any]:
     annotations = annotations_of(row)
-    return {option: annotations[option] for option in options_of(row) if option != "splits"}
+    return {option: annotations[option] for option in options_of(row) if option not in OF_THE_RUN}
 
 
 def every_table() -> dict[str, Table]:

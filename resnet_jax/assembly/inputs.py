@@ -8,6 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.checking import check_images
+from resnet_jax.assembly.identity import DataFacts
 from resnet_jax.data import photographs
 from resnet_jax.data.changes.augment import AUGMENTATIONS, Augmentation
 from resnet_jax.data.images.encoded import EncodedSet
@@ -16,6 +17,7 @@ from resnet_jax.data.images.views import Views, views
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.benchmarks import Benchmark, TrainingData, open_benchmarks
 from resnet_jax.data.sources.catalogue import SOURCES, Source
+from resnet_jax.data.sources.classes import with_classes
 from resnet_jax.data.sources.decoded import ImageSet
 from resnet_jax.data.stream import StreamedData
 from resnet_jax.tables import UserError, configure, nearest, options_of, split
@@ -28,6 +30,8 @@ class Inputs:
       dtype: of the images in a batch.
       shard: (index, count) of this process among those that share every batch.
       steps: number of training examples -> updates in a run.
+      known: what a run that has begun knows of its data; the source is then opened when a split of
+        it is read.
 
     Raises:
       UserError: on the first use of something that the configuration describes wrongly.
@@ -39,16 +43,25 @@ class Inputs:
         dtype: Any,
         shard: tuple[int, int],
         steps: Callable[[int], int],
+        known: DataFacts | None = None,
     ):
         self._config, self._dtype, self._shard, self._steps = config, dtype, shard, steps
+        self._known = known
 
     @cached_property
     def source(self) -> Source:
+        if self._known is None:
+            return self._opened()
+        return with_classes(self._opened, *self._known[:3])
+
+    def _opened(self) -> Source:
         name, options = split(self._section["source"], SOURCES.what)
         taken = options_of(SOURCES.row(name))
         options |= {key: self._section[key] for key in taken if key in self._section}
         if "splits" in taken:
             options["splits"] = (self._section["train_split"], self._section["eval_split"])
+        if "class_names" in taken and self._known is not None:
+            options["class_names"] = self._known.class_names
         # Not as a choice, since sources have an option called `name`: the data set's name.
         source = configure(SOURCES.with_foreign(name), name, SOURCES.what, options)()
         check_images(self._section, source.image_shape)
@@ -75,6 +88,11 @@ class Inputs:
             if key not in valid:
                 raise UserError(_refusal(key, name, valid, of_photographs))
         return keys
+
+    def facts(self) -> DataFacts:
+        """What the run has to know of its data later, when they may be elsewhere."""
+        source, examples = self.source, self.train_data.examples
+        return DataFacts(source.class_names, source.image_shape, source.photographs, examples)
 
     @cached_property
     def repeats(self) -> int:

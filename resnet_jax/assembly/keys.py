@@ -47,6 +47,16 @@ def _full(section: str, name: str) -> str:
     return f"{section}.{name}" if section else name
 
 
+def defaults() -> dict[str, Any]:
+    """The default of every key, flat, as a JSON value."""
+    flat = {
+        _full(section, key): default
+        for section, record in RECORDS.items()
+        for key, default in options_of(record).items()
+    }
+    return json.loads(json.dumps(flat))
+
+
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"a": {"b": 1}} -> {"a.b": 1}."""
     flat: dict[str, Any] = {}

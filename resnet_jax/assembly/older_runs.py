@@ -27,6 +27,12 @@ def upgraded(config: Values) -> Values:
     """Returns the nested keys of a run's config.json as today's version writes them."""
     sections = {name: dict(value) if isinstance(value, dict) else value
                 for name, value in config.items()}  # fmt: skip
+    sections["model"].setdefault("weight_epsilon", sections["norm"].pop("weight_epsilon", None))
+    # The default of a key that is newer than the run changes nothing.
+    for section, record in RECORDS.items():
+        found = sections.setdefault(section, {}) if section else sections
+        for key, default in options_of(record).items():
+            found.setdefault(key, default)
     for (section, old), (choice, option) in OPTIONS.items():
         value = sections[section].pop(old, None)
         if value is not None:
@@ -38,14 +44,8 @@ def upgraded(config: Values) -> Values:
     sections["data"] = {
         key: value for key, value in sections["data"].items() if value or key not in AUGMENTATIONS
     }
-    sections["model"].setdefault("weight_epsilon", sections["norm"].pop("weight_epsilon", None))
     # What the platform decided once.
     for section, key, default in (("model", "scan_blocks", False), ("train", "steps_per_call", 1)):
         if sections[section][key] is None:
             sections[section][key] = default
-    # The default of a key that is newer than the run changes nothing.
-    for section, record in RECORDS.items():
-        found = sections.setdefault(section, {}) if section else sections
-        for key, default in options_of(record).items():
-            found.setdefault(key, default)
     return sections

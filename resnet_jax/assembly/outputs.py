@@ -1,15 +1,20 @@
-"""The reports of a run that a configuration describes."""
+"""What a run that a configuration describes writes: reports, checkpoints, a profile."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 
+from resnet_jax.assembly.identity import Identity
+from resnet_jax.assembly.run_folder import CHECKPOINTS
 from resnet_jax.reporting.console import Console
 from resnet_jax.reporting.metrics_file import MetricsFile
 from resnet_jax.reporting.reports import Reports, Sink
 from resnet_jax.reporting.tensorboard import TensorBoard
 from resnet_jax.reporting.wandb import WandB
 from resnet_jax.training import metrics, parallel
+from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.profile import Profile
 
 
@@ -25,6 +30,26 @@ def reports(config: ConfigDict, workdir: Path, steps: int) -> Reports:
     if report.wandb:
         sinks.append(WandB(workdir, report.project, config.to_dict()))
     return Reports(sinks)
+
+
+def checkpoints(
+    config: ConfigDict,
+    workdir: Path,
+    to_stored: Callable[[Any], Any] | None,
+    from_stored: Callable[[Any], Any] | None,
+    at_rest: Callable[[Any], Any],
+    identity: Identity | None,
+) -> Checkpoints:
+    """The checkpoints of a run; see Checkpoints."""
+    return Checkpoints(
+        workdir / CHECKPOINTS,
+        keep=config.checkpoint.keep,
+        keep_best=config.checkpoint.keep_best,
+        to_stored=to_stored,
+        from_stored=from_stored,
+        at_rest=at_rest,
+        owner=identity,
+    )
 
 
 def profile(config: ConfigDict, workdir: Path) -> Profile:

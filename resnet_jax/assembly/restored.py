@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 
 from resnet_jax.analysis.subject import Subject
 from resnet_jax.assembly import Assembly, configuration, keys, run_folder
+from resnet_jax.assembly.identity import DataFacts
 from resnet_jax.assembly.subject import subject
 from resnet_jax.models.scan import unstack_blocks
 from resnet_jax.tables import UserError
@@ -78,27 +79,20 @@ def load(
       UserError: there is no run, no such checkpoint, or `changes` would change what was trained.
     """
     config = run_folder.load(workdir, trust_rows=trust_rows)
-    before = keys.flatten(config.to_dict())
-    after = keys.flatten(configuration.override(config, changes).to_dict())
+    identity = run_folder.identity(workdir, config)
+    changed = configuration.override(run_folder.load(workdir, trust_rows=trust_rows), changes)
+    before, after = (keys.flatten(values.to_dict()) for values in (config, changed))
     for key, value in after.items():
         if value != before.get(key) and not key.startswith(EVALUATION_KEYS):
             raise UserError(
                 f"--changes={changes} would change {key}, with which the run was trained: it may"
                 f" change keys that begin with {', '.join(EVALUATION_KEYS)}"
             )
-    assembly = _assembly(config, batch_size)
-    with assembly.checkpoints(workdir) as checkpoints:
-        if not checkpoints.steps:
-            raise UserError(f"{workdir} holds no checkpoint yet: train the run first")
-        if best:
-            step = checkpoints.best_step
-            if step is None:
-                raise UserError(
-                    f"none of the checkpoints in {workdir} was evaluated: leave out --best, or set"
-                    " checkpoint.every_epochs to a multiple of eval.every_epochs and train again"
-                )
-        state = checkpoints.restore(assembly.abstract_state, step, set_aside=False)
-    assert state is not None
+    assembly = _assembly(changed, batch_size, identity.data)
+    with assembly.checkpoints(workdir, identity) as checkpoints:
+        state = checkpoints.restore(assembly.abstract_state, step, best=best, set_aside=False)
+    if state is None:
+        raise UserError(f"{workdir} holds no checkpoint yet: train the run first")
     found = int(state.step)
     return Restored(assembly, state.eval_variables, f"step {found}", found)
 
@@ -122,17 +116,17 @@ def start(config: ConfigDict) -> Restored:
     return Restored(assembly, assembly.create_state().eval_variables, "at initialisation", 0)
 
 
-def _assembly(config: ConfigDict, batch_size: int | None) -> Assembly:
+def _assembly(
+    config: ConfigDict, batch_size: int | None, known: DataFacts | None = None
+) -> Assembly:
     if batch_size is not None:
         config.update_from_flattened_dict({"eval.batch_size": batch_size})
-    return Assembly(config)
+    return Assembly(config, known=known)
 
 
 def checkpoints(workdir: Path, trust_rows: bool = False) -> dict[int, Callable[[], Any]]:
     """Variables of every checkpoint of a run by step, unrolled, each read when called."""
-    config = run_folder.load(workdir, trust_rows=trust_rows)
-    with Assembly(config).checkpoints(workdir) as found:
-        steps = found.steps
+    steps = run_folder.steps(workdir)
 
     def read(step: int) -> Any:
         return load(workdir, step, trust_rows=trust_rows).unrolled_variables()

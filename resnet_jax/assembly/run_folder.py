@@ -1,25 +1,31 @@
-"""The folder of a run: its configuration, and the files of rows that it used.
+"""The folder of a run: its configuration, what it knows of its data, and the files of its rows.
 
-`config.json` has every key. A user's files of rows are copied into `rows/`, with their hashes in
-`rows/sha256sums` (as `sha256sum -c` reads them). A stored file is run only where the user trusts it
-or names it, since a folder may come from someone else.
+`config.json` has every key, `data.json` the names of the classes in the order of their labels, the
+shape of the images and the number of training images. A user's files of rows are copied into
+`rows/`, with their hashes in `rows/sha256sums` (as `sha256sum -c` reads them). A stored file is run
+only where the user trusts it or names it, since a folder may come from someone else.
 """
 
 import difflib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from etils import epath
 from ml_collections import ConfigDict
 
-from resnet_jax.assembly.keys import FREE_KEYS, flatten, identified, mapped
+from resnet_jax.assembly.identity import DataFacts, Identity, changes
+from resnet_jax.assembly.keys import facts, mapped
 from resnet_jax.assembly.older_runs import upgraded
 from resnet_jax.assembly.sections import lock
 from resnet_jax.reporting.files import replace
 from resnet_jax.tables import UserError
 from resnet_jax.tables.foreign import content_hash, foreign_file
+from resnet_jax.training import parallel
+from resnet_jax.training.record import newest_records, steps_in
 
-CONFIG, ROWS = "config.json", "rows"
+CONFIG, DATA, ROWS, CHECKPOINTS = "config.json", "data.json", "rows", "checkpoints"
 
 
 def load(workdir: Path, *, trust_rows: bool = False) -> ConfigDict:
@@ -68,32 +74,109 @@ def _with_tuples(value: Any) -> Any:
     return tuple(map(_with_tuples, value)) if isinstance(value, list) else value
 
 
-def claim(workdir: Path, config: ConfigDict, *, write: bool = True) -> None:
-    """Writes config.json and the files of rows into a new workdir, or checks that they are there.
+def known(workdir: Path) -> DataFacts | None:
+    """What the run in `workdir` knows of its data.
 
-    A run without a checkpoint has nothing to lose, so its files are overwritten.
+    None where it has no checkpoint, or was begun before runs knew their data.
+    """
+    if not steps(workdir):
+        return None
+    try:
+        return DataFacts.of_json(json.loads((workdir / DATA).read_text()))
+    except (OSError, ValueError, KeyError, TypeError):
+        identity = _of_a_checkpoint(workdir)
+        return None if identity is None else identity.data
+
+
+def identity(workdir: Path, config: ConfigDict) -> Identity:
+    """The identity of the run in `workdir`.
 
     Args:
-      write: whether this process writes; one of the run's processes does.
+      config: of the run, as `load` returned it.
+    """
+    return Identity(facts(config), known(workdir))
+
+
+def steps(workdir: Path) -> list[int]:
+    """Steps of the run's checkpoints, oldest first."""
+    return steps_in(epath.Path(workdir / CHECKPOINTS))
+
+
+def _of_a_checkpoint(workdir: Path) -> Identity | None:
+    """The identity that the newest whole checkpoint holds; None where none holds one."""
+    for record in newest_records(workdir / CHECKPOINTS):
+        if record.run is not None:
+            return Identity.of_json(record.run)
+    return None
+
+
+def begun(workdir: Path, config: ConfigDict) -> DataFacts | None:
+    """What the run in `workdir` knows of its data; None for a new run.
+
+    A run without a checkpoint has nothing to lose, so another one may take its place.
 
     Raises:
-      UserError: the workdir holds a run of another configuration, or can't be written.
+      UserError: the workdir holds a run of another configuration.
     """
-    path = workdir / CONFIG
-    text = json.dumps(json.loads(config.to_json()), indent=2, sort_keys=True) + "\n"
-    if path.exists() and any((workdir / "checkpoints").glob("[0-9]*")):
-        _check_rows(workdir, config)
-        _check_same(workdir, old=_read(path), new=json.loads(text))
-    if not write:
-        return
-    try:
-        workdir.mkdir(parents=True, exist_ok=True)
-        _store_rows(workdir / ROWS, config)
-        replace(path, text)
-    except OSError as error:
+    if not steps(workdir):
+        return None
+    _check_rows(workdir, config)
+    changed = changes(_facts_before(workdir), facts(config))
+    if changed:
         raise UserError(
-            f"can't write into {workdir} ({error.strerror}): give another --workdir"
-        ) from None
+            f"{workdir} holds a run of another configuration ({'; '.join(changed)}): give another"
+            " --workdir, or start with the old values to continue that run"
+        )
+    return known(workdir)
+
+
+def _facts_before(workdir: Path) -> Mapping[str, Any]:
+    """The facts of the configuration that the run was begun with."""
+    path = workdir / CONFIG
+    if path.exists():
+
+        def stored(name: str) -> str:
+            return f"{workdir / ROWS / foreign_name(name)}:{name.rpartition(':')[2]}"
+
+        return facts(ConfigDict(mapped(_with_tuples(_read(path)), stored)))
+    found = _of_a_checkpoint(workdir)
+    if found is None:
+        raise UserError(
+            f"{workdir} holds checkpoints and no {CONFIG}, so nothing says which run they are of:"
+            f" put its {CONFIG} back, or give another --workdir"
+        )
+    return found.config
+
+
+def claim(workdir: Path, config: ConfigDict, data: DataFacts) -> None:
+    """Writes config.json, data.json and the files of rows; checks that no other run is there.
+
+    Every process of the run calls this, and the first one writes.
+
+    Raises:
+      UserError: the workdir holds another run, or one of other images, or can't be written.
+    """
+    before = begun(workdir, config)
+    if before is not None and before.examples != data.examples:
+        raise UserError(
+            f"the training set has {data.examples:,} images and had {before.examples:,} when the"
+            f" run in {workdir} began: put the same images there again, or give another --workdir"
+        )
+    problem = ""
+    if parallel.is_first_process():
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            _store_rows(workdir / ROWS, config)
+            replace(workdir / CONFIG, _as_text(json.loads(config.to_json())))
+            replace(workdir / DATA, _as_text(data.as_json()))
+        except OSError as error:
+            problem = error.strerror or str(error)
+    if not parallel.holds_everywhere(not problem):
+        raise UserError(f"can't write into {workdir} ({problem}): give another --workdir")
+
+
+def _as_text(values: Any) -> str:
+    return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 
 def _files(config: ConfigDict) -> dict[str, tuple[Path, str]]:
@@ -136,21 +219,4 @@ def _check_rows(workdir: Path, config: ConfigDict) -> None:
             f"{path} changed since the run in {workdir} began ({'; '.join(changed[:4])}): give"
             f" {stored}:{row.rpartition(':')[2]} in its place to go on with the stored file, or"
             " another --workdir"
-        )
-
-
-def _check_same(workdir: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    def stored(name: str) -> str:
-        return identified(f"{workdir / ROWS / foreign_name(name)}:{name.rpartition(':')[2]}")
-
-    before, now = flatten(mapped(old, stored)), flatten(mapped(new, identified))
-    changed = [
-        f"{key} was {before.get(key)} and is {now.get(key)}"
-        for key in sorted({*before, *now})
-        if before.get(key) != now.get(key) and not key.startswith(FREE_KEYS)
-    ]
-    if changed:
-        raise UserError(
-            f"{workdir} holds a run of another configuration ({'; '.join(changed)}): give another"
-            " --workdir, or start with the old values to continue that run"
         )

@@ -145,6 +145,7 @@ def learn(
         seed=seed,
         batch_size=batch_size,
         create_state=create_state,
+        abstract_state=jax.eval_shape(create_state),
         evaluate=lambda state: {},
         steps=steps,
     )

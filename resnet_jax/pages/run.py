@@ -1,6 +1,7 @@
 """A run's page: everything that tells what it did, in one HTML file."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from resnet_jax.assembly import restored
@@ -9,6 +10,7 @@ from resnet_jax.reporting import markup
 from resnet_jax.reporting.files import replace
 from resnet_jax.reporting.findings import read_findings
 from resnet_jax.reporting.metrics_file import read_lines
+from resnet_jax.tables import UserError
 
 
 def write(workdir: Path, *, trust_rows: bool = False) -> Path:
@@ -35,9 +37,17 @@ def write(workdir: Path, *, trust_rows: bool = False) -> Path:
     return path
 
 
+def _content(section: Callable[[Outcome], str], run: Outcome) -> str:
+    """The section, or why there is none, as where the run's data are not at hand."""
+    try:
+        return section(run)
+    except UserError as error:
+        return markup.paragraphs([f"Not shown: {error}."])
+
+
 def page(name: str, run: Outcome) -> str:
     """Returns the page of a run of this name."""
-    contents = {title: section(run) for title, section in SECTIONS.items()}
+    contents = {title: _content(section, run) for title, section in SECTIONS.items()}
     body = markup.paragraphs([f"The run after {run.step:,} updates."])
     body += "".join(markup.section(title, html) for title, html in contents.items() if html)
     return markup.document(name, body)

@@ -1,14 +1,13 @@
 """One run of a sweep in a process of its own: the ordinary training, then a record of it."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly import Assembly, run
+from resnet_jax.assembly.lock import alone
 from resnet_jax.sweeps import records
 from resnet_jax.sweeps.members import MemberDispatch, side_by_side
 from resnet_jax.tables import Diverged
@@ -20,12 +19,12 @@ def execute(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
     A second process that is to execute the same run waits for the first.
     """
-    with locked([workdir]):
+    with alone([workdir], wait=True):
         if records.is_over(workdir):
             return {"workdir": str(workdir)}
         status, reason = "done", ""
         try:
-            result = run.train(config, workdir)
+            result = run.train(config, workdir, lock=nullcontext)
         except Diverged as error:
             status, reason, result = "diverged", str(error).partition(":")[0], {}
         if "stopped" in result:
@@ -37,14 +36,14 @@ def execute(config: ConfigDict, workdir: Path) -> dict[str, Any]:
 
 def execute_members(configs: list[ConfigDict], workdirs: list[Path]) -> dict[str, Any]:
     """Does the same for runs that can be members of one program."""
-    with locked(workdirs), ExitStack() as stack:
+    with alone(workdirs, wait=True), ExitStack() as stack:
         members, profiles = {}, []
         for config, workdir in zip(configs, workdirs, strict=True):
             if records.is_over(workdir):
                 continue
-            assembly = Assembly(config, side_by_side=side_by_side())
-            parts = stack.enter_context(run.opened(assembly, config, workdir))
-            members[workdir] = Member(*parts)
+            assembly = run.assembled(config, workdir, side_by_side=side_by_side())
+            parts = stack.enter_context(run.opened(assembly, workdir))
+            members[workdir] = Member(assembly.run(workdir), *parts)
             profiles.append(assembly.profile(workdir))
         if not members:
             return {}
@@ -62,15 +61,3 @@ def execute_members(configs: list[ConfigDict], workdirs: list[Path]) -> dict[str
         records.put(workdir, record)
         statuses[str(workdir)] = status
     return statuses
-
-
-@contextmanager
-def locked(workdirs: list[Path]) -> Iterator[None]:
-    """Holds the folders' locks, which end with the process however that ends."""
-    with ExitStack() as stack:
-        # In one order, so that no two processes wait for each other.
-        for workdir in sorted(workdirs):
-            workdir.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context((workdir / "lock").open("w"))
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,13 +1,12 @@
 """Saving and restoring a run's state with Orbax, so that damage is noticed and never spreads."""
 
-import json
-import zlib
-from collections.abc import Callable
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from absl import logging
 from etils import epath
@@ -15,16 +14,41 @@ from orbax.checkpoint import checkpoint_managers
 
 from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
+from resnet_jax.training.record import (
+    NAME,
+    Record,
+    checksum,
+    mend_metrics,
+    metrics_of,
+    steps_in,
+    top1,
+)
 from resnet_jax.training.state import TrainState
 
 Tree = Any
+
+# Seconds in which a checkpoint that a run beside this process deletes has vanished.
+PATIENCE = 1.0
+
+
+class Owner(Protocol):
+    """What checkpoints are of: a run."""
+
+    def as_json(self) -> Mapping[str, Any]:
+        """What makes the run the run that it is."""
+        ...
+
+    def unlike(self, stored: Mapping[str, Any]) -> str:
+        """How a run, as JSON, differs from this one, in words; '' where it does not."""
+        ...
 
 
 class Checkpoints:
     """The checkpoints of one run: the newest and the best.
 
     Saving is asynchronous: it returns once the arrays are copied to the host. Each checkpoint
-    carries a checksum of its arrays, since a flipped byte in their files would go unnoticed.
+    carries a record with checksums, since a flipped byte in its files would go unnoticed. Nothing
+    is written before the first save, so that others may read while a run trains.
 
     Args:
       directory: holds one folder a checkpoint, named by its step.
@@ -33,6 +57,8 @@ class Checkpoints:
       to_stored, from_stored: convert the layout of a run's state to that of the files, and back;
         None: the layouts are the same.
       at_rest: a tree of shapes -> the sharding of each array; None: all lie as the state's first.
+      owner: the run that the checkpoints are of; what it is is stored in each of them, and one of
+        another run counts as damaged.
     """
 
     def __init__(
@@ -44,35 +70,40 @@ class Checkpoints:
         to_stored: Callable[[Tree], Tree] | None = None,
         from_stored: Callable[[Tree], Tree] | None = None,
         at_rest: Callable[[Tree], Tree] | None = None,
+        owner: Owner | None = None,
     ):
         policies: list[Any] = [checkpoint_managers.LatestN(keep)]
         if keep_best:
             policies.append(
                 checkpoint_managers.BestN(
-                    get_metric_fn=_top1, n=keep_best, keep_checkpoints_without_metrics=False
+                    get_metric_fn=top1, n=keep_best, keep_checkpoints_without_metrics=False
                 )
             )
         self._directory = epath.Path(directory).absolute()
         self._options = ocp.CheckpointManagerOptions(
             preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
-            best_fn=_top1,  # without it the metrics are not saved
+            best_fn=top1,  # without it the metrics are not saved
         )
         self._to_stored = to_stored or (lambda tree: tree)
         self._from_stored = from_stored or (lambda tree: tree)
         self._at_rest = at_rest
+        self._owner = owner
+        self._what = None if owner is None else owner.as_json()
+        self._writes = False
         self._manager = self._open()
 
     def _open(self) -> ocp.CheckpointManager:
-        # Orbax reads all metrics as it opens, and stops at the first that it can't read.
-        if parallel.is_first_process():
-            for path in self._directory.glob("*/metrics/metrics"):
-                try:
-                    _top1(json.loads(path.read_text()))
-                except (ValueError, KeyError, TypeError):
-                    logging.error("the metrics in %s are damaged", path)
-                    path.rename(f"{path}.damaged")
-        parallel.barrier("metrics are whole")
-        return ocp.CheckpointManager(self._directory, options=self._options)
+        # A process that only reads must not delete what is half written, since another one may be
+        # writing it, nor read all metrics, since another one may be deleting them.
+        return ocp.CheckpointManager(
+            self._directory,
+            options=dataclasses.replace(
+                self._options,
+                create=self._writes,
+                cleanup_tmp_directories=self._writes,
+                lightweight_initialize=not self._writes,
+            ),
+        )
 
     def _reopen(self) -> None:
         self._manager.close()
@@ -87,72 +118,75 @@ class Checkpoints:
     @property
     def steps(self) -> list[int]:
         """Steps of the finished checkpoints, oldest first."""
-        return sorted(self._manager.all_steps())
+        return steps_in(self._directory)
 
     @property
     def best_step(self) -> int | None:
         """The step with the highest evaluation top-1 among those kept."""
-        scored = {}
-        for step in self.steps:
-            metrics = self._manager.metrics(step)
-            if metrics and "top1" in metrics:
-                scored[step] = metrics["top1"]
-        return max(scored, key=scored.__getitem__) if scored else None
+        found = {step: metrics_of(self._directory / str(step)) for step in self.steps}
+        scores = {step: top1(metrics) for step, metrics in found.items() if metrics}
+        return max(scores, key=scores.__getitem__) if scores else None
 
     def save(self, state: TrainState, metrics: dict[str, float] | None = None) -> None:
         """Saves the state under its step; does nothing where that step is saved already."""
         step = int(state.step)
         if step in self._manager.all_steps():
             return
-        if not self._options.cleanup_tmp_directories:
-            # Deletes what a killed process left half written. A process that only reads must not,
-            # since another one may be writing.
-            self._options.cleanup_tmp_directories = True
+        if not self._writes:
+            self._writes = True
+            if parallel.is_first_process():
+                mend_metrics(self._directory)
+            parallel.barrier("metrics are whole")
             self._reopen()
         stored = self._to_stored(state)
+        record = Record(checksum(stored), step, metrics, self._what)
         self._manager.save(
             step,
             args=ocp.args.Composite(
                 state=ocp.args.StandardSave(stored),
-                checksum=ocp.args.JsonSave({"crc32": checksum(stored)}),
+                **{NAME: ocp.args.JsonSave(record.sealed())},
             ),
             metrics=metrics,
         )
 
     def restore(
-        self, like: TrainState, step: int | None = None, *, set_aside: bool = True
+        self,
+        like: TrainState,
+        step: int | None = None,
+        *,
+        best: bool = False,
+        set_aside: bool = True,
     ) -> TrainState | None:
         """Returns the newest whole checkpoint, or that of `step`; None where there is none.
 
         Where a checkpoint is damaged the one before is tried.
 
         Args:
-          like: a state of the same run; the result has its structure, types and placement.
+          like: a state of the same run, or its shapes; the result has its structure, types and
+            placement.
+          best: take the one with the highest evaluation top-1, whatever `step` says.
           set_aside: once a whole one is found, move the damaged newer ones to the folder 'damaged'
-            beside them, so that a run that goes on can save its own in their place.
+            beside them, so that a run that goes on can save its own in their place. A process that
+            only reads says False, and may read beside a run that trains.
 
         Raises:
-          UserError: no checkpoint of that step, or all are damaged.
+          UserError: no checkpoint of that step, none was evaluated, or all are damaged.
         """
-        steps = self.steps
-        if step is not None:
-            if step not in steps:
-                raise UserError(
-                    f"no checkpoint of step {step} in {self._directory}; there are: {steps}"
-                )
-            steps = [step]
+        steps = self._candidates(step, best)
         damaged: list[int] = []
         for candidate in reversed(steps):
-            state = None
+            state, reason = None, ""
             try:
                 state = self._restore(like, candidate)
             except Exception as error:  # whatever a damaged file makes the reader raise
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-                logging.error("checkpoint %d is damaged (%s)", candidate, reason)
             if parallel.holds_everywhere(state is not None):
                 if set_aside:
                     self._set_aside(damaged)
                 return state
+            if not set_aside and self._is_deleted(candidate):
+                return self.restore(like, step, best=best, set_aside=False)
+            logging.error("checkpoint %d is damaged (%s)", candidate, reason)
             damaged.append(candidate)
         if steps:
             raise UserError(
@@ -161,7 +195,42 @@ class Checkpoints:
             )
         return None
 
+    def _candidates(self, step: int | None, best: bool) -> list[int]:
+        steps = self.steps
+        if best:
+            step = self.best_step
+            if step is None:
+                raise UserError(
+                    f"none of the checkpoints in {self._directory} was evaluated: leave out --best,"
+                    " or set checkpoint.every_epochs to a multiple of eval.every_epochs and train"
+                    " again"
+                )
+        elif step is None:
+            return steps
+        elif step not in steps:
+            raise UserError(
+                f"no checkpoint of step {step} in {self._directory}; there are: {steps}"
+            )
+        return [step]
+
+    def _is_deleted(self, step: int) -> bool:
+        """Whether a run that trains beside this process deletes the step: it does so file by file.
+
+        It has then saved a newer one.
+        """
+        end = time.monotonic() + PATIENCE
+        while (here := step in self.steps) and time.monotonic() < end:
+            time.sleep(0.02)
+        return not parallel.holds_everywhere(here)
+
     def _restore(self, like: TrainState, step: int) -> TrainState:
+        record = Record.read(self._directory / str(step))
+        if record.step not in (None, step):
+            raise ValueError(f"it is that of step {record.step}")
+        if self._owner is not None and record.run is not None:
+            difference = self._owner.unlike(record.run)
+            if difference:
+                raise ValueError(f"it is of another run: {difference}")
         stored_like = jax.eval_shape(self._to_stored, like)
         if self._at_rest is None:
             first = jax.tree.leaves(like)[0].sharding
@@ -174,13 +243,12 @@ class Checkpoints:
             placement,
         )
         restored = self._manager.restore(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(abstract), checksum=ocp.args.JsonRestore()
-            ),
+            step, args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
         )
-        if checksum(restored["state"]) != restored["checksum"]["crc32"]:
+        if checksum(restored["state"]) != record.arrays:
             raise ValueError("its arrays do not match their checksum")
+        if (found := int(restored["state"].step)) != step:
+            raise ValueError(f"it is that of step {found}")
         state = self._from_stored(restored["state"])
         return jax.device_put(state, jax.tree.map(lambda leaf: leaf.sharding, like))
 
@@ -203,17 +271,3 @@ class Checkpoints:
     def wait(self) -> None:
         """Returns once everything saved lies on disk."""
         self._manager.wait_until_finished()
-
-
-def _top1(metrics: dict[str, float]) -> float:
-    return metrics["top1"]
-
-
-def checksum(tree: Tree) -> int:
-    """CRC-32 over the bytes of all arrays, in the order of the tree."""
-    value = 0
-    for leaf in jax.tree.leaves(tree):
-        value = zlib.crc32(
-            np.ascontiguousarray(parallel.whole(leaf)).view(np.uint8).reshape(-1), value
-        )
-    return value

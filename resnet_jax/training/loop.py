@@ -44,9 +44,9 @@ class Member:
     def __init__(self, run: Run, checkpoints: Checkpoints | None, reporter: Reporter):
         self.run = run
         self._checkpoints = checkpoints
-        fresh = run.create_state()
-        restored = None if checkpoints is None else checkpoints.restore(fresh)
-        self.state = restored or fresh
+        restored = None if checkpoints is None else checkpoints.restore(run.abstract_state)
+        # Only a new run reads the weights that it starts from.
+        self.state = restored or run.create_state()
         self.step = int(self.state.step)
         self.diverged: Diverged | None = None
         reporter.rewind(self.step)

@@ -23,6 +23,7 @@ class Run(NamedTuple):
       numbers: learning rate and weight decay.
       seed: of the data order and of every random choice in a step.
       create_state: makes a new state, placed on the mesh.
+      abstract_state: shapes and types of a state, and where its arrays lie.
       evaluate: state -> examples, loss, top1 and top5 of the evaluation split.
       steps: updates in all.
       shard_state: see parallel.Placement.
@@ -39,6 +40,7 @@ class Run(NamedTuple):
     seed: int
     batch_size: int
     create_state: Callable[[], TrainState]
+    abstract_state: TrainState
     evaluate: Callable[[TrainState], Metrics]
     steps: int
     shard_state: bool = False

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from traces import DATA
 
 from resnet_jax.assembly import configuration, keys, run_folder
 
@@ -29,7 +30,7 @@ def folder(tmp_path, name):
 def test_an_older_run_is_read_and_goes_on(folder, name):
     now = configuration.read(f"configs/{RUNS[name]}")
     assert stated(run_folder.load(folder)) == stated(now)
-    run_folder.claim(folder, now)
+    run_folder.claim(folder, now, DATA)
 
 
 def stated(config):

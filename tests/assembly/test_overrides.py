@@ -1,7 +1,7 @@
 """Overrides of a configuration, and the configuration that a run's folder keeps."""
 
 import pytest
-from traces import tiny
+from traces import DATA, tiny
 
 from configs import cifar10, default
 from resnet_jax.assembly import configuration, run_folder
@@ -58,23 +58,23 @@ def test_a_depth_takes_the_place_of_the_depths_of_stages():
 
 def test_a_saved_configuration_reads_back_the_same(tmp_path):
     config = tiny(**{"schedule.name": "step", "schedule.decay_at": (0.25, 0.5)})
-    run_folder.claim(tmp_path, config)
+    run_folder.claim(tmp_path, config, DATA)
     assert run_folder.load(tmp_path).to_dict() == config.to_dict()
 
 
 def test_a_run_without_a_checkpoint_gives_way(tmp_path):
-    run_folder.claim(tmp_path, tiny())
-    run_folder.claim(tmp_path, tiny(seed=5))
+    run_folder.claim(tmp_path, tiny(), DATA)
+    run_folder.claim(tmp_path, tiny(seed=5), DATA)
     assert run_folder.load(tmp_path).seed == 5
 
 
 def test_a_workdir_belongs_to_one_configuration(tmp_path):
-    run_folder.claim(tmp_path, tiny())
-    run_folder.claim(tmp_path, tiny())
+    run_folder.claim(tmp_path, tiny(), DATA)
+    run_folder.claim(tmp_path, tiny(), DATA)
     (tmp_path / "checkpoints" / "1").mkdir(parents=True)
     before = (tmp_path / "config.json").read_text()
     with pytest.raises(UserError, match=r"optim\.rate was 0\.05 and is 0\.3"):
-        run_folder.claim(tmp_path, tiny(**{"optim.rate": 0.3}))
+        run_folder.claim(tmp_path, tiny(**{"optim.rate": 0.3}), DATA)
     assert (tmp_path / "config.json").read_text() == before
     # What changes no number may change.
-    run_folder.claim(tmp_path, tiny(**{"report.every_steps": 3, "eval.batch_size": 10}))
+    run_folder.claim(tmp_path, tiny(**{"report.every_steps": 3, "eval.batch_size": 10}), DATA)

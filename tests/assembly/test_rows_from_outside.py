@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 from command_line import ROOT
-from traces import Trace
+from traces import DATA, Trace
 
 from configs import smoke
 from resnet_jax.analysis import scorecard
@@ -249,7 +249,7 @@ class TestStored:
     @pytest.fixture
     def run(self, file, tmp_path):
         folder = tmp_path / "run"
-        run_folder.claim(folder, read(f"shortcut={file}:scalar_gate"))
+        run_folder.claim(folder, read(f"shortcut={file}:scalar_gate"), DATA)
         (folder / "checkpoints" / "1").mkdir(parents=True)
         return folder
 
@@ -271,17 +271,17 @@ class TestStored:
     def test_a_file_that_changed_ends_with_what_changed_and_how_to_go_on(self, run, file):
         file.write_text(ROWS.replace("start=1.0", "start=3.0"))
         with pytest.raises(UserError, match=r"changed since the run.*start=3\.0") as error:
-            run_folder.claim(run, read(f"shortcut={file}:scalar_gate"))
+            run_folder.claim(run, read(f"shortcut={file}:scalar_gate"), DATA)
         stored = str(error.value).partition("give ")[2].partition(" in its place")[0]
-        run_folder.claim(run, read(f"shortcut={stored}"))
+        run_folder.claim(run, read(f"shortcut={stored}"), DATA)
 
     def test_the_same_file_elsewhere_is_the_same(self, run, file, tmp_path):
         moved = tmp_path / "elsewhere" / "my_rows.py"
         moved.parent.mkdir()
         file.rename(moved)
-        run_folder.claim(run, read(f"shortcut={moved}:scalar_gate"))
+        run_folder.claim(run, read(f"shortcut={moved}:scalar_gate"), DATA)
         with pytest.raises(UserError, match=r"model\.shortcut was"):
-            run_folder.claim(run, read("shortcut=B"))
+            run_folder.claim(run, read("shortcut=B"), DATA)
 
 
 def test_two_files_of_one_name_are_refused(file, tmp_path):
@@ -290,4 +290,4 @@ def test_two_files_of_one_name_are_refused(file, tmp_path):
     other.write_text(ROWS)
     config = configuration.override(read(f"shortcut={file}:scalar_gate"), f"branch={other}:three")
     with pytest.raises(UserError, match="have one name"):
-        run_folder.claim(tmp_path / "run", config)
+        run_folder.claim(tmp_path / "run", config, DATA)

@@ -15,12 +15,15 @@ from ml_collections import ConfigDict
 
 from configs import smoke
 from resnet_jax.assembly import Assembly, configuration
+from resnet_jax.assembly.identity import DataFacts
 from resnet_jax.training.dispatch import Dispatch
 
 PHOTOGRAPHS = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, PHOTOGRAPHS)
 for split in ("train", "test"):
     photographs.write(PHOTOGRAPHS, split)
+# What a run knows of its data, where a test has none.
+DATA = DataFacts(("cat", "dog"), (8, 8, 3), False, 64)
 
 
 def tiny(**changes) -> ConfigDict:

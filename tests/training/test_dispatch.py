@@ -59,6 +59,7 @@ def run_on(data):
         seed=SEED,
         batch_size=BATCH_SIZE,
         create_state=lambda: state_at(0),
+        abstract_state=state_at(0),
         evaluate=lambda state: {},
         steps=10,
     )

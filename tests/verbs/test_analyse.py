@@ -14,8 +14,8 @@ TINY = "configs/smoke.py:stage_depths=(2,),widths=(4,),stem_width=4,checkpoint.k
 
 def write_run(workdir: Path, seed: int, steps: list[int], metrics: dict | None) -> Path:
     config = configuration.read(f"{TINY}{seed}")
-    run_folder.claim(workdir, config)
     assembly = Assembly(config)
+    run_folder.claim(workdir, config, assembly.inputs.facts())
     state = assembly.create_state()
     with assembly.checkpoints(workdir) as checkpoints:
         for step in steps:

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int32
 
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.sources.catalogue import tfds
+from resnet_jax.data.sources.classes import renumbered
 from resnet_jax.data.sources.folder import open_folder, place
 from resnet_jax.tables import UserError, choose
 
@@ -182,15 +183,6 @@ def _open(where: str, name: str, split: str, trained: TrainingData) -> EncodedSe
         classes = tuple(map(str, range(len(trained.classes)))) if numbered else trained.classes
         return open_folder(folder.parent, folder.name, classes)
     source = tfds(name, trained.tfds_dir)
-    examples: Any = source.load(split)
-    if source.class_names == trained.classes:
-        return examples
-    numbers = {wnid: number for number, wnid in enumerate(trained.classes)}
-    missing = [wnid for wnid in source.class_names if wnid not in numbers]
-    if missing:
-        raise UserError(
-            f"class {missing[0]} of data set '{name}' is none of the network's: evaluate it on a"
-            " set of the classes that it was trained on"
-        )
-    labels = [numbers[source.class_names[examples.read(i)[1]]] for i in range(len(examples))]
-    return Relabelled(examples, range(len(examples)), labels)
+    examples = source.load(split)
+    mapped: Any = renumbered(examples, source.class_names, trained.classes)
+    return mapped

@@ -15,12 +15,16 @@ import numpy as np
 
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.sources.decoded import ImageSet, keep_decoded
-from resnet_jax.data.sources.folder import HOW_TO_GET_IMAGENET, class_names, open_folder, place
+from resnet_jax.data.sources.folder import HOW_TO_GET_IMAGENET, open_folder, place
+from resnet_jax.data.sources.folder import class_names as found_classes
 from resnet_jax.data.sources.prepared import facts, open_prepared
 from resnet_jax.tables import Table, UserError
 from resnet_jax.tables.domains import Interval, Pixels, PositiveInt
 
 Classes = Annotated[int, Interval(1, 100_000)]
+
+# Options of sources that a run sets itself, so that no configuration has them.
+OF_THE_RUN = ("splits", "class_names")
 
 
 class Source(NamedTuple):
@@ -98,6 +102,7 @@ def folder(
     dir: str = "",
     image_size: Pixels = 224,
     splits: tuple[str, ...] = ("train", "validation"),
+    class_names: tuple[str, ...] | None = None,
 ) -> Source:
     """Image files in a folder for each class, or with a file of labels; see data.sources.folder.
 
@@ -106,6 +111,7 @@ def folder(
       dir: folder of the splits, or of their folder; any path that etils.epath opens.
       image_size: pixels of a side in training.
       splits: the first of these that is there decides what the classes are.
+      class_names: the classes, where they are known already.
 
     Raises:
       UserError: none of the splits is there.
@@ -113,7 +119,7 @@ def folder(
     if not dir:
         raise UserError(f"data.source=folder needs data.dir; {HOW_TO_GET_IMAGENET}")
     root = _set_folder(name, dir)
-    names = class_names(root, splits)
+    names = found_classes(root, splits) if class_names is None else class_names
     load = partial(open_folder, root, classes=names)
     return Source((image_size, image_size, 3), names, load, photographs=True)
 

@@ -1,0 +1,144 @@
+"""What a checkpoint says of itself: its step, its figures, its run, and checksums of all.
+
+The record lies beside the arrays, as JSON with a checksum of its own, since a damaged file may well
+be read without an error.
+"""
+
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Self
+
+import jax
+import numpy as np
+from absl import logging
+from etils import epath
+
+from resnet_jax.training import parallel
+
+# The folder in a checkpoint that holds the record, and the file that Orbax writes there.
+NAME, FILE = "checksum", "metadata"
+METRICS = "metrics"  # the folder and the file of the metrics, as Orbax calls them
+
+
+class Record(NamedTuple):
+    """What a checkpoint says of itself.
+
+    Attributes:
+      arrays: checksum of the arrays; see `checksum`.
+      step: None in a checkpoint of a version before records.
+      metrics: of the evaluation after that step, where there was one.
+      run: what the checkpoint's run is, as JSON; None where it was saved without.
+    """
+
+    arrays: int
+    step: int | None = None
+    metrics: Mapping[str, float] | None = None
+    run: Mapping[str, Any] | None = None
+
+    def sealed(self) -> dict[str, Any]:
+        """The record as JSON, with its own checksum."""
+        content = self._asdict()
+        return {**content, "record": _of_json(content)}
+
+    @classmethod
+    def of_json(cls, content: Mapping[str, Any]) -> Self:
+        """The record that `sealed` returned.
+
+        Raises:
+          ValueError: it does not match its checksum.
+        """
+        if set(content) == {"crc32"}:  # before records, a checkpoint held no more than that
+            return cls(int(content["crc32"]))
+        fields = {key: value for key, value in content.items() if key != "record"}
+        if _of_json(fields) != content.get("record") or set(fields) != {*cls._fields}:
+            raise ValueError("its record does not match its checksum")
+        return cls(**fields)
+
+    @classmethod
+    def read(cls, checkpoint: epath.Path) -> Self:
+        """The record of the checkpoint in a folder.
+
+        Raises:
+          OSError, ValueError: it can't be read, or does not match its checksum.
+        """
+        content = json.loads((checkpoint / NAME / FILE).read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("its record is none")
+        return cls.of_json(content)
+
+
+def steps_in(directory: epath.Path) -> list[int]:
+    """Steps of the finished checkpoints in a folder, oldest first."""
+    # Names of folders that are being written have an ending.
+    names = [path.name for path in directory.iterdir()] if directory.exists() else []
+    return sorted(int(name) for name in names if name.isdecimal() and name == str(int(name)))
+
+
+def newest_records(directory: epath.PathLike) -> Iterator[Record]:
+    """Records of the checkpoints in a folder, the newest first, without those that are damaged."""
+    directory = epath.Path(directory)
+    for step in reversed(steps_in(directory)):
+        try:
+            yield Record.read(directory / str(step))
+        except (OSError, ValueError):
+            continue
+
+
+def metrics_of(checkpoint: epath.Path) -> Mapping[str, float] | None:
+    """The figures of the evaluation after a checkpoint's step; None: there was none, or damage."""
+    try:
+        record = Record.read(checkpoint)
+    except (OSError, ValueError):
+        return None
+    if record.step is None:
+        return _read_metrics(checkpoint)
+    return record.metrics if str(record.step) == checkpoint.name else None
+
+
+def mend_metrics(directory: epath.Path) -> None:
+    """Writes damaged files of metrics anew: Orbax keeps the best checkpoints by these files.
+
+    What was there is kept beside them.
+    """
+    for step in steps_in(directory):
+        checkpoint = directory / str(step)
+        found, right = _read_metrics(checkpoint), metrics_of(checkpoint)
+        folder = checkpoint / METRICS
+        if found == right and (found is not None or not folder.exists()):
+            continue
+        logging.error("the metrics in %s are damaged", folder / METRICS)
+        if folder.exists():
+            folder.rename(checkpoint / f"{METRICS}.damaged")
+        if right is not None:
+            folder.mkdir()
+            (folder / METRICS).write_text(json.dumps(right))
+
+
+def _read_metrics(checkpoint: epath.Path) -> Mapping[str, float] | None:
+    """What Orbax reads of them; None where they are not as it needs them."""
+    try:
+        metrics = json.loads((checkpoint / METRICS / METRICS).read_bytes())
+        top1(metrics)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return metrics
+
+
+def top1(metrics: Mapping[str, float]) -> float:
+    """The figure that says which checkpoint is the best."""
+    return metrics["top1"]
+
+
+def checksum(tree: Any) -> int:
+    """CRC-32 over the bytes of all arrays, in the order of the tree."""
+    value = 0
+    for leaf in jax.tree.leaves(tree):
+        value = zlib.crc32(
+            np.ascontiguousarray(parallel.whole(leaf)).view(np.uint8).reshape(-1), value
+        )
+    return value
+
+
+def _of_json(content: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
