@@ -33,7 +33,18 @@ def restart_with_huge_pages() -> None:
     """
     interactive = hasattr(sys, "ps1") or sys.flags.interactive
     if sys.platform == "linux" and not interactive and not HUGE_PAGES.keys() & os.environ.keys():
-        os.execve(sys.executable, sys.orig_argv, {**os.environ, **HUGE_PAGES})
+        # A Ctrl-C while Python starts again waits for `hear_interrupts`.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            os.execve(sys.executable, sys.orig_argv, {**os.environ, **HUGE_PAGES})
+        finally:
+            hear_interrupts()
+
+
+def hear_interrupts() -> None:
+    """Raises KeyboardInterrupt where Ctrl-C came while `restart_with_huge_pages` did its work."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def prepare() -> None:
@@ -47,7 +58,7 @@ def prepare() -> None:
     # Orbax and JAX log at length what goes well.
     logging.set_verbosity(logging.ERROR)
     python_logging.getLogger("jax").setLevel(python_logging.ERROR)
-    hush_late_readers()
+    hush_orbax()
 
     import jax
 
@@ -109,11 +120,13 @@ def core_count() -> int:
     return os.cpu_count() or 1
 
 
-def hush_late_readers() -> None:
-    """Silences Orbax's readers that still run after one of them met a damaged array.
+def hush_orbax() -> None:
+    """Silences what Orbax prints beside the error that it raises, and that is told in a sentence.
 
-    Each of them would print a traceback below the one line that says what happened.
+    It logs each failure of its threads with a traceback; and readers that still run after one of
+    them met a damaged array would each print one, too.
     """
+    logging.get_absl_logger().addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
     python_logging.getLogger("asyncio").setLevel(python_logging.CRITICAL)
     hook = sys.unraisablehook
 
@@ -255,6 +268,8 @@ _on_abort: Any = None
 
 def _end(sentence: str) -> Any:
     """Ends the process at once, since an orderly end would wait for the lost process."""
-    sys.stdout.flush()
-    os.write(2, f"error: {sentence}\n".encode())
-    os._exit(2)
+    try:
+        sys.stdout.flush()
+        os.write(2, f"error: {sentence}\n".encode())
+    finally:
+        os._exit(2)

@@ -308,8 +308,9 @@ class Assembly:
     def checkpoints(self, workdir: Path, identity: Identity | None = None) -> Checkpoints:
         """The run's checkpoints, always in the unrolled layout; one of another identity is none."""
         scanned = self.model.scan_blocks
-        layouts = (unstack_blocks, stack_blocks) if scanned else (None, None)
-        return checkpoints(self.config, workdir, *layouts, self.placement.at_rest, identity)
+        to_stored, from_stored = (unstack_blocks, stack_blocks) if scanned else (None, None)
+        at_rest = self.placement.at_rest
+        return checkpoints(self.config, workdir, to_stored, from_stored, at_rest, identity)
 
     def reports(self, workdir: Path) -> Reports:
         return reports(self.config, workdir, self.steps)

@@ -21,6 +21,7 @@ from resnet_jax.data.images.pictures import read_picture
 from resnet_jax.data.images.views import Views
 from resnet_jax.data.sources.conventions import convention, imagenet_classes
 from resnet_jax.models.resnet import ResNet
+from resnet_jax.reporting.files import replace
 from resnet_jax.tables import UserError, choose
 from resnet_jax.training.evaluation import Logits
 from resnet_jax.training.steps import eval_logits
@@ -196,6 +197,6 @@ def write_explanations(pictures: list[Picture], folder: Path) -> list[str]:
     for number, picture in enumerate(pictures, start=1):
         for kind, values in picture.maps.items():
             path = folder / f"{number:03}-{Path(picture.name).stem}-{kind}.png"
-            path.write_bytes(png(overlaid(picture.pixels, values)))
+            replace(path, png(overlaid(picture.pixels, values)))
             written.append(str(path))
     return written

@@ -90,7 +90,7 @@ def load(
             )
     assembly = _assembly(changed, batch_size, identity.data)
     with assembly.checkpoints(workdir, identity) as checkpoints:
-        state = checkpoints.restore(assembly.abstract_state, step, best=best, set_aside=False)
+        state = checkpoints.restore(assembly.abstract_state, step, best=best, sets_aside=False)
     if state is None:
         raise UserError(f"{workdir} holds no checkpoint yet: train the run first")
     found = int(state.step)

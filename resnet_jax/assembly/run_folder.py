@@ -19,7 +19,7 @@ from resnet_jax.assembly.identity import DataFacts, Identity, changes
 from resnet_jax.assembly.keys import facts, mapped
 from resnet_jax.assembly.older_runs import upgraded
 from resnet_jax.assembly.sections import lock
-from resnet_jax.reporting.files import replace
+from resnet_jax.reporting.files import clear_drafts, replace
 from resnet_jax.tables import UserError
 from resnet_jax.tables.foreign import content_hash, foreign_file
 from resnet_jax.training import parallel
@@ -165,7 +165,7 @@ def claim(workdir: Path, config: ConfigDict, data: DataFacts) -> None:
     problem = ""
     if parallel.is_first_process():
         try:
-            workdir.mkdir(parents=True, exist_ok=True)
+            clear_drafts(workdir)
             _store_rows(workdir / ROWS, config)
             replace(workdir / CONFIG, _as_text(json.loads(config.to_json())))
             replace(workdir / DATA, _as_text(data.as_json()))

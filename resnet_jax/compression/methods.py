@@ -25,6 +25,7 @@ from resnet_jax.compression.quantisation import (
 )
 from resnet_jax.data.contract import Data
 from resnet_jax.models.resnet import ResNet
+from resnet_jax.reporting.files import replace
 from resnet_jax.tables.domains import Positive, PositiveInt, Share
 
 Tree = Any
@@ -217,5 +218,4 @@ def _seconds(network: Smaller, subject: Subject, repeats: int) -> float:
 
 def write(network: Smaller, path: Path) -> None:
     """Writes the tensors as .safetensors under their own names."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(save({name: np.asarray(leaf) for name, leaf in network.tensors.items()}))
+    replace(path, save({name: np.asarray(leaf) for name, leaf in network.tensors.items()}))

@@ -28,6 +28,7 @@ import numpy as np
 from absl import logging
 
 from resnet_jax.data.chunks import Chunk
+from resnet_jax.data.leftovers import tidy
 from resnet_jax.tables import UserError
 from resnet_jax.tables.foreign import FOREIGN_FILES, foreign_module
 
@@ -204,6 +205,7 @@ def _context() -> Any:
     too_long = len(os.fsencode(tempfile.gettempdir())) > 70
     if too_long or "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    tidy()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["resnet_jax.data.pipeline", "cv2", "simplejpeg", "PIL.Image"])
     return context

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from resnet_jax.reporting.drawing import as_png, as_svg
+from resnet_jax.reporting.files import replace
 
 
 class Findings(NamedTuple):
@@ -28,14 +29,13 @@ class Findings(NamedTuple):
 
 def write_findings(found: Findings, name: str, folder: Path) -> Path:
     """Writes NAME.json, and NAME-FIGURE.svg and .png of each figure; returns the JSON file."""
-    folder.mkdir(parents=True, exist_ok=True)
     for figure_name, figure in found.figures.items():
         stem = folder / f"{name}-{figure_name}"
-        stem.with_suffix(".svg").write_text(as_svg(figure))
-        stem.with_suffix(".png").write_bytes(as_png(figure))
+        replace(stem.with_suffix(".svg"), as_svg(figure))
+        replace(stem.with_suffix(".png"), as_png(figure))
     path = folder / f"{name}.json"
     numbers = {"summary": found.summary, **found.numbers}
-    path.write_text(json.dumps(finite(numbers), indent=1) + "\n")
+    replace(path, json.dumps(finite(numbers), indent=1) + "\n")
     return path
 
 

@@ -1,29 +1,55 @@
 """metrics.jsonl: a JSON object on each line. A step stands there once, also after a resume."""
 
+import errno
 import json
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from resnet_jax.reporting.files import replace
+from resnet_jax.tables import UserError
 
 
 class MetricsFile:
-    """Appends lines. Once `write` has returned, its line survives even a killed process."""
+    """Appends lines. Once `write` has returned, its line survives even a killed process.
+
+    Raises:
+      UserError: the file can't be written.
+    """
 
     def __init__(self, path: Path):
         self._path = path
-        self._file = path.open("a")
+        self._file = self._opened()
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self._path.open("ab", buffering=0)
+        except OSError as error:
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: OSError) -> UserError:
+        return UserError(
+            f"can't write {self._path} ({error.strerror}): mend that, and the same command goes on"
+            " from the newest checkpoint"
+        )
 
     def rewind(self, step: int) -> None:
         """Drops the lines after `step`, and a line that a killed process left half written."""
         self._file.close()
         kept = [line for line in read_lines(self._path) if line["step"] <= step]
-        replace(self._path, "".join(json.dumps(line) + "\n" for line in kept))
-        self._file = self._path.open("a")
+        try:
+            replace(self._path, "".join(json.dumps(line) + "\n" for line in kept))
+        except OSError as error:
+            raise self._refusal(error) from None
+        self._file = self._opened()
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:
-        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
-        self._file.flush()
+        line = (json.dumps({"step": step, **metrics}) + "\n").encode()
+        try:
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise self._refusal(error) from None
 
     def close(self) -> None:
         self._file.close()

@@ -1,11 +1,16 @@
 """Hands a run's metrics to every place that they are written to."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self
+
+from absl import logging
 
 
 class Sink(Protocol):
-    """One place that metrics go to."""
+    """One place that metrics go to.
+
+    An OSError of a sink is no reason to stop training; a UserError is one.
+    """
 
     def rewind(self, step: int) -> None:
         """Says, before anything is written, from which step the run goes on."""
@@ -15,22 +20,33 @@ class Sink(Protocol):
 
 
 class Reports:
-    """Hands everything to each of its sinks; close it, or use it as a context."""
+    """Hands everything to each of its sinks; close it, or use it as a context.
+
+    A sink that can't be written is named once, and is told nothing more.
+    """
 
     def __init__(self, sinks: Sequence[Sink]):
-        self.sinks = sinks
+        self.sinks = list(sinks)
 
     def rewind(self, step: int) -> None:
-        for sink in self.sinks:
-            sink.rewind(step)
+        self._tell(lambda sink: sink.rewind(step))
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:
-        for sink in self.sinks:
-            sink.write(step, metrics)
+        self._tell(lambda sink: sink.write(step, metrics))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        for sink in self.sinks:
-            sink.close()
+        self._tell(lambda sink: sink.close())
+
+    def _tell(self, message: Callable[[Sink], None]) -> None:
+        for sink in tuple(self.sinks):
+            try:
+                message(sink)
+            except OSError as error:
+                self.sinks.remove(sink)
+                logging.error(
+                    "%s can't be written (%s): training goes on without it",
+                    type(sink).__name__, error.strerror or error,
+                )  # fmt: skip

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from resnet_jax.pages.sweep import page
 from resnet_jax.reporting.drawing import as_png, as_svg
+from resnet_jax.reporting.files import replace
 from resnet_jax.sweeps import experiment
 from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Experiment, Task
@@ -22,23 +23,21 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
     """
     table = tabulate(chosen, scale, tasks, store)
     drawn = {name: draw(table, scale) for name, draw in FIGURES.items()}
-    folder.mkdir(parents=True, exist_ok=True)
     svgs = {name: as_svg(figure) for name, figure in drawn.items()}
     for name, figure in drawn.items():
-        (folder / f"{scale}-{name}.svg").write_text(svgs[name])
-        (folder / f"{scale}-{name}.png").write_bytes(as_png(figure))
-    (folder / f"{scale}.csv").write_text(as_csv(table))
+        replace(folder / f"{scale}-{name}.svg", svgs[name])
+        replace(folder / f"{scale}-{name}.png", as_png(figure))
+    replace(folder / f"{scale}.csv", as_csv(table))
     paragraphs = "".join(f"\n{note}\n" for note in notes(table))
-    (folder / f"{scale}.md").write_text(as_markdown(table) + paragraphs)
+    replace(folder / f"{scale}.md", as_markdown(table) + paragraphs)
     path = folder / f"{scale}.html"
-    path.write_text(
-        page(
-            [cells(line) for line in table],
-            title=chosen.title,
-            about=_about(chosen, scale, table),
-            figures=svgs,
-        )
+    content = page(
+        [cells(line) for line in table],
+        title=chosen.title,
+        about=_about(chosen, scale, table),
+        figures=svgs,
     )
+    replace(path, content)
     return path
 
 

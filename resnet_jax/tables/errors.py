@@ -1,6 +1,8 @@
 """Errors that a user reads, and the name that was probably meant."""
 
 import difflib
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -16,3 +18,11 @@ def nearest(name: object, valid: Iterable[str]) -> str:
     """Returns " (did you mean 'X'?)" for the valid name closest to `name`, or ''."""
     found = difflib.get_close_matches(str(name), list(valid), n=1, cutoff=0.5)
     return f" (did you mean '{found[0]}'?)" if found else ""
+
+
+def system_reason(error: Exception) -> str | None:
+    """What the operating system answered, also to TensorStore; None where it is another error."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    answer = re.search(r"os_error_code='(\d+)'", str(error))
+    return os.strerror(int(answer[1])) if answer else None

@@ -1,10 +1,11 @@
 """Saving and restoring a run's state with Orbax, so that damage is noticed and never spreads."""
 
 import dataclasses
+import shutil
 import time
-from collections.abc import Callable, Mapping
-from itertools import count
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
 
 import jax
 import orbax.checkpoint as ocp
@@ -13,13 +14,16 @@ from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from resnet_jax.tables import UserError
+from resnet_jax.tables.errors import system_reason
 from resnet_jax.training import parallel
 from resnet_jax.training.record import (
     NAME,
+    Owner,
     Record,
     checksum,
     mend_metrics,
     metrics_of,
+    set_aside,
     steps_in,
     top1,
 )
@@ -27,20 +31,9 @@ from resnet_jax.training.state import TrainState
 
 Tree = Any
 
+HALF = ".orbax-checkpoint-tmp"  # in the names of folders that Orbax is writing
 # Seconds in which a checkpoint that a run beside this process deletes has vanished.
 PATIENCE = 1.0
-
-
-class Owner(Protocol):
-    """What checkpoints are of: a run."""
-
-    def as_json(self) -> Mapping[str, Any]:
-        """What makes the run the run that it is."""
-        ...
-
-    def unlike(self, stored: Mapping[str, Any]) -> str:
-        """How a run, as JSON, differs from this one, in words; '' where it does not."""
-        ...
 
 
 class Checkpoints:
@@ -112,8 +105,14 @@ class Checkpoints:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: Any) -> None:
-        self._manager.close()
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            with self._saving():
+                self._manager.close()
+        except UserError:
+            # Of two errors the first is the one to tell.
+            if error is None:
+                raise
 
     @property
     def steps(self) -> list[int]:
@@ -127,8 +126,22 @@ class Checkpoints:
         scores = {step: top1(metrics) for step, metrics in found.items() if metrics}
         return max(scores, key=scores.__getitem__) if scores else None
 
-    def save(self, state: TrainState, metrics: dict[str, float] | None = None) -> None:
-        """Saves the state under its step; does nothing where that step is saved already."""
+    def owed(self, step: int) -> Mapping[str, Any] | None:
+        """See Record."""
+        return Record.read(self._directory / str(step)).owed
+
+    def save(
+        self,
+        state: TrainState,
+        metrics: dict[str, float] | None = None,
+        owed: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Saves the state under its step; does nothing where that step is saved already.
+
+        Args:
+          metrics: of the evaluation of the state, where there was one.
+          owed: see Record.
+        """
         step = int(state.step)
         if step in self._manager.all_steps():
             return
@@ -139,15 +152,33 @@ class Checkpoints:
             parallel.barrier("metrics are whole")
             self._reopen()
         stored = self._to_stored(state)
-        record = Record(checksum(stored), step, metrics, self._what)
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(stored),
-                **{NAME: ocp.args.JsonSave(record.sealed())},
-            ),
-            metrics=metrics,
-        )
+        record = Record(checksum(stored), step, metrics, self._what, owed)
+        with self._saving():
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(stored),
+                    **{NAME: ocp.args.JsonSave(record.sealed())},
+                ),
+                metrics=metrics,
+            )
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Says in a sentence why this save, or the one before that is still going on, fails."""
+        try:
+            yield
+        except Exception as error:
+            reason = system_reason(error)
+            if reason is None:
+                raise
+            for half in self._directory.glob(f"*{HALF}*"):
+                shutil.rmtree(half, ignore_errors=True)
+            kept = f"that of step {self.steps[-1]} is kept" if self.steps else "none is there yet"
+            raise UserError(
+                f"can't save a checkpoint in {self._directory} ({reason}): {kept}; mend that, and"
+                " the same command goes on"
+            ) from None
 
     def restore(
         self,
@@ -155,7 +186,7 @@ class Checkpoints:
         step: int | None = None,
         *,
         best: bool = False,
-        set_aside: bool = True,
+        sets_aside: bool = True,
     ) -> TrainState | None:
         """Returns the newest whole checkpoint, or that of `step`; None where there is none.
 
@@ -165,7 +196,7 @@ class Checkpoints:
           like: a state of the same run, or its shapes; the result has its structure, types and
             placement.
           best: take the one with the highest evaluation top-1, whatever `step` says.
-          set_aside: once a whole one is found, move the damaged newer ones to the folder 'damaged'
+          sets_aside: once a whole one is found, move the damaged newer ones to the folder 'damaged'
             beside them, so that a run that goes on can save its own in their place. A process that
             only reads says False, and may read beside a run that trains.
 
@@ -181,11 +212,11 @@ class Checkpoints:
             except Exception as error:  # whatever a damaged file makes the reader raise
                 reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             if parallel.holds_everywhere(state is not None):
-                if set_aside:
+                if sets_aside:
                     self._set_aside(damaged)
                 return state
-            if not set_aside and self._is_deleted(candidate):
-                return self.restore(like, step, best=best, set_aside=False)
+            if not sets_aside and self._is_deleted(candidate):
+                return self.restore(like, step, best=best, sets_aside=False)
             logging.error("checkpoint %d is damaged (%s)", candidate, reason)
             damaged.append(candidate)
         if steps:
@@ -254,20 +285,12 @@ class Checkpoints:
 
     def _set_aside(self, steps: list[int]) -> None:
         if parallel.is_first_process():
-            self._move(steps)
+            set_aside(self._directory, steps)
         parallel.barrier("damaged checkpoints are set aside")
         if steps:
             self._reopen()
 
-    def _move(self, steps: list[int]) -> None:
-        for step in steps:
-            folder = self._directory / "damaged"
-            folder.mkdir(exist_ok=True)
-            taken = [path.name for path in folder.iterdir()]
-            names = (f"{step}-{number}" if number else f"{step}" for number in count())
-            name = next(name for name in names if name not in taken)
-            (self._directory / str(step)).rename(folder / name)
-
     def wait(self) -> None:
         """Returns once everything saved lies on disk."""
-        self._manager.wait_until_finished()
+        with self._saving():
+            self._manager.wait_until_finished()

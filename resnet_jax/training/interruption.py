@@ -1,7 +1,9 @@
 """Keeps a request to stop, for the loop to see between two steps."""
 
+import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
 
@@ -9,12 +11,14 @@ import jax
 
 from resnet_jax.training import parallel
 
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
 
 class Interruption:
-    """While entered, SIGTERM and the first Ctrl-C ask the loop to save and stop.
+    """While entered, SIGTERM, SIGHUP and the first Ctrl-C ask the loop to save and stop.
 
-    A second Ctrl-C interrupts at once. Outside of the main thread, where Python hears no signals,
-    nothing asks.
+    A second Ctrl-C interrupts at once. A SIGHUP that is ignored stays so, as nohup asks for. Outside
+    of the main thread, where Python hears no signals, nothing asks.
     """
 
     def __init__(self) -> None:
@@ -24,8 +28,10 @@ class Interruption:
 
     def __enter__(self) -> Self:
         hears = threading.current_thread() is threading.main_thread()
-        for number in (signal.SIGTERM, signal.SIGINT) if hears else ():
-            self._previous[number] = signal.signal(number, self._ask)
+        for number in SIGNALS if hears else ():
+            before = signal.getsignal(number)
+            if number != signal.SIGHUP or before is not signal.SIG_IGN:
+                self._previous[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *_: Any) -> None:
@@ -35,6 +41,9 @@ class Interruption:
     def _ask(self, number: int, _: FrameType | None) -> None:
         self.signal = signal.Signals(number).name
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Not through a stream, which what was interrupted may be writing to.
+        with suppress(OSError):
+            os.write(2, f"{self.signal}: the run saves after this step, and stops\n".encode())
 
     def agreed(self) -> str | None:
         """The signal that stops the run, the same on every process; every process must call this.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Protocol
 
-from resnet_jax.tables import Diverged
+from resnet_jax.tables import Diverged, UserError
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.interruption import Interruption
@@ -52,6 +52,7 @@ class Member:
         reporter.rewind(self.step)
         self._meter = Meter(reporter, run.batch_size, run.report_every)
         self._evaluation: Metrics | None = None
+        self._owed = checkpoints.owed(self.step) if checkpoints and restored else None
 
     @property
     def goes_on(self) -> bool:
@@ -78,14 +79,27 @@ class Member:
 
         self._unless_diverged(evaluate)
 
-    def save(self, state: TrainState) -> None:
-        """Writes the lines that are due, then saves the state."""
+    def settle(self) -> None:
+        """Evaluates the state that this run goes on from, where that failed before."""
+        if self._owed is not None:
+            self._meter.take(self.step, dict(self._owed))
+            self.evaluate(self.state)
+            self._meter.flush()
+
+    def save(self, state: TrainState, *, failed: bool = False) -> None:
+        """Writes the lines that are due, then saves the state.
+
+        Args:
+          failed: the evaluation of the step failed, for this member or after it.
+        """
 
         def save() -> None:
+            owes = failed and self._evaluation is None
+            owed = self._meter.withhold() if owes else None
             self._meter.flush()
             self.state = state
             if self._checkpoints is not None:
-                self._checkpoints.save(state, self._evaluation)
+                self._checkpoints.save(state, self._evaluation, owed)
 
         self._unless_diverged(save)
 
@@ -134,6 +148,8 @@ def train_together(
     """
     stopped = None
     with Interruption() as interruption, profile:
+        for member in members:
+            member.settle()
         while not stopped and (left := [member for member in members if member.goes_on]):
             lowest = min(member.step for member in left)
             behind = [member for member in left if member.step == lowest]
@@ -173,8 +189,14 @@ def _advance(
             member.push(step, report)
         states = cache(partial(dispatch.split, state))  # split at most once
         if due(step, run.evaluate_every, run.steps):
-            for member, own in zip(members, states(), strict=True):
-                member.evaluate(own)
+            try:
+                for member, own in zip(members, states(), strict=True):
+                    member.evaluate(own)
+            except UserError:
+                # As where an image of the test set is broken: what was trained is kept.
+                for member, own in zip(members, states(), strict=True):
+                    member.save(own, failed=True)
+                raise
         # Asked once: a signal that arrives while states are saved is seen after the next call.
         stopped = interruption.agreed()
         if due(step, run.save_every, goal) or stopped:

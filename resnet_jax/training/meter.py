@@ -77,6 +77,14 @@ class Meter:
         line.update(metrics)
         check_finite(step, line)
 
+    def withhold(self) -> Metrics:
+        """Takes back the line of the last pushed step, which waits for an evaluation."""
+        return self._records.pop()[1]
+
+    def take(self, step: int, line: Metrics) -> None:
+        """Takes such a line of the run that this one goes on from."""
+        self._records.append((step, line))
+
     def flush(self) -> None:
         """Writes every line that is due."""
         self.settle()

@@ -6,8 +6,9 @@ be read without an error.
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any, NamedTuple, Protocol, Self
 
 import jax
 import numpy as np
@@ -21,6 +22,18 @@ NAME, FILE = "checksum", "metadata"
 METRICS = "metrics"  # the folder and the file of the metrics, as Orbax calls them
 
 
+class Owner(Protocol):
+    """What checkpoints are of: a run."""
+
+    def as_json(self) -> Mapping[str, Any]:
+        """What makes the run the run that it is."""
+        ...
+
+    def unlike(self, stored: Mapping[str, Any]) -> str:
+        """How a run, as JSON, differs from this one, in words; '' where it does not."""
+        ...
+
+
 class Record(NamedTuple):
     """What a checkpoint says of itself.
 
@@ -29,12 +42,15 @@ class Record(NamedTuple):
       step: None in a checkpoint of a version before records.
       metrics: of the evaluation after that step, where there was one.
       run: what the checkpoint's run is, as JSON; None where it was saved without.
+      owed: the line of metrics that waits for the evaluation of this step, which failed; whoever
+        goes on evaluates first. None: nothing is owed.
     """
 
     arrays: int
     step: int | None = None
     metrics: Mapping[str, float] | None = None
     run: Mapping[str, Any] | None = None
+    owed: Mapping[str, Any] | None = None
 
     def sealed(self) -> dict[str, Any]:
         """The record as JSON, with its own checksum."""
@@ -123,6 +139,17 @@ def _read_metrics(checkpoint: epath.Path) -> Mapping[str, float] | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return metrics
+
+
+def set_aside(directory: epath.Path, steps: Sequence[int]) -> None:
+    """Moves checkpoints into the folder 'damaged' beside them."""
+    for step in steps:
+        folder = directory / "damaged"
+        folder.mkdir(exist_ok=True)
+        taken = [path.name for path in folder.iterdir()]
+        names = (f"{step}-{number}" if number else f"{step}" for number in count())
+        name = next(name for name in names if name not in taken)
+        (directory / str(step)).rename(folder / name)
 
 
 def top1(metrics: Mapping[str, float]) -> float:

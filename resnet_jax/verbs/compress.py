@@ -32,6 +32,7 @@ def main(method: str) -> dict[str, Any]:
     chosen = options.given(FLAGS, ROWS, method, "method")
 
     from resnet_jax.compression.methods import METHODS, figures, original, write
+    from resnet_jax.reporting.files import replace
 
     folder = _TRAINED.output_folder("compressed", _OUT.value)
     network = _TRAINED.load()
@@ -44,7 +45,7 @@ def main(method: str) -> dict[str, Any]:
         "after": figures(smaller, subject, _EXAMPLES.value),
     }
     write(smaller, folder / f"{method}.safetensors")
-    (folder / f"{method}.json").write_text(json.dumps(result, indent=1) + "\n")
+    replace(folder / f"{method}.json", json.dumps(result, indent=1) + "\n")
     print(f"{network.origin}, {method}:")
     for key, before in result["before"].items():
         after = result["after"][key]

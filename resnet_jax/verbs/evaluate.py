@@ -11,6 +11,7 @@ from typing import Any
 
 from absl import flags
 
+from resnet_jax.reporting.files import replace
 from resnet_jax.tables import UserError
 from resnet_jax.verbs import shared_flags
 
@@ -68,6 +69,6 @@ def main() -> dict[str, Any]:
 
 def _write(path: Path, details: dict[str, Any]) -> None:
     try:
-        path.write_text(json.dumps(details))
+        replace(path, json.dumps(details))
     except OSError as error:
         raise UserError(f"can't write {path} ({error.strerror}): give another --details") from None

@@ -20,6 +20,7 @@ _TRAINED = shared_flags.Trained(FLAGS)
 
 def main(target: str) -> dict[str, Any]:
     """Returns what was written."""
+    from resnet_jax.reporting.files import replace
     from resnet_jax.tables import UserError
     from resnet_jax.weights import to_tensors, write_tensors
     from resnet_jax.weights.artefacts import onnx, stablehlo
@@ -39,8 +40,8 @@ def main(target: str) -> dict[str, Any]:
         write_tensors(path, to_tensors(assembly.model, variables), {"origin": network.origin})
     else:
         model = assembly.model.clone(scan_blocks=False)
-        path.write_bytes(writers[path.suffix](model, variables, preprocessing["image_shape"]))
+        replace(path, writers[path.suffix](model, variables, preprocessing["image_shape"]))
     beside = path.with_name(path.name + ".json")
-    beside.write_text(json.dumps(preprocessing, indent=2) + "\n")
+    replace(beside, json.dumps(preprocessing, indent=2) + "\n")
     print(f"{path}, and the preprocessing of its images: {beside}")
     return {"file": str(path), "bytes": path.stat().st_size, "preprocessing": str(beside)}

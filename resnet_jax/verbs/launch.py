@@ -7,16 +7,18 @@ A verb is a file of this folder: its first line says what it does, `FLAGS` holds
 import ast
 import inspect
 import json
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
 from absl import flags
 
 from resnet_jax import runtime
+from resnet_jax.reporting.output import surviving
 from resnet_jax.tables import UserError
 from resnet_jax.verbs import shared_flags
 
@@ -37,17 +39,28 @@ class Verb(Protocol):
 def launch(verb: Any, arguments: Sequence[str] | None = None) -> None:
     """Parses the flags, runs the verb and prints what it returns as the last line of output.
 
-    A UserError ends the program with status 2 and its sentence on standard error.
+    A UserError ends the program with status 2 and its sentence on standard error, as do files that
+    can't be read or written; Ctrl-C ends it with status 130.
 
     Args:
       arguments: None: the command line's, and the process may restart itself once, see
         runtime.restart_with_huge_pages.
     """
+    with surviving() as output:
+        status = _status(verb, arguments)
+    # Nobody misses what a closed pipe did not take.
+    lost = output.failure is not None and not isinstance(output.failure, BrokenPipeError)
+    if status or lost:
+        sys.exit(status or 2)
+
+
+def _status(verb: Any, arguments: Sequence[str] | None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(given):
         print(help_of(verb))
-        return
+        return 0
     try:
+        runtime.hear_interrupts()
         operands = parse(verb, given)
         if arguments is None:
             runtime.restart_with_huge_pages()
@@ -57,17 +70,28 @@ def launch(verb: Any, arguments: Sequence[str] | None = None) -> None:
             result = verb.main(*operands)
         print(json.dumps(result), flush=True)
     except UserError as error:
-        _end(str(error))
+        return _told(str(error))
+    except OSError as error:
+        if error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _told(f"{where}{error.strerror}")
     except (RuntimeError, AssertionError):
         sentence = runtime.missing_device() if "jax" in sys.modules else None
         if sentence is None:
             raise
-        _end(sentence)
+        return _told(sentence)
+    except KeyboardInterrupt:
+        # From here on a further Ctrl-C ends the process at once.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        print("interrupted: what was saved before is kept", file=sys.stderr)
+        return 130
+    return 0
 
 
-def _end(sentence: str) -> NoReturn:
+def _told(sentence: str) -> int:
     print(f"error: {sentence}", file=sys.stderr)
-    sys.exit(2)
+    return 2
 
 
 def parse(verb: Verb, arguments: Sequence[str]) -> list[str]:

@@ -58,6 +58,7 @@ def main(*image: str) -> dict[str, Any]:
     from resnet_jax.assembly.prediction import Predictor, table, write_explanations
     from resnet_jax.data.images.pictures import picture_files
     from resnet_jax.pages.contact_sheet import sheet
+    from resnet_jax.reporting.files import replace
 
     writes = _EXPLAIN.value or _FORMAT.value == "html"
     folder = _TRAINED.output_folder("predictions", _OUT.value) if writes else None
@@ -74,7 +75,7 @@ def main(*image: str) -> dict[str, Any]:
             result["explanations"] = write_explanations(pictures, folder)
         if _FORMAT.value == "html":
             path = folder / "index.html"
-            path.write_text(sheet(pictures, predictor.origin))
+            replace(path, sheet(pictures, predictor.origin))
             print(f"contact sheet: {path}")
             result["sheet"] = str(path)
     return result

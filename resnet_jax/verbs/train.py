@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from resnet_jax import runtime
+from resnet_jax.tables import UserError
 from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
@@ -37,7 +38,10 @@ def main() -> dict[str, Any]:
     else:
         print(f"test top1 {result['top1']:.4f} after {result['step']} steps; the run: {workdir}")
         if config.report.page:
-            write_page(workdir)
+            try:
+                write_page(workdir)
+            except (OSError, UserError) as error:
+                logging.error("the page of the run is not written: %s", error)
     return result
 
 

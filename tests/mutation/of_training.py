@@ -19,8 +19,8 @@ MUTANTS = [
     ),
     Mutant(
         "the last member is never evaluated",
-        LOOP, "in zip(members, states(), strict=True):\n                member.evaluate",
-        "in zip(members[:-1], states(), strict=False):\n                member.evaluate",
+        LOOP, "in zip(members, states(), strict=True):\n                    member.evaluate",
+        "in zip(members[:-1], states(), strict=False):\n                    member.evaluate",
         members("members_that_stopped_at_different_steps_catch_up"),
     ),
     Mutant(

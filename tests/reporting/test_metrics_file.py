@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from resnet_jax.reporting.metrics_file import MetricsFile, read_lines
+from resnet_jax.tables import UserError
 
 
 @pytest.fixture
@@ -76,3 +78,17 @@ def test_nothing_but_the_file_is_left(path):
     write(path, 1, 2)
     write(path, 2, rewind=1)
     assert [entry.name for entry in path.parent.iterdir()] == ["metrics.jsonl"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_one_sentence():
+    file = MetricsFile(Path("/dev/full"))
+    with pytest.raises(UserError, match=r"can't write /dev/full \(No space left on device\): mend"):
+        file.write(1, {})
+    file.close()
+
+
+def test_a_file_that_cannot_be_opened_is_one_sentence(path):
+    path.mkdir()
+    with pytest.raises(UserError, match=r"can't write .*metrics.jsonl \(Is a directory\)"):
+        MetricsFile(path)

@@ -46,7 +46,7 @@ def assembly():
 @pytest.fixture(scope="module")
 def quiet_readers():
     """As in a verb: readers that a damaged file leaves behind may end after their test."""
-    runtime.hush_late_readers()
+    runtime.hush_orbax()
 
 
 @pytest.fixture(scope="session")

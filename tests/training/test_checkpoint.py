@@ -249,7 +249,7 @@ class TestDamage:
 
 
 class Run:
-    """Stands for a run's identity; see checkpoint.Owner."""
+    """Stands for a run's identity; see record.Owner."""
 
     def __init__(self, name):
         self._name = name

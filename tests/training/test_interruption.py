@@ -4,11 +4,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from resnet_jax.training.interruption import Interruption
+from resnet_jax.training.interruption import SIGNALS, Interruption
 
 
 def handlers():
-    return [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    return [signal.getsignal(number) for number in SIGNALS]
 
 
 @pytest.fixture(autouse=True)
@@ -16,11 +16,11 @@ def unharmed():
     """Whatever a test does, this process has its handlers back."""
     before = handlers()
     yield
-    signal.signal(signal.SIGTERM, before[0])
-    signal.signal(signal.SIGINT, before[1])
+    for number, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_asks_and_does_not_interrupt(name):
     with Interruption() as interruption:
         assert interruption.signal is None
@@ -28,7 +28,7 @@ def test_a_signal_asks_and_does_not_interrupt(name):
         assert interruption.signal == name
 
 
-@pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", SIGNALS)
 def test_ctrl_c_after_a_signal_interrupts_at_once(first):
     with pytest.raises(KeyboardInterrupt), Interruption():
         os.kill(os.getpid(), first)
@@ -64,3 +64,18 @@ def test_outside_of_the_main_thread_nothing_asks():
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(entered).result() == (None, before)
+
+
+def test_nohup_is_heeded():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interruption() as interruption:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interruption.signal is None
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_it_says_what_will_happen(capfd):
+    """A compilation may take a minute until it does."""
+    with Interruption():
+        os.kill(os.getpid(), signal.SIGHUP)
+    assert capfd.readouterr().err == "SIGHUP: the run saves after this step, and stops\n"

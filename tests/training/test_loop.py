@@ -98,6 +98,31 @@ def test_sigterm_saves_and_the_run_continues_bit_for_bit(
     assert_equal(saved_state(), uninterrupted.state)
 
 
+@pytest.mark.parametrize("step", [3, STEPS])
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_evaluation_that_fails_loses_no_step(
+    carry_out, saved_state, run, uninterrupted, step, times
+):
+    """As at an image that is broken: once it is mended, the run is as if it had not been."""
+    reporter, calls = Recorder(), []
+
+    def evaluate(state):
+        calls.append(int(state.step))
+        if calls[-1] == step and calls.count(step) <= times:
+            raise UserError("val/dog/7.jpeg can't be read")
+        return run.evaluate(state)
+
+    for _ in range(times):
+        with pytest.raises(UserError, match="can't be read"):
+            carry_out(run._replace(evaluate=evaluate), reporter)
+        assert list(reporter.lines) == list(range(1, step))
+        assert int(saved_state().step) == step
+        reporter = Recorder(reporter.lines)
+    assert carry_out(run._replace(evaluate=evaluate), reporter) == uninterrupted.result
+    assert reporter.lines == uninterrupted.lines
+    assert_equal(saved_state(), uninterrupted.state)
+
+
 def test_several_steps_a_call_change_nothing_but_rounding(
     carry_out, saved_state, run, uninterrupted
 ):

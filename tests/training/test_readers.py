@@ -23,7 +23,7 @@ def read(folder, caplog, best=False):
     """Reads as a verb does: whole and the newest that is there; returns its step."""
     with Checkpoints(folder) as checkpoints:
         newest = max(checkpoints.steps)
-        found = checkpoints.restore(state(0), best=best, set_aside=False)
+        found = checkpoints.restore(state(0), best=best, sets_aside=False)
         step = int(found.step)
         assert_equal(found, state(step))
         assert best or step >= newest
@@ -56,7 +56,7 @@ def test_readers_see_whole_checkpoints_beside_a_writer(writer, caplog):
 
 def test_a_reader_changes_nothing(tmp_path):
     with Checkpoints(tmp_path / "none") as checkpoints:
-        assert checkpoints.restore(state(0), set_aside=False) is None
+        assert checkpoints.restore(state(0), sets_aside=False) is None
     assert not (tmp_path / "none").exists()
 
 
@@ -67,7 +67,7 @@ def test_a_step_that_was_deleted_is_named_so(writer, monkeypatch):
         while first in checkpoints.steps:
             time.sleep(0.01)
         with pytest.raises(UserError, match=rf"no checkpoint of step {first} in .*; there are"):
-            checkpoints.restore(state(0), first, set_aside=False)
+            checkpoints.restore(state(0), first, sets_aside=False)
 
 
 @pytest.mark.slow

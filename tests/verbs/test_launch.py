@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 from absl import flags
 from command_line import ROOT, error
 
+from resnet_jax import runtime
 from resnet_jax.runtime import HUGE_PAGES
 from resnet_jax.tables import UserError
 from resnet_jax.verbs import launch, shared_flags
@@ -123,3 +125,31 @@ def test_a_verb_without_a_configuration_takes_no_key_of_one():
         launch.parse(verb, ["--config.seed=1"])
     with pytest.raises(UserError, match="unexpected argument 'a'"):
         launch.parse(verb, ["a"])
+
+
+def test_ctrl_c_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(runtime, "prepare", lambda: None)
+    before = signal.getsignal(signal.SIGINT)
+    verb = SimpleNamespace(
+        FLAGS=flags.FlagValues(), main=lambda: os.kill(os.getpid(), signal.SIGINT)
+    )
+    try:
+        with pytest.raises(SystemExit) as ended:
+            launch.launch(verb, [])
+        # A further one ends the process at once, where it would be a traceback.
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("", "interrupted: what was saved before is kept\n")
+
+
+def test_files_that_cannot_be_written_are_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(runtime, "prepare", lambda: None)
+    path = tmp_path / "folder"
+    path.mkdir()
+    verb = SimpleNamespace(FLAGS=flags.FlagValues(), main=lambda: path.write_text("x"))
+    with pytest.raises(SystemExit) as ended:
+        launch.launch(verb, [])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {path}: Is a directory\n"

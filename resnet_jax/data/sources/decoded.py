@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from absl import logging
 from jaxtyping import Int32, UInt8
 
 from resnet_jax.runtime import cache_folder
@@ -36,7 +37,10 @@ def keep_decoded(name: str, files: Iterable[Path], decode: Callable[[], ImageSet
             return ImageSet(arrays["images"], arrays["labels"])
     except (OSError, EOFError, ValueError, zipfile.BadZipFile):
         image_set = decode()
-    _save(path, image_set)
+    try:
+        _save(path, image_set)
+    except OSError as error:
+        logging.error("the decoded images of %s are not kept (%s)", name, error)
     return image_set
 
 
