@@ -1,14 +1,18 @@
 """python -m resnet_jax VERB, and once installed the command resnet-jax VERB."""
 
 import importlib
+import signal
 import sys
-
-from resnet_jax.tables import UserError, choose
-from resnet_jax.verbs.launch import launch, verbs
 
 
 def main() -> None:
     """Runs the verb that the command line names, or lists all of them."""
+    # A Ctrl-C waits until `launch` can answer it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    from resnet_jax.tables import UserError, choose
+    from resnet_jax.verbs.launch import launch, verbs
+
     known = verbs()
     if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
         print("resnet-jax VERB [--FLAG=VALUE ...], or python -m resnet_jax VERB\n")

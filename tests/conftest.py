@@ -8,6 +8,8 @@ import jax
 import pytest
 from command_line import CACHE, xla_flags
 
+from resnet_jax import runtime
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 os.environ["XLA_FLAGS"] = xla_flags()
@@ -33,6 +35,12 @@ def optimised():
     yield
     jax.config.update("jax_disable_most_optimizations", True)
     jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def quiet_readers():
+    """As in a verb: readers that a damaged file leaves behind may end after the test."""
+    runtime.hush_orbax()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import pytest
 from recorder import STEPS, Recorder
 
 from configs import default
-from resnet_jax import runtime
 from resnet_jax.assembly import Assembly
 from resnet_jax.training.loop import train
 from resnet_jax.training.profile import Profile
@@ -41,12 +40,6 @@ def assembly():
         }
     )
     return Assembly(config)
-
-
-@pytest.fixture(scope="module")
-def quiet_readers():
-    """As in a verb: readers that a damaged file leaves behind may end after their test."""
-    runtime.hush_orbax()
 
 
 @pytest.fixture(scope="session")
