@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -21,27 +21,27 @@ class Stream:
         self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
-        try:
-            self._stream.write(text)
-        except OSError as error:
-            self._fail(error)
+        self._try(lambda: self._stream.write(text))
         return len(text)
 
     def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except OSError as error:
-            self._fail(error)
+        self._try(self._stream.flush)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
+    def _try(self, work: Callable[[], object]) -> None:
+        if self.failure is None:
+            try:
+                work()
+            except OSError as error:
+                self._fail(error)
+
     def _fail(self, error: OSError) -> None:
         self.failure = error
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
             # What lies in buffers, and what libraries write there, goes nowhere too.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-        self._stream = open(os.devnull, "w")  # noqa: SIM115, until the process ends
+            os.dup2(nowhere.fileno(), self._stream.fileno())
         with suppress(OSError, ValueError):
             reason = error.strerror or error
             self._other.write(
