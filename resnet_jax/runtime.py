@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -124,15 +125,16 @@ def hush_orbax() -> None:
     """Silences what Orbax prints beside the error that it raises, and that is told in a sentence.
 
     It logs each failure of its threads with a traceback; and readers that still run after one of
-    them met a damaged array would each print one, too.
+    them met a damaged array, or have not begun, would each print one, too.
     """
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     logging.get_absl_logger().addFilter(lambda record: "orbax" not in Path(record.pathname).parts)
     python_logging.getLogger("asyncio").setLevel(python_logging.CRITICAL)
     hook = sys.unraisablehook
 
     def quiet(unraisable: Any) -> None:
-        message = str(unraisable.exc_value)
-        if "Event loop is closed" not in message and "TensorStore" not in message:
+        expected = "Event loop is closed", "TensorStore", "was never awaited"
+        if not any(text in str(unraisable.exc_value) for text in expected):
             hook(unraisable)
 
     sys.unraisablehook = quiet

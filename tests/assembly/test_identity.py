@@ -206,15 +206,17 @@ time.sleep(60)
 def test_a_second_process_does_not_train_and_a_dead_one_holds_nothing(place, original):
     lock = place / "run" / "lock"
     holder = subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE, text=True)
-    assert holder.stdout.readline() == "held\n"
-    before = (place / "run" / "metrics.jsonl").stat().st_mtime_ns
-    sentence = refused(place)
-    assert f"process 12 on elsewhere trains the run in {place / 'run'} at this moment" in sentence
-    assert (place / "run" / "metrics.jsonl").stat().st_mtime_ns == before
-    # Who reads needs no lock.
-    assert evaluated(place)["examples"] == 6
-    holder.kill()
-    holder.communicate()
+    try:
+        assert holder.stdout.readline() == "held\n"
+        before = (place / "run" / "metrics.jsonl").stat().st_mtime_ns
+        sentence = refused(place)
+        assert f"process 12 on elsewhere trains the run in {place / 'run'} at this" in sentence
+        assert (place / "run" / "metrics.jsonl").stat().st_mtime_ns == before
+        # Who reads needs no lock.
+        assert evaluated(place)["examples"] == 6
+    finally:
+        holder.kill()
+        holder.communicate()
     assert of_training(train(place)) == of_training(original[1])
     assert lock.read_text() == ""
 

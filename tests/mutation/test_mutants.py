@@ -18,12 +18,21 @@ from mutation import (
     of_augmentation,
     of_compression,
     of_planning,
+    of_runs,
     of_sweeps,
     of_training,
 )
 from mutation.mutant import NOT_THE_COPY
 
-ROOMS = (of_analysis, of_augmentation, of_compression, of_planning, of_sweeps, of_training)
+ROOMS = (
+    of_analysis,
+    of_augmentation,
+    of_compression,
+    of_planning,
+    of_runs,
+    of_sweeps,
+    of_training,
+)
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
 each_mutant = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 # Tests -> pytest's exit status, and what it printed.
@@ -34,7 +43,10 @@ def test_every_room_has_mutants_with_names_of_their_own():
     names = [mutant.name for mutant in MUTANTS]
     assert len(set(names)) == len(names) >= 75
     rooms = {mutant.file.partition("/")[0] for mutant in MUTANTS}
-    assert rooms == {"analysis", "compression", "data", "models", "planning", "sweeps", "training"}
+    assert rooms == {
+        "analysis", "assembly", "compression", "data", "models", "planning", "reporting", "sweeps",
+        "training",
+    }  # fmt: skip
 
 
 @each_mutant
