@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import jax
+from absl import logging
 
 from resnet_jax.tables import UserError
 
@@ -45,8 +46,13 @@ class Profile:
         return [boundary for boundary in (self.start, self.stop) if boundary > step]
 
     def _end(self) -> None:
-        jax.profiler.stop_trace()
         self._session = None
+        try:
+            jax.profiler.stop_trace()
+        except (OSError, jax.errors.JaxRuntimeError) as error:
+            # As on a full disk; a trace is no reason to stop training.
+            logging.error("the profile is not written: %s", str(error).splitlines()[0])
+            return
         print(f"the profile lies in {self._folder}; open its perfetto_trace.json.gz in a browser,"
               " at ui.perfetto.dev or chrome://tracing", flush=True)  # fmt: skip
 

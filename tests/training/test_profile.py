@@ -55,3 +55,15 @@ def test_calls_end_where_the_window_does():
 def test_a_window_is_two_numbers_that_rise(steps):
     with pytest.raises(UserError, match="is not START:STOP"):
         Profile(steps, None)
+
+
+def test_a_trace_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch, caplog):
+    def fail():
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: No space left on device\nmore")
+
+    monkeypatch.setattr(jax.profiler, "start_trace", lambda *_, **__: "a session")
+    monkeypatch.setattr(jax.profiler, "stop_trace", fail)
+    with Profile("1:2", tmp_path) as profile:
+        for step in range(4):
+            profile.at(step, jnp.zeros(()))
+    assert caplog.text.count("the profile is not written: RESOURCE_EXHAUSTED: No space left") == 1
