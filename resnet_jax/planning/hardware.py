@@ -44,16 +44,18 @@ def platform(on: Hardware) -> str:
 
 
 def base(on: Hardware, text: str | None = None) -> Hardware:
-    """What the step is compiled for, to predict it on `on`.
+    """What the step is compiled for, to predict it on `on`: chips that share a batch.
 
     Args:
-      text: a name in place of four v5e chips or a host full of these cards.
+      text: a name in place of four TPU chips, or a host full of cards.
 
     Raises:
       UserError: as `parse`, or it is of another kind.
     """
     if not text:
-        return slices.parse("v5e:2x2") if isinstance(on, Slice) else Cards(on.name, cards.HOST)
+        if isinstance(on, Slice):
+            return Slice(on.name, (2, 2, 1)[: on.chip.axes])
+        return Cards(on.name, cards.HOST)
     found = parse(text)
     if platform(found) != platform(on):
         raise UserError(

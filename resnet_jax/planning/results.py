@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,12 +50,18 @@ def table(rows: Sequence[Prediction], hours: Callable[[Prediction], float]) -> s
     )
 
 
-def details(program: CompiledStep) -> str:
-    """The collectives of a compiled step, and of a GPU's its kernels and what is costly in it.
+def details(program: CompiledStep, compiler: str | None) -> str:
+    """A compiled step: its collectives, and of a GPU's its kernels and what is costly in it.
 
     Kernels of one name and the same types share a line, the longest of them first.
+
+    Args:
+      compiler: that made it, and its version.
     """
-    parts = []
+    parts = [
+        f"compiled for {program.on}, {program.images} images a chip; jax {jax.__version__},"
+        f" {compiler or 'a compiler that is gone'}"
+    ]
     on = hardware.parse(program.on)
     if isinstance(on, Cards):
         groups = defaultdict(list)
@@ -108,14 +114,6 @@ def _markdown(columns: Sequence[str], rows: Any) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
-def caption(program: CompiledStep, compiler: str | None) -> str:
-    """What the step was compiled for, and by what."""
-    return (
-        f"compiled for {program.on}, {program.images} images a chip; jax {jax.__version__},"
-        f" {compiler or 'a compiler that is gone'}"
-    )
-
-
 def accuracy(on: Hardware) -> str:
     """How far predicted times lay from those that were measured."""
     if isinstance(on, Cards):
@@ -134,17 +132,25 @@ def accuracy(on: Hardware) -> str:
 
 
 def write(
-    folder: Path, text: str, result: dict[str, Any], program: CompiledStep, on: Sequence[Hardware]
+    folder: Path,
+    text: str,
+    result: dict[str, Any],
+    programs: Mapping[str, CompiledStep],
+    on: Sequence[Hardware],
 ) -> None:
-    """Writes plan.md, plan.json and the weak scaling as plan.svg and plan.png."""
+    """Writes plan.md, plan.json and the weak scaling as plan.svg and plan.png.
+
+    Args:
+      programs: the compiled step of each make of chip in `on`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.md").write_text(f"{text}\n")
     (folder / "plan.json").write_text(json.dumps(result, indent=1) + "\n")
     makes = {each.name: each for each in on}
-    figure(folder, program, [makes[name] for name in sorted(makes)])
+    figure(folder, programs, [makes[name] for name in sorted(makes)])
 
 
-def figure(folder: Path, program: CompiledStep, makes: Sequence[Hardware]) -> None:
+def figure(folder: Path, programs: Mapping[str, CompiledStep], makes: Sequence[Hardware]) -> None:
     """Predicted efficiency over the number of chips, at several batches a chip."""
     from matplotlib.figure import Figure
 
@@ -155,7 +161,7 @@ def figure(folder: Path, program: CompiledStep, makes: Sequence[Hardware]) -> No
     for axis, make in zip(axes, makes, strict=True):
         shapes = hardware.sizes(make)
         for images in (16, 32, 64, 128, 256):
-            rows = [predict(program, shape, images * shape.chips) for shape in shapes]
+            rows = [predict(programs[make.name], shape, images * shape.chips) for shape in shapes]
             axis.plot(
                 [row.chips for row in rows],
                 [row.efficiency for row in rows],

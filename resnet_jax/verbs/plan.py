@@ -4,9 +4,9 @@ python -m resnet_jax plan --config=configs/imagenet.py --topology=v5e:4x4,v5e:8x
 python -m resnet_jax plan --config=configs/imagenet.py --topology=h100:8,a100:16 --batch=1024,4096
 
 Their compilers run on an ordinary machine (requirements-tpu.txt, requirements-cuda-compiler.txt).
-The training step is compiled once, for --base, and the rows are predictions from that step; --exact
-compiles every row. Compiled steps are kept for the next time. Without the compiler the step is only
-lowered.
+The training step is compiled once for each generation of TPU and each card, and the rows are
+predictions from these steps; --exact compiles every row. Compiled steps are kept for the next time.
+Without the compiler the step is only lowered.
 """
 
 from typing import Any
@@ -36,11 +36,16 @@ _EXAMPLES = flags.DEFINE_integer(
 _BASE = flags.DEFINE_string(
     "base",
     None,
-    "What the step is compiled for; by default v5e:2x2, or eight of the first card.",
+    "What the step is compiled for, once for all rows; by default four chips of each generation, or"
+    " eight of each card.",
     flag_values=FLAGS,
 )
 _BASE_IMAGES = flags.DEFINE_integer(
-    "base_images", 64, "Images on each chip of --base.", lower_bound=1, flag_values=FLAGS
+    "base_images",
+    64,
+    "Images on each chip that the step is compiled for.",
+    lower_bound=1,
+    flag_values=FLAGS,
 )
 _EXACT = flags.DEFINE_bool(
     "exact", False, "Compile for every topology and batch: minutes each.", flag_values=FLAGS
@@ -59,34 +64,40 @@ def main() -> dict[str, Any]:
 
     config = _CONFIG.read()
     on = hardware.parse_all(_TOPOLOGY.value)
-    base = hardware.base(on[0], _BASE.value)
+    bases = {each.name: hardware.base(each, _BASE.value) for each in on}
     batches = batch_sizes(_BATCH.value, config)
     step = Step(config, _EXAMPLES.value)
     try:
-        program = step.compiled(base, _BASE_IMAGES.value)
+        programs = {name: step.compiled(base, _BASE_IMAGES.value) for name, base in bases.items()}
     except NoCompiler as missing:
         lowered = step.lowered(batches[0])
         print(f"{missing}\nwithout it the step was only lowered, and nothing is predicted:")
         for platform, size in lowered.items():
             print(f"  {platform}: {size:,} bytes of StableHLO")
         return {"missing": str(missing), "lowered": lowered, "rows": []}
-    caption = results.caption(program, compilers.version(base))
-    print(f"\n{caption}\n\n{results.details(program)}\n", flush=True)
-    rows = [predict(program, each, batch) for each in on for batch in batches]
+    compiler = compilers.version(on[0])
+    details = "\n\n".join(
+        results.details(program, compiler) for program in dict.fromkeys(programs.values())
+    )
+    print(f"\n{details}\n", flush=True)
+    rows = [predict(programs[each.name], each, batch) for each in on for batch in batches]
     table = results.table(rows, step.hours)
-    print(f"{table}\n\n{results.accuracy(base)}\n", flush=True)
+    print(f"{table}\n\n{results.accuracy(on[0])}\n", flush=True)
     if _EXACT.value:
         rows = [step.exactly(row) for row in rows]
         table = results.table(rows, step.hours)
         print(f"\n{table}\n", flush=True)
     result: dict[str, Any] = {
-        "program": program.as_dict(),
+        "programs": {name: program.as_dict() for name, program in programs.items()},
         "rows": [row.as_dict() for row in rows],
     }
     if _OUT.value:
-        text = "\n\n".join([table, results.accuracy(base), caption, results.details(program)])
-        results.write(shared_flags.folder(_OUT.value, "--out"), text, result, program, on)
+        text = f"{table}\n\n{results.accuracy(on[0])}\n\n{details}"
+        results.write(shared_flags.folder(_OUT.value, "--out"), text, result, programs, on)
     # The line of JSON that ends a verb leaves the long lists to plan.json.
     many = ("kernels", "collectives", "costly")
-    brief = {key: value for key, value in result["program"].items() if key not in many}
-    return {"program": brief, "rows": result["rows"]}
+    brief = {
+        name: {key: value for key, value in program.items() if key not in many}
+        for name, program in result["programs"].items()
+    }
+    return {"programs": brief, "rows": result["rows"]}

@@ -33,7 +33,8 @@ def test_what_can_not_be_planned(texts, message):
 
 def test_the_base_is_of_the_same_kind():
     cards, slice_ = hardware.parse("a100:16"), hardware.parse("v4:2x2x4")
-    assert str(hardware.base(cards)) == "a100:8" and str(hardware.base(slice_)) == "v5e:2x2"
+    assert str(hardware.base(cards)) == "a100:8" and str(hardware.base(slice_)) == "v4:2x2x1"
+    assert str(hardware.base(hardware.parse("v5e:16x16"))) == "v5e:2x2"
     assert str(hardware.base(cards, "h100:1")) == "h100:1"
     with pytest.raises(UserError, match="name a base of the same kind, as a100:8"):
         hardware.base(cards, "v5e:2x2")

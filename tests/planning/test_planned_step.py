@@ -36,7 +36,7 @@ def test_the_table_and_the_figure(tmp_path):
     assert len(head.split("|")) == len(line.split("|"))
     assert "| v5e:2x2 | 400 | 100 | 1.3 | 16.0 |" in line and line.endswith("compiled |")
     result = {"rows": [row.as_dict() for row in rows]}
-    results.write(tmp_path, table, result, PROGRAM, [on])
+    results.write(tmp_path, table, result, {"v5e": PROGRAM}, [on])
     assert {path.name for path in tmp_path.iterdir()} == {
         "plan.md", "plan.json", "plan.svg", "plan.png"
     }  # fmt: skip
@@ -45,7 +45,8 @@ def test_the_table_and_the_figure(tmp_path):
 def test_what_a_gpu_runs_is_told_by_kernel_and_type(tmp_path):
     found = Costly("scatter", "bf16[4] jit(step)/pool")
     program = dataclasses.replace(ON_CARDS, costly=(found, Costly("scatter", "bf16[2] other")))
-    text = results.details(program)
+    text = results.details(program, "nvcc 1")
+    assert text.startswith("compiled for h100:8, 100 images a chip; jax ") and "nvcc 1" in text
     lines = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")]
     kernels = {line[0]: line[1:6] for line in lines}
     assert kernels["| __cudnn$convForward"] == ["bf16", "bf16", "2", "1,978", "0.07"]
@@ -54,7 +55,7 @@ def test_what_a_gpu_runs_is_told_by_kernel_and_type(tmp_path):
     assert list(kernels).index("| __cudnn$convForward") < list(kernels).index("| elementwise")
     assert "costly on a GPU: 2 x scatter (the first: bf16[4] jit(step)/pool)" in text
     on = hardware.parse("b200:8")
-    results.write(tmp_path, text, {"program": program.as_dict()}, program, [on])
+    results.write(tmp_path, text, {"program": program.as_dict()}, {"b200": program}, [on])
     kept = json.loads((tmp_path / "plan.json").read_text())["program"]
     assert CompiledStep.from_dict(kept) == program
     assert (tmp_path / "plan.svg").stat().st_size > 1_000
