@@ -73,6 +73,13 @@ def test_what_an_annotation_allows_and_says(annotation, allowed, refused, words)
     assert domains.words(annotation).startswith(words)
 
 
+def test_a_sentence_tells_a_number_that_is_none_from_one_that_float32_does_not_have():
+    for value, end in ((math.nan, "number"), (1e39, "float32 ends at 3.4e+38"), (1e-45, "1.2e-38")):
+        with pytest.raises(UserError) as raised:
+            domains.checked(value, float, "x")
+        assert str(raised.value).endswith(end)
+
+
 @pytest.mark.parametrize(
     ("value", "annotation", "kind"),
     [(1, float, float), (np.float32(0.5), float, float), (np.int64(3), int, int),
