@@ -17,8 +17,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 class Interruption:
     """While entered, SIGTERM, SIGHUP and the first Ctrl-C ask the loop to save and stop.
 
-    A second Ctrl-C interrupts at once. A SIGHUP that is ignored stays so, as nohup asks for. Outside
-    of the main thread, where Python hears no signals, nothing asks.
+    A second Ctrl-C interrupts at once. A SIGHUP that is ignored stays so, as nohup asks for.
+    Outside of the main thread, where Python hears no signals, nothing asks.
     """
 
     def __init__(self) -> None:
