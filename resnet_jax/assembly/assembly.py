@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from resnet_jax.assembly.checking import check
+from resnet_jax.assembly.checking import check, check_process
 from resnet_jax.assembly.evaluation import Evaluation
 from resnet_jax.assembly.identity import DataFacts, Identity
 from resnet_jax.assembly.inputs import Inputs
@@ -34,20 +34,6 @@ from resnet_jax.training.profile import Profile
 from resnet_jax.training.run import Run
 from resnet_jax.training.state import TrainState
 from resnet_jax.training.steps import TrainStep
-
-
-def _check_process(dtype: str) -> None:
-    """Raises UserError where JAX's settings of the process would change what a run computes."""
-    if jax.config.jax_disable_jit:
-        raise UserError(
-            "a run is made of compiled steps, and JAX_DISABLE_JIT or jax.disable_jit() forbids to"
-            " compile: switch it off, and use it around calls of the network or of a step alone"
-        )
-    if dtype != "float64" and jax.config.jax_enable_x64:
-        raise UserError(
-            f"model.dtype={dtype} in a process whose JAX computes in 64 bits would draw other"
-            " random numbers than elsewhere: run it inside of `with jax.enable_x64(False)`"
-        )
 
 
 class Assembly:
@@ -116,10 +102,6 @@ class Assembly:
         return (self._platform or jax.default_backend()) == "cpu"
 
     @cached_property
-    def _frozen_parts(self) -> int:
-        return self.config.finetune.frozen_parts
-
-    @cached_property
     def mesh(self) -> Mesh:
         mesh = self.config.mesh
         return parallel.make_mesh(mesh.data, mesh.model, self._devices)
@@ -171,10 +153,6 @@ class Assembly:
         return self.config.train.ema_decay
 
     @cached_property
-    def _seed(self) -> int:
-        return self.config.seed
-
-    @cached_property
     def numbers(self) -> Numbers:
         return Numbers(self.config.optim.rate, self.config.optim.weight_decay)
 
@@ -187,7 +165,9 @@ class Assembly:
     def optimizer(self) -> Optimizer:
         chosen = optimizer(self.config)
         stages = len(self.model.stage_depths)
-        shares = rate_shares(stages, self._frozen_parts, self.config.finetune.rate_decay)
+        shares = rate_shares(
+            stages, self.config.finetune.frozen_parts, self.config.finetune.rate_decay
+        )
 
         def of_parts(rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
             plain = chosen(rate, weight_decay)
@@ -219,7 +199,7 @@ class Assembly:
             out_shardings=self.placement.at_rest(self.abstract_state),
             compiler_options=options,
         )
-        return create(jax.random.key(self._seed), self.pretrained)
+        return create(jax.random.key(self.config.seed), self.pretrained)
 
     @cached_property
     def abstract_state(self) -> TrainState:
@@ -258,7 +238,7 @@ class Assembly:
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        where = self.placement, self._seed, self.batch_size
+        where = self.placement, self.config.seed, self.batch_size
         return Evaluation(self.config, self.model, self.inputs, *where, self._same_bits)
 
     def run(self, workdir: Path | None = None) -> Run:
@@ -268,7 +248,7 @@ class Assembly:
           workdir: keeps what autotuning chose for the steps, on a GPU; None: nothing is kept.
         """
         config = self.config
-        _check_process(self._dtype)
+        check_process(self._dtype)
         # Made here, so that a mistake stops the run before it starts.
         self.evaluation.make()
         train_step = self.train_step
@@ -281,7 +261,7 @@ class Assembly:
             numbers=self.numbers,
             train_step=train_step,
             evaluate=lambda state: self.evaluation(state.eval_variables),
-            seed=self._seed,
+            seed=self.config.seed,
             batch_size=self.batch_size,
             steps=self.steps,
             steps_per_call=config.train.steps_per_call,

@@ -6,6 +6,7 @@ Nothing is compiled, read or written for this, so that a mistake stops a run bef
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.choices import SECTIONS, keys_of
@@ -113,4 +114,18 @@ def check_images(data: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
         raise UserError(
             f"data.cutout={data['cutout']} is larger than images of {side} pixels: set it to at"
             f" most {side}"
+        )
+
+
+def check_process(dtype: str) -> None:
+    """Raises UserError where JAX's settings of the process would change what a run computes."""
+    if jax.config.jax_disable_jit:
+        raise UserError(
+            "a run is made of compiled steps, and JAX_DISABLE_JIT or jax.disable_jit() forbids to"
+            " compile: switch it off, and use it around calls of the network or of a step alone"
+        )
+    if dtype != "float64" and jax.config.jax_enable_x64:
+        raise UserError(
+            f"model.dtype={dtype} in a process whose JAX computes in 64 bits would draw other"
+            " random numbers than elsewhere: run it inside of `with jax.enable_x64(False)`"
         )

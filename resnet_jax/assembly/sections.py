@@ -27,11 +27,10 @@ from resnet_jax.models.resnet import REMATS
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.models.stems import STEMS
 from resnet_jax.tables import Choice, annotations_of, domains, options_of
+from resnet_jax.tables.constraints import Among, Interval
 from resnet_jax.tables.domains import (
-    Among,
     BelowOne,
     Count,
-    Interval,
     NonNegative,
     Positive,
     PositiveInt,

@@ -16,15 +16,8 @@ from resnet_jax.data.images.views import KINDS, Views, views
 from resnet_jax.data.stream import StreamedData
 from resnet_jax.runtime import core_count
 from resnet_jax.tables import Choice, annotations_of, options_of
-from resnet_jax.tables.domains import (
-    Among,
-    Interval,
-    NonNegative,
-    Pixels,
-    Probability,
-    Rising,
-    Share,
-)
+from resnet_jax.tables.constraints import Among, Interval, Rising
+from resnet_jax.tables.domains import NonNegative, Pixels, Probability, Share
 
 RANDOM_CROP = RandomCrop()
 Aspect = Annotated[float, Interval(1e-3, 1e3)]

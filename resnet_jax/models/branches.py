@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Annotated, NamedTuple
 
 from resnet_jax.tables import Table, UserError
-from resnet_jax.tables.domains import Interval, Kernel, PositiveInt
+from resnet_jax.tables.constraints import Interval
+from resnet_jax.tables.domains import Kernel, PositiveInt
 
 Pairs = Annotated[int, Interval(1, 1_000)]
 

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from resnet_jax.tables import domains
+from resnet_jax.tables.constraints import Constraint
 from resnet_jax.tables.errors import Diverged, UserError, nearest
 from resnet_jax.tables.foreign import foreign_file, foreign_row
 from resnet_jax.tables.literals import literal
@@ -134,7 +135,7 @@ def _refusal(
     return f"{what} '{name}' takes no {option}{nearest(option, taken)}{valid}"
 
 
-class Table(dict[str, Any], domains.Constraint):
+class Table(dict[str, Any], Constraint):
     """Rows by name, in the order of their importance.
 
     Annotated[Choice, TABLE] is the domain of a key whose value chooses one of them.

@@ -8,7 +8,8 @@ import optax
 from jaxtyping import Array
 
 from resnet_jax.tables import Table, UserError, choose
-from resnet_jax.tables.domains import Interval, Positive, Probability, Rising, Share
+from resnet_jax.tables.constraints import Interval, Rising
+from resnet_jax.tables.domains import Positive, Probability, Share
 
 Inside = Annotated[float, Interval(0, 1, above=True, below=True)]
 Fractions = Annotated[tuple[Inside, ...], Rising(strictly=True)]

@@ -169,19 +169,6 @@ def test_receptive_field(linear):
     )
 
 
-def alignment(x: np.ndarray, y: np.ndarray) -> float:
-    """Linear CKA of features, from the unbiased HSIC (Song et al., JMLR 13, 2012, equation 5)."""
-
-    def hsic(one: np.ndarray, other: np.ndarray) -> float:
-        n = len(one)
-        whole = one.sum() * other.sum() / ((n - 1) * (n - 2))
-        return np.trace(one @ other) + whole - 2 / (n - 2) * (one @ other).sum()
-
-    flat = [array.reshape(len(array), -1).astype(np.float64) for array in (x, y)]
-    one, other = (features @ features.T * (1 - np.eye(len(features))) for features in flat)
-    return hsic(one, other) / np.sqrt(hsic(one, one) * hsic(other, other))
-
-
 def test_similarity(linear, other):
     model = tiny.network(norm="none", stage_depths=(1,), widths=(3,), stem_width=3)
     short = linear.subject()._replace(
@@ -194,7 +181,7 @@ def test_similarity(linear, other):
         (short, shorts, tiny.BLOCKS[:1], "blocks in the same place"),
     ):
         found = similarity.study(linear.subject(), examples=12, other=compared)
-        table = np.array([[alignment(x, y) for y in columns] for x in own])
+        table = np.array([[tiny.alignment(x, y) for y in columns] for x in own])
         np.testing.assert_allclose(found.numbers["cka"], table, atol=2e-5)
         assert (found.numbers["blocks"], found.numbers["others"]) == (tiny.BLOCKS, blocks)
         chosen = np.diagonal(table) if compared else np.diagonal(table, offset=1)

@@ -148,3 +148,16 @@ def coloured(count: int, seed: int) -> np.ndarray:
     pixels = draw.uniform(26, 255, (count, 1, 1, 3)) * draw.uniform(0.7, 1, (count, *SHAPE))
     pixels = np.maximum(pixels.round(), 26)
     return ((pixels / 255 - np.array(MEAN)) / np.array(STD)).astype(np.float32)
+
+
+def alignment(x: np.ndarray, y: np.ndarray) -> float:
+    """Linear CKA of features, from the unbiased HSIC (Song et al., JMLR 13, 2012, equation 5)."""
+
+    def hsic(one: np.ndarray, other: np.ndarray) -> float:
+        n = len(one)
+        whole = one.sum() * other.sum() / ((n - 1) * (n - 2))
+        return np.trace(one @ other) + whole - 2 / (n - 2) * (one @ other).sum()
+
+    flat = [array.reshape(len(array), -1).astype(np.float64) for array in (x, y)]
+    one, other = (features @ features.T * (1 - np.eye(len(features))) for features in flat)
+    return hsic(one, other) / np.sqrt(hsic(one, one) * hsic(other, other))

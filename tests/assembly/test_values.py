@@ -13,132 +13,16 @@ import pytest
 from command_line import mistake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_keys import CHANGES, OPTIONS, every_option
+from refused import BESIDE, REFUSED, STREAMED
+from test_keys import every_option
 from traces import Trace, tiny
 
 from configs import default
 from resnet_jax.assembly import Assembly, choices, configuration, keys
 from resnet_jax.assembly.checking import check
-from resnet_jax.assembly.run import opened
+from resnet_jax.assembly.run import train
 from resnet_jax.tables import UserError, annotations_of, domains, split
 
-# What must be set beside an option for its row to be chosen.
-BESIDE = {key: beside for key, (_, beside) in {**CHANGES, **OPTIONS}.items()}
-STREAMED = BESIDE["data.jitter"]
-
-REFUSED = {
-    "seed": [-1, 2**32, 2**70, 0.5, None, True],
-    "model.family": ["cifar100", 3, None],
-    "model.depth": [0, -20, 10**9, 20.0, "deep", None],
-    "model.stage_depths": [(0, 0, 0), (0, 1), (1.5, 1), (-1, 1), 3, "11"],
-    "model.widths": [(0, 8), (10**9, 8), (8.5, 8)],
-    "model.width_factor": [0, -1, math.nan, math.inf, 1e9],
-    "model.stem_width": [0, -4, 0.5],
-    "model.stage_branches": [("basik", "basic"), (1, 2), "basic"],
-    "model.branch_gain": [math.nan, math.inf, "one"],
-    "model.dropout": [1, -0.1, math.nan],
-    "model.survival": [0, 1.5, math.nan],
-    "model.weight_epsilon": [0, -1e-5, 1e-50],
-    "model.scan_blocks": ["yes", 1],
-    "model.dtype": ["nonsense", "float16", 32],
-    "model.remat": ["all", True],
-    "model.shortcut": ["E", {"layout": "after"}, {"name": "A", "layout": "before"}, 3, ()],
-    "model.shortcut.layout": ["before", 3],
-    "model.shortcut.projection_kernel": [0, 2, -3, 1.0, 1_001],
-    "model.shortcut.shortcut_scale": [math.nan, "half"],
-    "model.shortcut.shortcut_dropout": [1, -0.5],
-    "model.branch.groups": [0, -1, 1.5],
-    "model.branch.kernels": [(2, 3), (0,), 3, (3, math.nan)],
-    "model.branch.pairs": [0, 10**9],
-    "model.attention.reduction": [0, 1.5, -1],
-    "norm.name": ["bacth", 3, None],
-    "norm.group_size": [0, -8, 0.5],
-    "norm.momentum": [1, 1.5, -0.1, math.nan],
-    "norm.epsilon": [0, -1e-5, math.inf, 1e-45],
-    "norm.channel_groups": [0, -1],
-    "finetune.frozen_parts": [-1, 0.5],
-    "finetune.rate_decay": [0, -1, 1.5],
-    "data.source": ["tensorflow", {}, 3],
-    "data.train_split": [None, 3, "a\0b"],
-    "data.mean": [0.5, (-0.1, 0, 0), (125.3, 123.0, 113.9), (math.nan,) * 3, None],
-    "data.std": [0.25, (0, 0, 0), (0.2, 0.2, 0), (-1, 1, 1), (63.0, 62.1, 66.7), (1e-30,) * 3],
-    "data.repeats": [0, -1, 1.5],
-    "data.policy": ["auto", 3],
-    "data.policy.magnitude": [-1, 31, 9.5],
-    "data.policy.operations": [0, 10**9],
-    "data.policy.deviation": [-1, math.nan],
-    "data.policy.probability": [-0.5, 2.5],
-    "data.policy.fill": [(0, 0), (0, 0, 256), (0.5, 0.5, 0.5), 0],
-    "data.lighting": [-0.1, math.nan, "on"],
-    "data.image_size": [0, -8, 8.0, 10**6],
-    "data.classes": [0, -1, 10**20],
-    "data.examples": [0, -1, 10**20],
-    "data.pad": [-1, 0.5, "two"],
-    "data.flip": [1, 0.5, "yes"],
-    "data.cutout": [-1, 2.5],
-    "data.erase": [-0.1, 2.5, math.nan],
-    "data.augment": [3, (3,)],
-    "data.name": [3, ()],
-    "data.dir": [3, ("a",)],
-    "data.workers": [-1, 10**6, 0.5],
-    "data.jitter": [(0.4, 0.4), (0.4, 0.4, 0.4), 0.4, (0.4, 0.4, 0.4, 0.6), (-1, 0, 0, 0)],
-    "data.crop_area": [(2, 3), (0, 1), (0.5, 0.1), (0.5,), 0.5],
-    "data.crop_aspect": [(0, 1), (-1, 1), (2, 1), (1, math.inf)],
-    "data.short_side": [(0, 8), (12, 9), (8.5, 9), 9],
-    "data.crop_ratio": [0, -1, 1.5, math.nan],
-    "data.eval_size": [0, -8, 10**6],
-    "data.eval_scales": [(0,), 9, (8.5,)],
-    "data.eval_views": ["center", 3],
-    "data.interpolation": ["nearest", 3],
-    "data.first_size": [0, -4],
-    "data.growth": [(0.5, 0.5), (0.5, 0.1), (-1, 1), (0, 2), (0.5,)],
-    "mesh.data": [0, -1, 0.5],
-    "mesh.model": [0, None],
-    "mesh.shard_state": ["yes", None],
-    "train.batch_size": [0, -32, 10**9, 32.0],
-    "train.epochs": [0, -1, math.nan, math.inf],
-    "train.steps": [0, -1, 2**31, 1e5, math.nan],
-    "train.accumulate": [0, -1, 0.5],
-    "train.steps_per_call": [0, -1, 10**9],
-    "train.label_smoothing": [1, 1.5, -0.1, math.nan],
-    "train.ema_decay": [1, 1.5, -0.1],
-    "train.loss.target_threshold": [1, -0.2, math.nan],
-    "mixing.mixup": [-1, 1e-38, math.nan],
-    "mixing.cutmix": [-1, math.inf],
-    "mixing.switch": [2.5, -0.1],
-    "mixing.probability": [2.5, -0.1],
-    "optim.name": ["sdg", None, {"name": "sgd"}],
-    "optim.rate": [-0.1, math.nan, math.inf, 1e39],
-    "optim.weight_decay": [-1e-4, math.nan],
-    "optim.decay_rule": ["none", 3],
-    "optim.clip_norm": [-1, 0, math.nan],
-    "optim.momentum": [1, 1.5, -0.9, math.nan],
-    "optim.b1": [1, 1.5, -0.1],
-    "optim.eps": [0, -1e-8, 1e-50],
-    "optim.trust": [0, -1],
-    "schedule.warmup_epochs": [-5, math.nan],
-    "schedule.warmup": ["linear", 3],
-    "schedule.warmup_start": [-0.1, 1.5],
-    "schedule.decay_at": [(0.75, 0.5), (0.5, 0.5), (0, 0.5), (32_000,), 0.5],
-    "schedule.decay_factor": [0, -0.1, 10],
-    "schedule.power": [0, -1],
-    "schedule.final": [-0.1, 1.5],
-    "schedule.rise": [0, 1, 1.5],
-    "eval.batch_size": [0, -1, 10**9],
-    "eval.every_epochs": [-1, math.nan],
-    "eval.metrics": ["top3", ("top9",), 3],
-    "eval.recalibration_steps": [-1, 0.5],
-    "checkpoint.every_epochs": [-1, math.inf],
-    "checkpoint.keep": [-1, 0.5, None],
-    "checkpoint.keep_best": [-1, True],
-    "report.every_steps": [-1, 0.5],
-    "report.page": [1, "yes", None],
-    "report.project": [3, None],
-    "init.weights": [3, ("a",)],
-}  # fmt: skip
-
-
-# Keys that take any text, so that 3 on the command line is the name '3'.
 TEXT = ("data.train_split", "data.name", "data.dir", "report.project", "init.weights")
 # Numbers that may be negative.
 SIGNED = ("branch_gain", "shortcut_scale", "branch_scale", "gate_bias")
@@ -329,8 +213,8 @@ def test_keys_that_contradict_each_other(changes, sentence):
 )
 def test_keys_that_do_not_fit_images_network_or_devices(tmp_path, changes, sentence):
     config, workdir = tiny(**changes), tmp_path / "run"
-    with pytest.raises(UserError, match=sentence), opened(Assembly(config), config, workdir):
-        pass
+    with pytest.raises(UserError, match=sentence):
+        train(config, workdir)
     assert not workdir.exists()
 
 

@@ -4,6 +4,7 @@ from mutation.mutant import Mutant
 
 CHECKPOINT, RECORD = "training/checkpoint.py", "training/record.py"
 OF_CHECKPOINTS = "tests/training/test_checkpoint.py"
+OF_DAMAGE = "tests/training/test_damaged_checkpoints.py"
 IDENTITY = "tests/assembly/test_identity.py"
 LABELS = "data/sources/label_file.py"
 OF_LABELS = "tests/data/sources/test_label_file.py"
@@ -12,18 +13,18 @@ MUTANTS = [
     Mutant(
         "arrays are not compared with their checksum",
         CHECKPOINT, '!= record.arrays:', '!= record.arrays and False:',
-        (OF_CHECKPOINTS,),
+        (OF_DAMAGE,),
     ),
     Mutant(
         "a checkpoint does not know its step",
         CHECKPOINT, 'if (found := int(restored["state"].step)) != step:',
         'if (found := int(restored["state"].step)) < 0:',
-        (OF_CHECKPOINTS,),
+        (OF_DAMAGE,),
     ),
     Mutant(
         "a checkpoint of another run is taken",
         CHECKPOINT, "if difference:", "if difference and False:",
-        (f"{OF_CHECKPOINTS}::test_a_checkpoint_of_another_run_counts_as_damaged",),
+        (f"{OF_DAMAGE}::test_a_checkpoint_of_another_run_counts_as_damaged",),
     ),
     Mutant(
         "a reader calls a deleted checkpoint damaged",
@@ -44,7 +45,7 @@ MUTANTS = [
     Mutant(
         "damaged metrics stay",
         RECORD, "if right is not None:", "if right is None:",
-        (OF_CHECKPOINTS,),
+        (OF_DAMAGE,),
     ),
     Mutant(
         "an evaluation that fails loses the steps before it",

@@ -13,16 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resnet_jax.tables import Choice, Table, UserError, annotations_of, domains
+from resnet_jax.tables.constraints import Among, Interval, Rising
 from resnet_jax.tables.domains import (
-    Among,
     BelowOne,
     Count,
-    Interval,
     Kernel,
     Positive,
     PositiveInt,
     Probability,
-    Rising,
     Seed,
     Share,
 )

@@ -15,7 +15,8 @@ from resnet_jax.analysis.subject import Examples, Subject, Tree
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.reporting.findings import Findings
-from resnet_jax.tables.domains import MOST, Interval
+from resnet_jax.tables.constraints import Interval
+from resnet_jax.tables.domains import MOST
 
 # Fewer examples have no unbiased HSIC.
 Compared = Annotated[int, Interval(4, MOST)]

@@ -17,7 +17,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from resnet_jax.data.changes.timm_augment import Operations, TimmRandAugment
 from resnet_jax.tables import Table
-from resnet_jax.tables.domains import Interval
+from resnet_jax.tables.constraints import Interval
 
 Level = Annotated[int, Interval(0, 30)]
 BILINEAR = Image.Resampling.BILINEAR

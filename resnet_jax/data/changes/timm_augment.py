@@ -14,7 +14,8 @@ from typing import Annotated
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from resnet_jax.tables.domains import Interval, NonNegative, Probability
+from resnet_jax.tables.constraints import Interval
+from resnet_jax.tables.domains import NonNegative, Probability
 
 Operations = Annotated[int, Interval(1, 100)]
 Level = Annotated[float, Interval(0, 10)]

@@ -19,7 +19,8 @@ from resnet_jax.data.sources.folder import HOW_TO_GET_IMAGENET, open_folder, pla
 from resnet_jax.data.sources.folder import class_names as found_classes
 from resnet_jax.data.sources.prepared import facts, open_prepared
 from resnet_jax.tables import Table, UserError
-from resnet_jax.tables.domains import Interval, Pixels, PositiveInt
+from resnet_jax.tables.constraints import Interval
+from resnet_jax.tables.domains import Pixels, PositiveInt
 
 Classes = Annotated[int, Interval(1, 100_000)]
 
