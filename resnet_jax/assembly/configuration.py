@@ -4,7 +4,8 @@ import inspect
 import re
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from resnet_jax.assembly.checking import check, check_complete
 from resnet_jax.assembly.overrides import set_network, set_value
 from resnet_jax.assembly.sections import lock
 from resnet_jax.tables import UserError, domains
-from resnet_jax.tables.foreign import mistake_in
+from resnet_jax.tables.foreign import running
 
 __all__ = ["arguments", "override", "read", "set_network", "set_value"]
 
@@ -44,10 +45,7 @@ def _from_file(path: Path, changes: str) -> ConfigDict:
         raise UserError(
             f"there is no configuration file {path}: give --config one of those in configs/"
         )
-    # A file of another folder finds its neighbours, as `from configs import default` does.
-    neighbours = str(path.resolve().parent.parent)
-    sys.path.append(neighbours)
-    try:
+    with running(path), _neighbours_of(path):
         get_config = runpy.run_path(str(path)).get("get_config")
         if not callable(get_config):
             raise UserError(
@@ -60,14 +58,6 @@ def _from_file(path: Path, changes: str) -> ConfigDict:
             config = get_config()
             if changes and isinstance(config, ConfigDict):
                 override(config, changes)
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise mistake_in(path, error) from error
-    finally:
-        # The last of the paths, unless the file changed them.
-        if sys.path[-1:] == [neighbours]:
-            sys.path.pop()
     if not isinstance(config, ConfigDict):
         raise UserError(
             f"get_config of {path} returns a {type(config).__name__}: let it change and return the"
@@ -75,6 +65,17 @@ def _from_file(path: Path, changes: str) -> ConfigDict:
         )
     check_complete(config)
     return lock(config)
+
+
+@contextmanager
+def _neighbours_of(path: Path) -> Iterator[None]:
+    """Lets a file of another folder find its neighbours, as in `from configs import default`."""
+    before = sys.path[:]
+    sys.path.append(str(path.resolve().parent.parent))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from resnet_jax.assembly import configuration, keys, sections
 from resnet_jax.assembly.choices import defaults_of_options
 from resnet_jax.tables import UserError, choose
+from resnet_jax.tables.foreign import running
 
 # What a published figure may be of several runs.
 STATISTICS = {name: name for name in ("mean", "median")}
@@ -78,7 +79,8 @@ def load(folder: Path) -> Experiment:
     path = folder / "sweep.py"
     if not path.is_file():
         raise UserError(f"{folder} holds no sweep.py: give a folder of experiments/")
-    names = runpy.run_path(str(path))
+    with running(path):
+        names = runpy.run_path(str(path))
     wanted = ("TITLE", "SOURCE", "BASES", "SEEDS", "rows")
     missing = [name for name in wanted if name not in names]
     if missing:
@@ -96,7 +98,8 @@ def rows(experiment: Experiment, scale: str) -> list[Row]:
         compared with one that does not exist.
     """
     choose(experiment.bases, scale, "scale")
-    found = list(experiment.rows(scale))
+    with running(experiment.folder / "sweep.py"):
+        found = list(experiment.rows(scale))
     names = [row.name for row in found]
     if not names or len(set(names)) < len(names):
         raise UserError(f"{experiment.folder}/sweep.py must yield rows, each with its own name")

@@ -2,6 +2,8 @@
 
 import hashlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -69,15 +71,27 @@ def foreign_module(path: Path, content: bytes | None = None) -> ModuleType:
         # Entered before it runs, since a dataclass looks its module up there.
         sys.modules[name] = module
         try:
-            exec(compile(content, str(path), "exec"), module.__dict__)
-        except Exception as error:
+            with running(path):
+                exec(compile(content, str(path), "exec"), module.__dict__)
+        except UserError:
             del sys.modules[name]
-            raise mistake_in(path, error) from error
+            raise
         FOREIGN_FILES[name] = path, content
     return sys.modules[name]
 
 
-def mistake_in(path: Path, error: BaseException) -> UserError:
+@contextmanager
+def running(path: Path) -> Iterator[None]:
+    """Enter it to run a user's file: what the file raises becomes a UserError with its line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise _mistake(path, error) from error
+
+
+def _mistake(path: Path, error: BaseException) -> UserError:
     """The sentence on an error that running a user's file raised: which line of it, and why."""
     number = _line_of(error, path)
     where, shown = "", ""

@@ -21,7 +21,7 @@ FLAGS = flags.FlagValues()
 _OUT = flags.DEFINE_string(
     "out", None, "Folder of the results; by default RUN/analysis.", flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of what the analysis draws.", flag_values=FLAGS)
+_SEED = shared_flags.define_seed(FLAGS, "Seed of what the analysis draws.")
 options.define(FLAGS, ROWS)
 _OWN = flags.DEFINE_multi_string(
     "option", [], "KEY=VALUE, of an analysis in a file of your own.", flag_values=FLAGS

@@ -20,9 +20,9 @@ _OUT = flags.DEFINE_string(
     "out", None, "Folder of the results; by default RUN/compressed.", flag_values=FLAGS
 )
 _EXAMPLES = flags.DEFINE_integer(
-    "examples", 2_000, "Number of test images for the accuracy.", flag_values=FLAGS
+    "examples", 2_000, "Number of test images for the accuracy.", lower_bound=1, flag_values=FLAGS
 )
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of updates and new parameters.", flag_values=FLAGS)
+_SEED = shared_flags.define_seed(FLAGS, "Seed of updates and new parameters.")
 options.define(FLAGS, ROWS)
 _TRAINED = shared_flags.Trained(FLAGS)
 

@@ -31,6 +31,7 @@ _EXAMPLES = flags.DEFINE_integer(
     "examples",
     1_281_167,
     "Number of training examples, by default ImageNet's; the training set is not read.",
+    lower_bound=1,
     flag_values=FLAGS,
 )
 _BASE = flags.DEFINE_string(

@@ -34,7 +34,9 @@ _EXPLAIN = flags.DEFINE_bool(
     "Also write where the network looked: Grad-CAM and occlusion, as PNG.",
     flag_values=FLAGS,
 )
-_TOP = flags.DEFINE_integer("top", 5, "Classes to name for each picture.", flag_values=FLAGS)
+_TOP = flags.DEFINE_integer(
+    "top", 5, "Classes to name for each picture.", lower_bound=1, flag_values=FLAGS
+)
 _NAMES = flags.DEFINE_string(
     "names", None, "File with the name of each class, one a line.", flag_values=FLAGS
 )

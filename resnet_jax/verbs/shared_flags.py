@@ -130,6 +130,13 @@ def peers_of(values: flags.FlagValues) -> runtime.Peers | None:
     return runtime.Peers(**{name: values[name].value for name in names})  # type: ignore[arg-type]
 
 
+def define_seed(values: flags.FlagValues, help: str) -> "flags.FlagHolder[int]":
+    """Defines --seed, whose values are those of a configuration's seed."""
+    return flags.DEFINE_integer(
+        "seed", 0, help, lower_bound=0, upper_bound=2**32 - 1, flag_values=values
+    )
+
+
 def define_trust(values: flags.FlagValues) -> "flags.FlagHolder[bool]":
     """Defines --trust_rows of a verb that opens a run; see run_folder.load."""
     return flags.DEFINE_bool(
@@ -158,7 +165,11 @@ class Trained:
             flag_values=values,
         )  # fmt: skip
         self._batch_size = flags.DEFINE_integer(
-            "batch_size", None, "Examples in a batch, instead of the run's.", flag_values=values
+            "batch_size",
+            None,
+            "Examples in a batch, instead of the run's.",
+            lower_bound=1,
+            flag_values=values,
         )
         self._weights = flags.DEFINE_string(
             "weights", None, "File of weights, in place of a run's checkpoint.", flag_values=values

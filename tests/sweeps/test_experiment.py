@@ -68,6 +68,8 @@ def test_the_address_is_the_same_tomorrow():
         ("Row('a', '', against='c')", "smoke", "unknown row for 'a' to compare with, 'c'"),
         ("Row('a', 'detph=3')", "smoke", "did you mean 'model.depth'"),
         ("Row('a', '')", "smok", "did you mean 'smoke'"),
+        ("Row('a', 'train.steps=0')", "smoke", r"config\.train\.steps=0 must be a whole number"),
+        ("Row('a', 1 / 0)", "smoke", r"sweep\.py, line \d+, raises ZeroDivisionError"),
     ],
 )
 def test_a_mistake_in_an_experiment_is_named_before_anything_runs(tmp_path, rows, scale, sentence):
@@ -90,6 +92,9 @@ def test_a_folder_without_an_experiment(tmp_path):
         experiment.load(tmp_path)
     (tmp_path / "sweep.py").write_text("TITLE = BASES = 1")
     with pytest.raises(UserError, match="lacks SOURCE, SEEDS, rows"):
+        experiment.load(tmp_path)
+    (tmp_path / "sweep.py").write_text("TITLE = 1\nBASES = 2 +\n")
+    with pytest.raises(UserError, match=r"line 2, raises SyntaxError.*the line is 'BASES = 2"):
         experiment.load(tmp_path)
 
 
