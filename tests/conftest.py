@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import jax
@@ -11,6 +12,10 @@ from command_line import CACHE, xla_flags
 from resnet_jax import runtime
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+# A shell that starts tests in the background has them ignore these signals, which they send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 os.environ["XLA_FLAGS"] = xla_flags()
 jax.config.update("jax_compilation_cache_dir", str(CACHE))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from resnet_jax.assembly.sections import RECORDS
+from resnet_jax.assembly.sections import OPEN, RECORDS
 from resnet_jax.data.changes.augment import AUGMENTATIONS
 from resnet_jax.models.building import with_defaults
 from resnet_jax.tables import options_of, split
@@ -28,6 +28,11 @@ def upgraded(config: Values) -> Values:
     sections = {name: dict(value) if isinstance(value, dict) else value
                 for name, value in config.items()}  # fmt: skip
     sections["model"].setdefault("weight_epsilon", sections["norm"].pop("weight_epsilon", None))
+    # An option that was not given stood there as None.
+    for section in OPEN:
+        own = options_of(RECORDS[section])
+        values = sections[section].items()
+        sections[section] = {k: value for k, value in values if value is not None or k in own}
     # The default of a key that is newer than the run changes nothing.
     for section, record in RECORDS.items():
         found = sections.setdefault(section, {}) if section else sections

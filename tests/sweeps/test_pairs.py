@@ -1,5 +1,7 @@
 """Keys that leave a seed's initial parameters and the order of its examples as they are."""
 
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -57,7 +59,7 @@ def test_every_prefix_is_tried():
 
 
 def row(changes: str):
-    chosen = Experiment("", "", "", {"small": TINY}, {}, lambda _: [Row("a", changes)])
+    chosen = Experiment(Path(), "", "", {"small": TINY}, {}, lambda _: [Row("a", changes)])
     (task,) = tasks(chosen, "small", 1)
     return task.changes
 
