@@ -40,3 +40,16 @@ def largest_file(folder):
     return max(
         (path for path in folder.rglob("*") if path.is_file()), key=lambda p: p.stat().st_size
     )
+
+
+class Run:
+    """Stands for a run's identity; see record.Owner."""
+
+    def __init__(self, name):
+        self._name = name
+
+    def as_json(self):
+        return {"name": self._name}
+
+    def unlike(self, stored):
+        return "" if stored["name"] == self._name else f"it is {stored['name']}"

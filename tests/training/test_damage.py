@@ -9,7 +9,7 @@ import pytest
 from damage import damage
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
-from test_checkpoint import Run, assert_equal, save, state
+from saved import Run, assert_equal, save, state
 
 from resnet_jax.tables import UserError
 from resnet_jax.training.checkpoint import Checkpoints

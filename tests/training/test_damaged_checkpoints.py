@@ -5,7 +5,7 @@ import logging
 import shutil
 
 import pytest
-from saved import assert_equal, largest_file, save, state
+from saved import Run, assert_equal, largest_file, save, state
 
 from resnet_jax.tables import UserError
 from resnet_jax.training.checkpoint import Checkpoints
@@ -149,19 +149,6 @@ class TestDamage:
         with caplog.at_level(logging.ERROR), Checkpoints(folder, keep=3) as checkpoints:
             assert_equal(checkpoints.restore(state(0)), state(2))
         assert "checkpoint 7 is damaged (it is that of step 3)" in caplog.text
-
-
-class Run:
-    """Stands for a run's identity; see record.Owner."""
-
-    def __init__(self, name):
-        self._name = name
-
-    def as_json(self):
-        return {"name": self._name}
-
-    def unlike(self, stored):
-        return "" if stored["name"] == self._name else f"it is {stored['name']}"
 
 
 def test_a_checkpoint_of_another_run_counts_as_damaged(tmp_path, caplog):

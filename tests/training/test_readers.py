@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from command_line import ROOT, environment
-from test_checkpoint import assert_equal, state
+from saved import assert_equal, state
 from writer import save_on
 
 from resnet_jax.tables import UserError

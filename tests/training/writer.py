@@ -3,7 +3,7 @@
 import sys
 import threading
 
-from test_checkpoint import state
+from saved import state
 
 from resnet_jax.training.checkpoint import Checkpoints
 
