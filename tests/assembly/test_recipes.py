@@ -218,7 +218,7 @@ def reduced(name, folder):
     config.model.update(stage_depths=(1, 1), widths=(8, 16), stem_width=8, width_factor=1.0)
     if config.norm.name == "group":
         config.norm.channel_groups = 4
-    config.train.update(batch_size=8, steps=40, epochs=0.0)
+    config.train.update(batch_size=8, steps=40)
     # A rate that is not zero from the first update on.
     config.schedule.warmup_epochs = 0.0
     return config
