@@ -203,6 +203,8 @@ class Checkpoints:
         Raises:
           UserError: no checkpoint of that step, none was evaluated, or all are damaged.
         """
+        # A save of this process that is still going on counts.
+        self._manager.wait_until_finished()
         steps = self._candidates(step, best)
         damaged: list[int] = []
         for candidate in reversed(steps):

@@ -33,6 +33,12 @@ def test_nothing_to_restore(tmp_path):
             checkpoints.restore(state(0), 3)
 
 
+def test_what_is_being_saved_is_restored(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state(1))
+        assert_equal(checkpoints.restore(state(0)), state(1))
+
+
 def test_a_chosen_step(tmp_path):
     save(tmp_path, {1: None, 2: None}, keep=2)
     with Checkpoints(tmp_path) as checkpoints:
