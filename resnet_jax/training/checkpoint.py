@@ -21,7 +21,7 @@ from resnet_jax.training.record import (
     Owner,
     Record,
     checksum,
-    mend_metrics,
+    mend,
     metrics_of,
     set_aside,
     steps_in,
@@ -148,7 +148,7 @@ class Checkpoints:
         if not self._writes:
             self._writes = True
             if parallel.is_first_process():
-                mend_metrics(self._directory)
+                mend(self._directory)
             parallel.barrier("metrics are whole")
             self._reopen()
         stored = self._to_stored(state)

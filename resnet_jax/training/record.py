@@ -20,6 +20,8 @@ from resnet_jax.training import parallel
 # The folder in a checkpoint that holds the record, and the file that Orbax writes there.
 NAME, FILE = "checksum", "metadata"
 METRICS = "metrics"  # the folder and the file of the metrics, as Orbax calls them
+# The file in which Orbax writes when a checkpoint was begun and finished.
+TIMES = "_CHECKPOINT_METADATA"
 
 
 class Owner(Protocol):
@@ -112,13 +114,17 @@ def metrics_of(checkpoint: epath.Path) -> Mapping[str, float] | None:
     return record.metrics if str(record.step) == checkpoint.name else None
 
 
-def mend_metrics(directory: epath.Path) -> None:
-    """Writes damaged files of metrics anew: Orbax keeps the best checkpoints by these files.
+def mend(directory: epath.Path) -> None:
+    """Mends the files by which Orbax decides which checkpoints to keep.
 
-    What was there is kept beside them.
+    Damaged metrics are written anew, and what was there is kept beside them. A damaged file of the
+    time of saving is deleted: Orbax does without it, and does not open a folder with one that is
+    JSON and no object.
     """
     for step in steps_in(directory):
         checkpoint = directory / str(step)
+        if not _is_object(checkpoint / TIMES):
+            (checkpoint / TIMES).unlink(missing_ok=True)
         found, right = _read_metrics(checkpoint), metrics_of(checkpoint)
         folder = checkpoint / METRICS
         if found == right and (found is not None or not folder.exists()):
@@ -129,6 +135,16 @@ def mend_metrics(directory: epath.Path) -> None:
         if right is not None:
             folder.mkdir()
             (folder / METRICS).write_text(json.dumps(right))
+
+
+def _is_object(path: epath.Path) -> bool:
+    """Whether a file holds a JSON object; a folder counts, since Orbax takes no notice of it."""
+    if path.is_dir():
+        return True
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except (OSError, ValueError):
+        return False
 
 
 def _read_metrics(checkpoint: epath.Path) -> Mapping[str, float] | None:

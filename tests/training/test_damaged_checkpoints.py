@@ -158,3 +158,14 @@ def test_a_checkpoint_of_another_run_counts_as_damaged(tmp_path, caplog):
         with Checkpoints(tmp_path, keep=2, owner=Run("mine")) as checkpoints:
             assert_equal(checkpoints.restore(state(0)), state(1))
         assert "checkpoint 2 is damaged (it is of another run: it is another)" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "{", ""])
+def test_a_folder_with_damaged_times_is_written_to(folder, content):
+    """Orbax does not open a folder for writing where they are JSON and no object."""
+    (folder / "3" / "_CHECKPOINT_METADATA").write_text(content)
+    with Checkpoints(folder, keep=3) as checkpoints:
+        assert_equal(checkpoints.restore(state(0)), state(3))
+        checkpoints.save(state(4), {"top1": 0.0})
+    with Checkpoints(folder, keep=3) as checkpoints:
+        assert_equal(checkpoints.restore(state(0)), state(4))
