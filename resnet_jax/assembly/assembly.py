@@ -18,10 +18,11 @@ from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.assembly.learning import mixing, objective, optimizer, schedule
 from resnet_jax.assembly.network import network, weights_of
 from resnet_jax.assembly.outputs import checkpoints, profile, reports
+from resnet_jax.assembly.start import create, initial_state
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.catalogue import Source
 from resnet_jax.data.stream import StreamedData
-from resnet_jax.models.parts import part_of, rate_shares, replaced
+from resnet_jax.models.parts import part_of, rate_shares
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
 from resnet_jax.reporting.reports import Reports
@@ -192,14 +193,8 @@ class Assembly:
 
     def create_state(self) -> TrainState:
         """A new state on all devices."""
-        # XLA's CPU compiler spends ten seconds optimising random numbers that are drawn once.
-        options = {"xla_backend_optimization_level": 0} if self._on_cpu else None
-        create = jax.jit(
-            self.initial_state,
-            out_shardings=self.placement.at_rest(self.abstract_state),
-            compiler_options=options,
-        )
-        return create(jax.random.key(self.config.seed), self.pretrained)
+        shardings = self.placement.at_rest(self.abstract_state)
+        return create(self.initial_state, self.config.seed, self.pretrained, shardings)
 
     @cached_property
     def abstract_state(self) -> TrainState:
@@ -219,22 +214,11 @@ class Assembly:
         return weights_of(path, self.model, channels=channels, replace_head=replace_head)
 
     def initial_state(self, key: jax.Array, pretrained: dict | None = None) -> TrainState:
-        """The state before the first update.
-
-        Parameters are drawn in the scanned layout, whose compile time does not grow with depth, so
-        that both layouts start from the same numbers.
-
-        Args:
-          pretrained: variables, or some of them, that replace the drawn ones.
-        """
-        image = jnp.zeros((1, *self.source.image_shape))
-        variables = self.model.clone(scan_blocks=True).init(key, image, train=False)
-        if not self.model.scan_blocks:
-            variables = unstack_blocks(variables)
-        variables = replaced(variables, pretrained or {})
+        """The state before the first update; see start."""
+        shape, ema = self.source.image_shape, self.ema_decay is not None
         # The structure of the optimizer's state does not depend on its numbers.
         optimizer = self.optimizer(optax.constant_schedule(0.0), 0.0)
-        return TrainState.create(variables, optimizer, ema=self.ema_decay is not None)
+        return initial_state(self.model, shape, optimizer, key, pretrained or {}, ema=ema)
 
     @cached_property
     def evaluation(self) -> Evaluation:
