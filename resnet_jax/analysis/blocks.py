@@ -15,7 +15,7 @@ from resnet_jax.models.resnet import ResNet
 
 # (number of the block, its own function, its input) -> its output.
 Change = Callable[[int, Callable[[Array], Any], Array], Any]
-METHODS = {"block": "__call__", "shortcut": "shortcut_path", "branch": "branch_path"}
+METHODS = {"block": "__call__", "branch": "branch_path"}
 
 
 class Name(NamedTuple):
@@ -45,8 +45,7 @@ def changed(model: ResNet, **changes: Change) -> AbstractContextManager[None]:
     """Inside of the context, the changes replace what blocks of the unrolled `model` compute.
 
     Args:
-      changes: by what they replace: `block`, the whole block; `shortcut`, its shortcut with the
-        factor of its branch; `branch`, its branch.
+      changes: by what they replace: `block`, the whole block; `branch`, its branch.
     """
     numbers = {name.path: number for number, name in enumerate(names(model))}
     by_method = {METHODS[name]: change for name, change in changes.items()}

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, Int32
 from resnet_jax.data.contract import Batch
 from resnet_jax.data.order import Indices, eval_indices
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.models.scan import unstack_blocks
+from resnet_jax.models.scan import initial, unstack_blocks
 from resnet_jax.training import parallel
 from resnet_jax.training.evaluation import Evaluator, Logits
 
@@ -65,13 +65,9 @@ class Subject(NamedTuple):
 
 
 def initial_variables(model: ResNet, image_shape: tuple[int, int, int], seed: int) -> Tree:
-    """Variables of the unrolled layout before the first update, as a run of this seed draws them.
-
-    They are drawn in the scanned layout, whose compile time does not grow with depth.
-    """
-    init = partial(model.clone(scan_blocks=True).init, train=False)
-    image = jnp.zeros((1, *image_shape))
-    return unstack_blocks(jax.jit(init, compiler_options=run_once())(jax.random.key(seed), image))
+    """Variables before the first update, as a run of this seed draws them, unrolled."""
+    draw = jax.jit(partial(initial, model), compiler_options=run_once())
+    return unstack_blocks(draw(jax.random.key(seed), jnp.zeros((1, *image_shape))))
 
 
 def run_once() -> dict[str, int] | None:

@@ -10,7 +10,7 @@ import optax
 
 from resnet_jax.models.parts import replaced
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.models.scan import unstack_blocks
+from resnet_jax.models.scan import initial
 from resnet_jax.training.state import TrainState, Tree
 
 # XLA spends most of its time optimising random numbers that are drawn once.
@@ -28,18 +28,13 @@ def initial_state(
 ) -> TrainState:
     """The state before the first update.
 
-    Parameters are drawn in the scanned layout, whose compile time does not grow with depth, so
-    that both layouts start from the same numbers.
-
     Args:
       image_shape: height, width and channels.
       pretrained: variables, or some of them, that replace the drawn ones.
     """
     image = jnp.zeros((1, *image_shape))
-    variables = model.clone(scan_blocks=True).init(key, image, train=False)
-    if not model.scan_blocks:
-        variables = unstack_blocks(variables)
-    return TrainState.create(replaced(variables, pretrained), optimizer, ema=ema)
+    variables = replaced(initial(model, key, image), pretrained)
+    return TrainState.create(variables, optimizer, ema=ema)
 
 
 def create(

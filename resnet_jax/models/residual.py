@@ -1,4 +1,4 @@
-"""The residual block: y = after(shortcut(x) + F(x)), described by one record of rows."""
+"""The residual block: a branch F and what connects it, described by one record of rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +22,10 @@ from resnet_jax.models.arrangements import (
 from resnet_jax.models.attention import ATTENTIONS, Attention
 from resnet_jax.models.branches import BRANCHES, Branch
 from resnet_jax.models.choosing import chosen, derived
+from resnet_jax.models.connections.record import Connection, Site, State
 from resnet_jax.models.layers import Layers, scaled_init
 from resnet_jax.models.pooling import ANTIALIASING, Pool
-from resnet_jax.models.shortcuts import SHORTCUTS, Shortcut
+from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.tables import UserError
 
 Image = Float[Array, "batch height width channels"]
@@ -38,7 +39,7 @@ class Block:
       branch: F, a row of BRANCHES; one that repeats holds residual blocks of its own inside the
         outer shortcut.
       arrangement: a row of ARRANGEMENTS.
-      shortcut: a row of SHORTCUTS.
+      shortcut: a row of SHORTCUTS; joins F to what the block is given.
       activate_stem: whether the steps that open the first stage of a pre-activated network stand
         before the stem's pool, where the paper (arXiv 1603.05027, appendix) and fb.resnet.torch
         have them, and not behind it, as in Big Transfer and timm.
@@ -57,11 +58,12 @@ class Block:
         multiplied by its survival in evaluation (Huang et al., arXiv 1603.09382, section 3); else
         it is dropped for each example, and what is kept is divided by its survival in training.
       stochastic_depth: whether F is dropped with probability 1 - survival.
+      blocks: of the whole network.
     """
 
     branch: Branch = chosen(BRANCHES, "basic", call=True)
     arrangement: Arrangement = chosen(ARRANGEMENTS, "original")
-    shortcut: Shortcut = chosen(SHORTCUTS, "B")
+    shortcut: Connection = chosen(SHORTCUTS, "B")
     activate_stem: bool = False
     activate_identity: bool = True
     attention: Attention = chosen(ATTENTIONS, "none")
@@ -72,6 +74,7 @@ class Block:
     dropout: float = 0.0
     drop_whole_batch: bool = False
     stochastic_depth: bool = derived(False)
+    blocks: int = derived(1)
 
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
@@ -120,7 +123,7 @@ def run(
 
 
 class ResidualBlock(nn.Module):
-    """y = after(shortcut(x) + F(x)).
+    """What the row `block.shortcut` makes of x and F, x + F(x) say, and the steps after it.
 
     Attributes:
       width: the stage's width; the output has `width * branch.expansion` features.
@@ -135,40 +138,49 @@ class ResidualBlock(nn.Module):
     activated: bool = False
 
     @nn.compact
-    def __call__(self, x: Image, survival: Any = 1.0) -> Image:
-        shortcut, scale = self.shortcut_path(x)
-        y = scale * self.branch_path(x)
-        if self.block.stochastic_depth and self.layers.train:
-            y = self._drop(y, survival)
-        elif self.block.stochastic_depth and self.block.drop_whole_batch:
-            y = y * jnp.asarray(survival, y.dtype)
-        if shortcut.ndim and shortcut.shape != y.shape:
-            raise UserError(
-                f"a block's shortcut gives {shortcut.shape[1]}x{shortcut.shape[2]} and its branch"
-                f" {y.shape[1]}x{y.shape[2]} positions: model.antialias=average needs images whose"
-                " size halves evenly in every stage"
-            )
-        return run(self.block.arrangement.after, shortcut + y, self.layers, norms=["norm_after"])
+    def __call__(self, x: State, survival: Any = 1.0, number: Any = 1) -> State:
+        """The state after the block.
 
-    def shortcut_path(self, x: Image) -> tuple[Any, Any]:
-        """shortcut(x), and the factor of F."""
+        Args:
+          x: the state before it: an image, unless `block.shortcut` has another state.
+          survival: the probability that F is kept.
+          number: of the block, counted from 1 at the stem.
+        """
         features = self.width * self.block.branch.expansion
-        antialias, shortcut = self.block.antialias, self.block.shortcut
-        convolves = shortcut.projects and not shortcut.pools
-        if self.stride > 1 and convolves and antialias and antialias.before:
-            x = antialias.function(x, self.stride)
-        return self.block.shortcut.function(x, features, self.stride, self.layers)
+        site = Site(features, self.stride, number, self.block.blocks, self.block.antialias)
 
-    def branch_path(self, x: Image) -> Image:
-        """F(x)."""
+        def branch(x: Image, *, copy: int = 1, stride: int | None = None) -> Image:
+            return self._kept(self.branch_path(x, copy, stride, number), survival)
+
+        x = self.block.shortcut.connect(x, branch, site, self.layers)
+        return run(self.block.arrangement.after, x, self.layers, norms=["norm_after"])
+
+    def branch_path(
+        self, x: Image, copy: int = 1, stride: int | None = None, number: Any = 1
+    ) -> Image:
+        """F(x); see connections.record.Branch."""
+        stride = self.stride if stride is None else stride
+        if copy > 1:
+            return self._copy(x, copy, stride, number)
         if self.block.branch.repeats > 1:
-            return self._inner_blocks(x)
-        y = self._convolutions(x)
+            return self._inner_blocks(x, stride, number)
+        y = self._convolutions(x, stride)
         if self.block.branch_gain is not None:
             y = self.layers.gain(self.block.branch_gain, name="branch_gain")(y)
         return y
 
-    def _convolutions(self, x: Image) -> Image:
+    def _copy(self, x: Image, copy: int, stride: int, number: Any) -> Image:
+        """Another branch like F: a plain block inside of this one."""
+        arrangement = replace(self.block.arrangement, after=())
+        plain = replace(
+            self.block, shortcut=SHORTCUTS["none"], arrangement=arrangement, stochastic_depth=False
+        )
+        own = ResidualBlock(
+            plain, self.layers, self.width, stride, self.activated, name=f"branch{copy}"
+        )
+        return own(x, number=number)
+
+    def _convolutions(self, x: Image, stride_of_block: int) -> Image:
         block, last = self.block, len(self.block.branch.convolutions)
         norms = 0
         for number, spec in enumerate(block.branch.convolutions, start=1):
@@ -178,7 +190,7 @@ class ResidualBlock(nn.Module):
             if self.activated and number == 1:
                 lead = block.arrangement.lead
                 steps, names = steps[len(lead) :], names[lead.count(NORM) :]
-            stride = self.stride if spec.strided else 1
+            stride = stride_of_block if spec.strided else 1
             antialias = block.antialias if stride > 1 else None
             after = antialias if antialias and not antialias.before else None
             preparing: list[Callable[[Array], Array]] = []
@@ -205,7 +217,7 @@ class ResidualBlock(nn.Module):
                 x = after.function(x, stride)
         return block.attention.function(x, self.layers)
 
-    def _inner_blocks(self, x: Image) -> Image:
+    def _inner_blocks(self, x: Image, stride: int, of_block: Any) -> Image:
         """Residual blocks in a row; the outer block takes the steps after the last addition."""
         repeats = self.block.branch.repeats
         inner = replace(
@@ -219,14 +231,22 @@ class ResidualBlock(nn.Module):
                 own,
                 self.layers,
                 self.width,
-                stride=self.stride if number == 1 else 1,
+                stride=stride if number == 1 else 1,
                 activated=self.activated and number == 1,
                 name=f"pair{number}",
-            )(x)
+            )(x, number=of_block)
         return x
 
+    def _kept(self, y: Image, survival: Any) -> Image:
+        """F(x) with stochastic depth; see Block.drop_whole_batch."""
+        if self.block.stochastic_depth and self.layers.train:
+            return self._drop(y, survival)
+        if self.block.stochastic_depth and self.block.drop_whole_batch:
+            return y * jnp.asarray(survival, y.dtype)
+        return y
+
     def _drop(self, y: Image, survival: Any) -> Image:
-        """Stochastic depth (Huang et al., arXiv 1603.09382); see Block.drop_whole_batch."""
+        """Stochastic depth in training (Huang et al., arXiv 1603.09382)."""
         whole = self.block.drop_whole_batch
         key = self.make_rng("dropout")
         keep = jax.random.bernoulli(key, survival, (1 if whole else y.shape[0], 1, 1, 1))

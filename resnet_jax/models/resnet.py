@@ -12,10 +12,11 @@ from jaxtyping import Array, Float
 
 from resnet_jax.models.arrangements import ACTIVATION
 from resnet_jax.models.branches import Branch
+from resnet_jax.models.connections.ends import changes_shape
+from resnet_jax.models.connections.record import State, stopped
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.pooling import Pool
 from resnet_jax.models.residual import Block, ResidualBlock, run
-from resnet_jax.models.shortcuts import changes_shape
 from resnet_jax.models.stems import Stem, apply_stem
 from resnet_jax.tables import Table, UserError
 
@@ -31,6 +32,7 @@ class Stage(nn.Module):
     Attributes:
       width: before the branch's expansion.
       survival: of each block's branch, one number a block.
+      first: number of its first block, counted from 1 at the stem.
       scan: run the equal blocks as one scan, with their parameters stacked under `blocks`.
       remat_blocks: see ResNet.remat.
       activated: whether x has been through the arrangement's lead already.
@@ -41,40 +43,47 @@ class Stage(nn.Module):
     width: int
     survival: tuple[float, ...]
     stride: int
+    first: int = 1
     scan: bool = False
     remat_blocks: bool = False
     activated: bool = False
 
     @nn.compact
-    def __call__(self, x: Image) -> Image:
+    def __call__(self, x: State) -> State:
         kind: Any = nn.remat(ResidualBlock) if self.remat_blocks else ResidualBlock
         make_block = partial(kind, self.block, self.layers, self.width)
         arrangement = self.block.arrangement
-        features = self.width * self.block.branch.expansion
-        takes_activated = self.block.activate_identity or changes_shape(x, features, self.stride)
-        shared = takes_activated and arrangement.shares_lead and not self.activated
+        shared = arrangement.shares_lead and not self.activated and self._takes_activated(x)
         if shared:
             x = run(arrangement.lead, x, self.layers, norms=["norm_shared"])
         activated = shared or self.activated
         opening = make_block(stride=self.stride, activated=activated, name="block1")
-        x = opening(x, self.survival[0])
+        x = opening(x, self.survival[0], self.first)
         if self.scan and len(self.survival) > 1:
             return self._scanned(x)
         for number, survival in enumerate(self.survival[1:], start=2):
-            x = make_block(name=f"block{number}")(x, survival)
+            x = make_block(name=f"block{number}")(x, survival, self.first + number - 1)
         return x
 
-    def _scanned(self, x: Image) -> Image:
+    def _takes_activated(self, x: State) -> bool:
+        """Whether the opening block's connection takes x after the lead, as its branch does."""
+        if self.block.shortcut.carries:
+            return False
+        features = self.width * self.block.branch.expansion
+        return self.block.activate_identity or changes_shape(x, features, self.stride)
+
+    def _scanned(self, x: State) -> State:
         # In a loop's body XLA can't undo the rematerialisation, so nothing needs to prevent it.
         remat = partial(nn.remat, prevent_cse=False)
         make_block: Any = remat(ResidualBlock) if self.remat_blocks else ResidualBlock
         scan = nn.scan(
-            lambda block, x, survival: (block(x, survival), None),
+            lambda block, x, place: (block(x, *place), None),
             variable_axes={"params": 0, "batch_stats": 0},
             split_rngs={"params": True, "dropout": True},
         )
         blocks = make_block(self.block, self.layers, self.width, name="blocks")
-        x, _ = scan(blocks, x, np.array(self.survival[1:]))
+        numbers = self.first + np.arange(1, len(self.survival))
+        x, _ = scan(blocks, x, (np.array(self.survival[1:]), numbers))
         return x
 
 
@@ -138,13 +147,20 @@ class ResNet(nn.Module):
         if activated:
             x = run(arrangement.lead, x, stem_layers, norms=["stem_lead_norm"])
         x = self.stem_pool.function(x, stem_layers)
+        state = self.block.shortcut.started(x, stem_layers)
 
-        block = replace(self.block, arrangement=arrangement, stochastic_depth=self.survival < 1)
-        survival = linear_decay(self.survival, sum(self.stage_depths))
+        blocks = sum(self.stage_depths)
+        block = replace(
+            self.block,
+            arrangement=arrangement,
+            stochastic_depth=self.survival < 1,
+            blocks=blocks,
+        )
+        survival = linear_decay(self.survival, blocks)
         stages = zip(self.stage_depths, self.stage_widths, self.branches, strict=True)
         for number, (depth, width, branch) in enumerate(stages, start=1):
             if number == self.frozen_parts:
-                x = lax.stop_gradient(x)
+                state = stopped(state)
             make_stage: Any = nn.remat(Stage) if self.remat == "stage" else Stage
             stage = make_stage(
                 self._fixup(branch, block) if norm.fixup else replace(block, branch=branch),
@@ -152,15 +168,17 @@ class ResNet(nn.Module):
                 width,
                 survival[:depth],
                 stride=1 if number == 1 else 2,
+                first=1 + blocks - len(survival),
                 scan=self.scan_blocks,
                 remat_blocks=self.remat == "block",
                 activated=activated and number == 1,
                 name=f"stage{number}",
             )
-            x, survival = stage(x), survival[depth:]
+            state, survival = stage(state), survival[depth:]
 
         probing = self.frozen_parts > len(self.stage_depths)
         head_layers = frozen_layers if probing else layers
+        x = self.block.shortcut.ended(state, head_layers)
         x = run(arrangement.head_steps, x, head_layers, norms=["head_norm"])
         if probing:
             x = lax.stop_gradient(x)
@@ -213,6 +231,7 @@ def check(model: ResNet) -> None:
             f"finetune.frozen_parts={model.frozen_parts} must lie between 0 and {stages + 1}: the"
             f" stem and {stages} stages"
         )
+    check_connection(model)
     if norm.fixup and block.branch_gain is not None:
         raise UserError(
             "norm.name=fixup has a gain of its own in every branch, which starts at 1: leave"
@@ -231,6 +250,27 @@ def check(model: ResNet) -> None:
             f"{cause} would never train with an arrangement whose branch ends in a ReLU, as"
             f" 'relu_before_addition', since that passes no gradient at 0: set {cure}, or another"
             " model.arrangement"
+        )
+
+
+def check_connection(model: ResNet) -> None:
+    """Raises UserError where the row of `block.shortcut` can't do what the network asks of it."""
+    block, row = model.block, model.block.shortcut
+    if model.scan_blocks and not row.scans:
+        raise UserError(
+            "this model.shortcut hands on a state that grows from block to block, and blocks that"
+            " run as one scan need a state of one shape: set model.scan_blocks=False"
+        )
+    if row.carries and block.arrangement.after:
+        raise UserError(
+            "this model.shortcut hands on sums that the next block normalises, and this"
+            " model.arrangement has steps after the addition: set"
+            " model.arrangement=full_preactivation"
+        )
+    if row.carries and any(branch.repeats > 1 for branch in model.branches):
+        raise UserError(
+            "this model.shortcut carries a state from block to block, and model.branch=deep has"
+            " blocks inside of its blocks: choose another branch, as basic or bottleneck"
         )
 
 

@@ -11,8 +11,21 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array
 
 Tree = Any
+
+
+def initial(model: Any, key: Array, image: Array) -> Tree:
+    """Variables of a new network, in its own layout.
+
+    They are drawn in the scanned layout, whose compile time does not grow with depth, so that both
+    layouts start from the same numbers.
+    """
+    if not model.block.shortcut.scans:
+        return model.init(key, image, train=False)
+    variables = model.clone(scan_blocks=True).init(key, image, train=False)
+    return variables if model.scan_blocks else unstack_blocks(variables)
 
 
 def stack_blocks(tree: Tree) -> Tree:

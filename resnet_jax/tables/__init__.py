@@ -142,12 +142,12 @@ class Table(dict[str, Any], Constraint):
 
     Attributes:
       what: the word for a row in errors, as in "unknown shortcut 'E'".
-      record: class of the rows; a function in a user's file is wrapped in it.
+      records: classes of the rows; a function in a user's file is wrapped in the first.
     """
 
-    def __init__(self, what: str, rows: Mapping[str, Any], record: type | None = None) -> None:
+    def __init__(self, what: str, rows: Mapping[str, Any], *records: type) -> None:
         super().__init__(rows)
-        self.what, self.record = what, record
+        self.what, self.records = what, records
 
     def __hash__(self) -> int:  # type: ignore[override]
         # Python hashes the parts of an annotation.
@@ -195,14 +195,14 @@ class Table(dict[str, Any], Constraint):
         if name in self or foreign_file(name) is None:
             return self
         row = foreign_row(name)
-        if self.record is not None and not isinstance(row, self.record):
-            row = self.record(row)
+        if self.records and not isinstance(row, self.records):
+            row = self.records[0](row)
         self._check_call(name, row)
         return {**self, name: row}
 
     def _check_call(self, name: str, row: Any) -> None:
         """Raises UserError where the row is not called, or not of the type, as the table's are."""
-        example = list(self.values())[-1]
+        example = next((r for r in self.values() if type(r) is type(row)), [*self.values()][-1])
         expected, found = _required(example), _required(row)
         if expected is None:
             if not isinstance(row, type(example)):

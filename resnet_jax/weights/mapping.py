@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.models.scan import unstack_blocks
+from resnet_jax.models.scan import initial, unstack_blocks
 from resnet_jax.tables import UserError, choose
 from resnet_jax.weights.files import Tensors
 from resnet_jax.weights.naming import NAMINGS, naming_of, tensor_name
@@ -69,9 +69,7 @@ def _places(model: ResNet, naming: str, channels: int) -> dict[str, _Place]:
     images = jnp.zeros((1, 64, 64, channels))
 
     def variables() -> Variables:
-        # The time to trace a scan does not grow with depth.
-        key = jax.random.key(0)
-        return unstack_blocks(model.clone(scan_blocks=True).init(key, images, train=False))
+        return unstack_blocks(initial(model, jax.random.key(0), images))
 
     places = {}
     for keys, leaf in jax.tree_util.tree_leaves_with_path(jax.eval_shape(variables)):

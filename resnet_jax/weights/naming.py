@@ -7,6 +7,7 @@ Three codes cover the field. 'torchvision' is also fb.resnet.torch's port and ti
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from resnet_jax.models.connections.ends import at_ends
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import Table
 
@@ -35,7 +36,7 @@ def _shared_norm(layout: str) -> Callable[[re.Match[str]], str]:
 def _torchvision(model: ResNet) -> Rules:
     deep = len(model.stem) > 1
     # In PyTorch's sequence a pool comes before the projection.
-    first = 1 if model.block.shortcut.pools else 0
+    first = 1 if at_ends(model.block.shortcut).pools else 0
     return (
         (r"^stem_conv$", f"conv1.{3 * (len(model.stem) - 1)}" if deep else "conv1"),
         (r"^stem_norm$", "bn1"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from resnet_jax.models import ROWS, create
+from resnet_jax.models.connections.ends import at_ends
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.weights.files import Tensors
 from resnet_jax.weights.naming import module_name, naming_of
@@ -84,7 +85,7 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
     """The outline of the model's state dict in that naming, as `outline_of_tensors` gives it."""
     firsts = [branch.convolutions[0] for branch in model.branches]
     second = model.branches[-1].convolutions[1]
-    block = model.block
+    block, shortcut = model.block, at_ends(model.block.shortcut)
     widths = tuple(
         first.features(width) for first, width in zip(firsts, model.stage_widths, strict=True)
     )
@@ -97,9 +98,9 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
         attention=_attention_layers(model, naming),
         stem_widths=tuple(conv.features(model.stem_width) for conv in model.stem),
         stem_kernel=model.stem[-1].kernel,
-        projects=block.shortcut.projects,
+        projects=shortcut.projects,
         stem_pool_learns=model.stem_pool.learns,
-        option_d=block.shortcut.pools and naming != "resnetv2",
+        option_d=shortcut.pools and naming != "resnetv2",
         batch_statistics=model.layers.norm.running,
     )
 

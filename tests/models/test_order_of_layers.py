@@ -9,9 +9,9 @@ from scipy import ndimage
 
 from resnet_jax.models.branches import basic, bottleneck_v1
 from resnet_jax.models.building import resnet
+from resnet_jax.models.connections.ends import option_a
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.pooling import ANTIALIASING, Pool, max_pool
-from resnet_jax.models.shortcuts import option_a
 
 
 def blurred(x):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from resnet_jax.models.building import resnet
+from resnet_jax.models.connections.record import Shortcut
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.shortcuts import SHORTCUTS, Shortcut
+from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.tables import UserError
 
 

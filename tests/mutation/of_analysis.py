@@ -64,8 +64,8 @@ MUTANTS = [
     ),
     Mutant(
         "path gradients run along the shortcut where they mark the branch",
-        LESION, "jnp.where(through[number], lax.stop_gradient(y), y)",
-        "jnp.where(through[number], y, lax.stop_gradient(y))", study("lesion"),
+        LESION, "jnp.where(through[number], lax.stop_gradient(x), x)",
+        "jnp.where(through[number], x, lax.stop_gradient(x))", study("lesion"),
     ),
     Mutant(
         "path lengths count all paths once",

@@ -95,17 +95,19 @@ def path_gradient(
     """The gradient of the mean loss by the first block's input along one path (section 5).
 
     The forward pass is that of the whole network. In the backward pass, the blocks that `through`
-    names pass the gradient through their branch alone, and the others through their shortcut
-    alone. So the gradients of all paths add up to the gradient of the network.
+    names pass the gradient through their branch alone, and the others past their branch alone. So
+    the gradients of all paths add up to the gradient of the network.
     """
-
-    def shortcut(number: int, compute: Callable[[Array], Any], x: Array) -> Any:
-        y, factor = compute(x)
-        return jnp.where(through[number], lax.stop_gradient(y), y), factor
+    given: dict[int, Array] = {}
 
     def branch(number: int, compute: Callable[[Array], Array], x: Array) -> Array:
-        y = compute(x)
+        # The block itself sees x without a gradient where the path goes through the branch.
+        y = compute(given[number])
         return jnp.where(through[number], y, lax.stop_gradient(y))
+
+    def entered(number: int, compute: Callable[[Array], Array], x: Array) -> Array:
+        given[number] = x
+        return compute(jnp.where(through[number], lax.stop_gradient(x), x))
 
     def loss(shift: Array | None) -> tuple[Array, Array]:
         first: list[Array] = []
@@ -114,9 +116,9 @@ def path_gradient(
             if number == 0:
                 first.append(x)
                 x = x if shift is None else x + shift
-            return compute(x)
+            return entered(number, compute, x)
 
-        with changed(model, block=shifted, shortcut=shortcut, branch=branch):
+        with changed(model, block=shifted, branch=branch):
             found = logits(model, variables, images)
         losses = optax.softmax_cross_entropy_with_integer_labels(found, labels)
         return losses.mean(), first[0]
