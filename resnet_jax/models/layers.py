@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
@@ -66,6 +67,26 @@ class Bias(nn.Module):
     def __call__(self, x: Array) -> Array:
         bias = self.param("bias", nn.initializers.zeros, (), self.param_dtype)
         return x + bias.astype(x.dtype)
+
+
+class Numbers(nn.Module):
+    """Learned numbers, called without an input."""
+
+    shape: tuple[int, ...]
+    initial: nn.initializers.Initializer
+    param_dtype: Any = jnp.float32
+
+    @nn.compact
+    def __call__(self) -> Array:
+        return self.param("numbers", self.initial, self.shape, self.param_dtype)
+
+
+class Uniform(nn.Module):
+    """Random numbers in [low, 1), drawn as dropout draws."""
+
+    @nn.compact
+    def __call__(self, shape: tuple[int, ...], low: float = 0.0) -> Array:
+        return jax.random.uniform(self.make_rng("dropout"), shape, minval=low)
 
 
 @dataclass(frozen=True)
@@ -147,6 +168,19 @@ class Layers:
             gradient is computed, not what it is.
         """
         return relu_of_sum(x) if of_sum else nn.relu(x)
+
+    def numbers(self, initial: Any, shape: tuple[int, ...] = (), **options: Any) -> Array:
+        """Learned numbers of this shape, which start as `initial`: a number or an initializer."""
+        if not callable(initial):
+            initial = nn.initializers.constant(initial)
+        return Numbers(shape, initial, self.param_dtype, **options)()
+
+    def uniform(self, **options: Any) -> Uniform:
+        return Uniform(**options)
+
+    def dense(self, features: int, **options: Any) -> nn.Dense:
+        """A linear map of the channels, computed in at least float32."""
+        return nn.Dense(features, dtype=self.param_dtype, param_dtype=self.param_dtype, **options)
 
     def dropout(self, rate: float, **options: Any) -> nn.Dropout:
         return nn.Dropout(rate, deterministic=not self.train, **options)

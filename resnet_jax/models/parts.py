@@ -10,14 +10,14 @@ from resnet_jax.tables import UserError
 def part_of(path: Sequence[str], stages: int) -> int:
     """('stage2', 'block1', 'conv1', 'kernel') -> 2; the stem is 0, the head one past the stages.
 
-    The norm before the head belongs to the last stage.
+    What stands before the head, as its norm does, belongs to the last stage.
     """
     if path[0].startswith("stem"):
         return 0
     found = re.fullmatch(r"stage(\d+)", path[0])
     if found:
         return int(found[1])
-    return stages if path[0] == "head_norm" else stages + 1
+    return stages if path[0].startswith("head_") else stages + 1
 
 
 def rate_shares(stages: int, frozen_parts: int, decay: float) -> tuple[float, ...]:

@@ -129,6 +129,7 @@ class ResidualBlock(nn.Module):
       width: the stage's width; the output has `width * branch.expansion` features.
       stride: of the block as a whole.
       activated: whether x has been through the arrangement's lead already.
+      backwards: whether it computes the state before it from that after it.
     """
 
     block: Block
@@ -136,6 +137,7 @@ class ResidualBlock(nn.Module):
     width: int
     stride: int = 1
     activated: bool = False
+    backwards: bool = False
 
     @nn.compact
     def __call__(self, x: State, survival: Any = 1.0, number: Any = 1) -> State:
@@ -150,8 +152,10 @@ class ResidualBlock(nn.Module):
         site = Site(features, self.stride, number, self.block.blocks, self.block.antialias)
 
         def branch(x: Image, *, copy: int = 1, stride: int | None = None) -> Image:
-            return self._kept(self.branch_path(x, copy, stride, number), survival)
+            return self._kept(self.branch_path(x, copy, stride, number), survival, copy)
 
+        if self.backwards and self.block.shortcut.inverse:
+            return self.block.shortcut.inverse(x, branch, site, self.layers)
         x = self.block.shortcut.connect(x, branch, site, self.layers)
         return run(self.block.arrangement.after, x, self.layers, norms=["norm_after"])
 
@@ -237,17 +241,21 @@ class ResidualBlock(nn.Module):
             )(x, number=of_block)
         return x
 
-    def _kept(self, y: Image, survival: Any) -> Image:
+    def _kept(self, y: Image, survival: Any, copy: int) -> Image:
         """F(x) with stochastic depth; see Block.drop_whole_batch."""
         if self.block.stochastic_depth and self.layers.train:
-            return self._drop(y, survival)
+            return self._drop(y, survival, copy)
         if self.block.stochastic_depth and self.block.drop_whole_batch:
             return y * jnp.asarray(survival, y.dtype)
         return y
 
-    def _drop(self, y: Image, survival: Any) -> Image:
+    def _drop(self, y: Image, survival: Any, copy: int) -> Image:
         """Stochastic depth in training (Huang et al., arXiv 1603.09382)."""
         whole = self.block.drop_whole_batch
-        key = self.make_rng("dropout")
-        keep = jax.random.bernoulli(key, survival, (1 if whole else y.shape[0], 1, 1, 1))
+        shape = (1 if whole else y.shape[0], 1, 1, 1)
+        if copy == 1:
+            keep = jax.random.bernoulli(self.make_rng("dropout"), survival, shape)
+        else:
+            # By its name, and not by the order in which branches are called.
+            keep = self.layers.uniform(name=f"drop{copy}")(shape) < survival
         return y * (keep if whole else keep / survival).astype(y.dtype)

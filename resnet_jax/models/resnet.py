@@ -2,21 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
 from resnet_jax.models.arrangements import ACTIVATION
 from resnet_jax.models.branches import Branch
-from resnet_jax.models.connections.ends import changes_shape
-from resnet_jax.models.connections.record import State, stopped
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.pooling import Pool
-from resnet_jax.models.residual import Block, ResidualBlock, run
+from resnet_jax.models.residual import Block, run
+from resnet_jax.models.stage import Stage
 from resnet_jax.models.stems import Stem, apply_stem
 from resnet_jax.tables import Table, UserError
 
@@ -24,67 +21,6 @@ from resnet_jax.tables import Table, UserError
 REMATS = Table("model.remat", {name: name for name in ("none", "block", "stage")})
 
 Image = Float[Array, "batch height width channels"]
-
-
-class Stage(nn.Module):
-    """A block that may change the shape of x, then blocks that are all equal.
-
-    Attributes:
-      width: before the branch's expansion.
-      survival: of each block's branch, one number a block.
-      first: number of its first block, counted from 1 at the stem.
-      scan: run the equal blocks as one scan, with their parameters stacked under `blocks`.
-      remat_blocks: see ResNet.remat.
-      activated: whether x has been through the arrangement's lead already.
-    """
-
-    block: Block
-    layers: Layers
-    width: int
-    survival: tuple[float, ...]
-    stride: int
-    first: int = 1
-    scan: bool = False
-    remat_blocks: bool = False
-    activated: bool = False
-
-    @nn.compact
-    def __call__(self, x: State) -> State:
-        kind: Any = nn.remat(ResidualBlock) if self.remat_blocks else ResidualBlock
-        make_block = partial(kind, self.block, self.layers, self.width)
-        arrangement = self.block.arrangement
-        shared = arrangement.shares_lead and not self.activated and self._takes_activated(x)
-        if shared:
-            x = run(arrangement.lead, x, self.layers, norms=["norm_shared"])
-        activated = shared or self.activated
-        opening = make_block(stride=self.stride, activated=activated, name="block1")
-        x = opening(x, self.survival[0], self.first)
-        if self.scan and len(self.survival) > 1:
-            return self._scanned(x)
-        for number, survival in enumerate(self.survival[1:], start=2):
-            x = make_block(name=f"block{number}")(x, survival, self.first + number - 1)
-        return x
-
-    def _takes_activated(self, x: State) -> bool:
-        """Whether the opening block's connection takes x after the lead, as its branch does."""
-        if self.block.shortcut.carries:
-            return False
-        features = self.width * self.block.branch.expansion
-        return self.block.activate_identity or changes_shape(x, features, self.stride)
-
-    def _scanned(self, x: State) -> State:
-        # In a loop's body XLA can't undo the rematerialisation, so nothing needs to prevent it.
-        remat = partial(nn.remat, prevent_cse=False)
-        make_block: Any = remat(ResidualBlock) if self.remat_blocks else ResidualBlock
-        scan = nn.scan(
-            lambda block, x, place: (block(x, *place), None),
-            variable_axes={"params": 0, "batch_stats": 0},
-            split_rngs={"params": True, "dropout": True},
-        )
-        blocks = make_block(self.block, self.layers, self.width, name="blocks")
-        numbers = self.first + np.arange(1, len(self.survival))
-        x, _ = scan(blocks, x, (np.array(self.survival[1:]), numbers))
-        return x
 
 
 class ResNet(nn.Module):
@@ -149,18 +85,19 @@ class ResNet(nn.Module):
         x = self.stem_pool.function(x, stem_layers)
         state = self.block.shortcut.started(x, stem_layers)
 
-        blocks = sum(self.stage_depths)
+        blocks, kernel_scale = sum(self.stage_depths), self.block.shortcut.kernel_scale
         block = replace(
             self.block,
             arrangement=arrangement,
             stochastic_depth=self.survival < 1,
             blocks=blocks,
+            kernel_scale=kernel_scale(blocks) if kernel_scale else 1.0,
         )
         survival = linear_decay(self.survival, blocks)
         stages = zip(self.stage_depths, self.stage_widths, self.branches, strict=True)
         for number, (depth, width, branch) in enumerate(stages, start=1):
             if number == self.frozen_parts:
-                state = stopped(state)
+                state = lax.stop_gradient(state)
             make_stage: Any = nn.remat(Stage) if self.remat == "stage" else Stage
             stage = make_stage(
                 self._fixup(branch, block) if norm.fixup else replace(block, branch=branch),
@@ -261,11 +198,20 @@ def check_connection(model: ResNet) -> None:
             "this model.shortcut hands on a state that grows from block to block, and blocks that"
             " run as one scan need a state of one shape: set model.scan_blocks=False"
         )
-    if row.carries and block.arrangement.after:
+    if row.kernel_scale and model.layers.norm.fixup:
         raise UserError(
-            "this model.shortcut hands on sums that the next block normalises, and this"
-            " model.arrangement has steps after the addition: set"
-            " model.arrangement=full_preactivation"
+            "norm.name=fixup and this model.shortcut both say how the kernels of a branch start:"
+            " set norm.name=none, or another model.shortcut"
+        )
+    if not row.after and block.arrangement.after:
+        raise UserError(
+            "this model.shortcut hands on more than a sum, and this model.arrangement has steps"
+            " after the addition: set model.arrangement=full_preactivation"
+        )
+    if row.inverse and model.remat != "none":
+        raise UserError(
+            f"this model.shortcut computes again what it does not keep, and model.remat="
+            f"{model.remat} would do so once more: set model.remat=none"
         )
     if row.carries and any(branch.repeats > 1 for branch in model.branches):
         raise UserError(

@@ -5,6 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
+from models.connections.networks import BESIDE, CONNECTIONS, FEW
 from traces import tiny
 
 from resnet_jax.assembly import Assembly
@@ -28,6 +29,15 @@ NETWORKS: list[dict[str, object]] = [
     {"shortcut": "convolution_1x1", "attention": "efficient", "survival": 0.5},
     {"shortcut": "dropout", "branch": {"name": "bottleneck", "groups": 2}, "dropout": 0.1},
 ]  # fmt: skip
+CONNECTED: list[dict[str, object]] = [
+    {
+        "shortcut": name,
+        "stage_depths": (2, 1),
+        "arrangement": "original" if SHORTCUTS[name].after else "full_preactivation",
+        **BESIDE.get(name, {}),
+    }
+    for name in CONNECTIONS
+]
 
 
 def assembly(choices, **keys):
@@ -56,6 +66,19 @@ def assert_runs_well(traced):
 
 @pytest.mark.parametrize("choices", NETWORKS, ids=str)
 def test_training(choices):
+    assert_runs_well(step_of(assembly(choices)))
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        pytest.param(
+            each, id=each["shortcut"], marks=[pytest.mark.slow] * (each["shortcut"] not in FEW)
+        )
+        for each in CONNECTED
+    ],
+)
+def test_training_with_every_connection(choices):
     assert_runs_well(step_of(assembly(choices)))
 
 
@@ -92,5 +115,6 @@ def test_details_of_an_evaluation():
 def test_networks_have_every_row():
     for kind, table in (("shortcut", SHORTCUTS), ("norm", NORMS), ("stem_pool", STEM_POOLS),
                         ("antialias", ANTIALIASING)):  # fmt: skip
-        missing = set(table) - {network.get(kind) for network in NETWORKS} - {"none"}
+        networks = [*NETWORKS, *CONNECTED]
+        missing = set(table) - {network.get(kind) for network in networks} - {"none"}
         assert not missing, f"add to NETWORKS a {kind} of {missing}"

@@ -25,7 +25,7 @@ from resnet_jax.tables import UserError, annotations_of, domains, split
 
 TEXT = ("data.train_split", "data.name", "data.dir", "report.project", "init.weights")
 # Numbers that may be negative.
-SIGNED = ("branch_gain", "shortcut_scale", "branch_scale", "gate_bias")
+SIGNED = ("branch_gain", "shortcut_scale", "branch_scale", "gate_bias", "initial_gain")
 
 
 def every_key() -> list[str]:

@@ -4,12 +4,15 @@ import jax
 import numpy as np
 
 from resnet_jax.models.arrangements import ARRANGEMENTS
+from resnet_jax.models.connections.record import Shortcut
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.residual import Block, ResidualBlock
 from resnet_jax.models.shortcuts import SHORTCUTS
 
 KEY = jax.random.key(0)
+# The rows that add F(x) to a function of x.
+ADDING = [name for name, row in SHORTCUTS.items() if isinstance(row, Shortcut)]
 
 
 def parts(arrangement, branch, shortcut, *, train, norm=True, **choices):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from blocks import (
+    ADDING,
     KEY,
     SHORTCUTS_BY_HAND,
     a_block,
@@ -20,22 +21,21 @@ from hypothesis import strategies as st
 from resnet_jax.models.arrangements import ARRANGEMENTS
 from resnet_jax.models.branches import BRANCHES, basic, wide
 from resnet_jax.models.building import resnet
-from resnet_jax.models.resnet import Stage
-from resnet_jax.models.shortcuts import SHORTCUTS
+from resnet_jax.models.stage import Stage
 from resnet_jax.tables import UserError
 
 
 def combinations():
     """Every combination; ten of them are not slow.
 
-    These hold each of the 10 shortcuts once, each of the 5 branches twice and each of the 6
-    arrangements once or twice.
+    These hold each of the 10 shortcuts that add once, each of the 5 branches twice and each of the
+    6 arrangements once or twice.
     """
     for number, arrangement in enumerate(ARRANGEMENTS):
         for other, branch in enumerate(BRANCHES):
-            for third, shortcut in enumerate(SHORTCUTS):
+            for third, shortcut in enumerate(ADDING):
                 pair = number * len(BRANCHES) + other
-                drawn = pair % 3 == 0 and pair % len(SHORTCUTS) == third
+                drawn = pair % 3 == 0 and pair % len(ADDING) == third
                 yield pytest.param(
                     arrangement, branch, shortcut, marks=[pytest.mark.slow] * (not drawn)
                 )
@@ -67,7 +67,7 @@ def test_every_combination_has_finite_gradients(drawn, rng, arrangement, branch,
     ("channels", "width", "stride"), [(4, 4, 1), (4, 6, 2)], ids=["identity", "opening"]
 )
 @pytest.mark.parametrize("branch", ["basic", "bottleneck"])
-@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("shortcut", ADDING)
 @pytest.mark.parametrize("arrangement", ARRANGEMENTS)
 def test_a_block_with_a_zero_branch_is_its_shortcut(
     drawn, rng, arrangement, shortcut, branch, channels, width, stride

@@ -10,8 +10,9 @@ from resnet_jax.models.branches import wide
 from resnet_jax.models.building import resnet
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.residual import Block, ResidualBlock
-from resnet_jax.models.resnet import Stage, linear_decay
+from resnet_jax.models.resnet import linear_decay
 from resnet_jax.models.shortcuts import SHORTCUTS
+from resnet_jax.models.stage import Stage
 
 # What follows the stem's convolution, what opens a stage and what precedes the pool:
 # arXiv 1603.05027, appendix.
@@ -146,7 +147,7 @@ def test_survival_falls_linearly_to_that_of_the_last_block():
 def test_each_block_gets_its_survival(monkeypatch, drawn, rng):
     received = []
     monkeypatch.setattr(
-        ResidualBlock, "_drop", lambda self, y, survival: received.append(survival) or y
+        ResidualBlock, "_drop", lambda self, y, survival, copy: received.append(survival) or y
     )
     model = tiny(stage_depths=(2, 1, 2), survival=0.5)
     x = draw_images(rng)

@@ -17,6 +17,11 @@ BESIDE = {
     ("norm", "evo"): {"arrangement": "full_preactivation"},
     ("norm", "filter_response"): {"arrangement": "full_preactivation"},
     ("family", "imagenet"): {"family": "imagenet"},
+    **{
+        ("shortcut", name): {"arrangement": "full_preactivation"}
+        for name, row in TABLES["shortcut"].items()
+        if not row.after
+    },
 }
 ROWS = [(key, name) for key, table in TABLES.items() for name in table if key != "dtype"]
 IMAGE = (8, 8, 3)

@@ -167,7 +167,7 @@ def test_dropout_acts_in_training_alone(rng):
     ("shortcut", "option", "takers"),
     [
         ("B", {"layout": "both_sides"}, "A"),
-        ("A", {"gate_bias": -6.0}, "exclusive_gating, shortcut_only_gating"),
+        ("A", {"gate_bias": -6.0}, "exclusive_gating, shortcut_only_gating, scalar_gate, .*"),
         ("none", {"shortcut_dropout": 0.5}, "dropout"),
         ("dropout", {"branch_scale": 0.5}, "constant_scaling"),
     ],

@@ -43,6 +43,16 @@ def subsample_and_pad(
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (before, missing - before)))
 
 
+def _means(x: Image, stride: int) -> Image:
+    """Means of windows as wide as the stride, of what an incomplete window at the edge holds."""
+    if stride == 1:
+        return x
+    window = (stride, stride)
+    return nn.avg_pool(
+        x, window_shape=window, strides=window, padding="SAME", count_include_pad=False
+    )
+
+
 def _projection(x: Image, features: int, stride: int, layers: Layers, kernel: int = 1) -> Image:
     x = layers.conv(features, kernel, stride, name="projection")(x)
     return layers.make_norm(name="projection_norm")(x) if layers.projection_norm else x
@@ -88,11 +98,7 @@ def option_d(x: Image, features: int, stride: int, layers: Layers) -> Paths:
     """Option D: where shapes differ, average-pool, then project (He et al., arXiv 1812.01187)."""
     if not changes_shape(x, features, stride):
         return x, 1.0
-    if stride > 1:
-        window = (stride, stride)
-        x = nn.avg_pool(
-            x, window_shape=window, strides=window, padding="SAME", count_include_pad=False
-        )
+    x = _means(x, stride)
     return _projection(x, features, 1, layers), 1.0
 
 
@@ -101,12 +107,38 @@ def none(x: Image, features: int, stride: int, layers: Layers) -> Paths:
     return jnp.zeros((), x.dtype), 1.0
 
 
+def pooled(x: Image, features: int, stride: int, layers: Layers) -> Paths:
+    """Option A with means in place of every other position (PyramidNet's code)."""
+    return subsample_and_pad(_means(x, stride), features, 1), 1.0
+
+
+def shifted(x: Image, features: int, stride: int, layers: Layers) -> Paths:
+    """Where shapes differ, two projections of relu(x) with half of the features each, and a norm.
+
+    One sees every other position, the other its upper left neighbours: Shake-Shake, Gastaldi,
+    arXiv 1705.07485, and shakeshakeblock.lua of xgastaldi/shake-shake.
+    """
+    if not changes_shape(x, features, stride):
+        return x, 1.0
+    x = nn.relu(x)
+    moved = jnp.pad(x, ((0, 0), (1, 0), (1, 0), (0, 0)))[:, :-1, :-1]
+    half = features // 2
+    halves = [
+        layers.conv(half, 1, name="projection")(x[:, ::stride, ::stride]),
+        layers.conv(features - half, 1, name="projection2")(moved[:, ::stride, ::stride]),
+    ]
+    x = jnp.concatenate(halves, axis=-1)
+    return layers.make_norm(name="projection_norm")(x) if layers.projection_norm else x, 1.0
+
+
 ENDS = {
     "A": Shortcut(option_a),
     "B": Shortcut(option_b, projects=True),
     "D": Shortcut(option_d, projects=True, pools=True),
+    "pooled": Shortcut(pooled),
+    "shifted": Shortcut(shifted, projects=True, folds=False),
 }
-Ends = Literal["A", "B", "D"]
+Ends = Literal["A", "B", "D", "pooled", "shifted"]
 
 
 def direct(x: Image, site: Site, layers: Layers, ends: Ends) -> Image:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-import jax
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
@@ -14,7 +13,7 @@ from resnet_jax.models.pooling import Pool
 from resnet_jax.tables import UserError, options_of
 
 Image = Float[Array, "batch height width channels"]
-State = Any  # an image, or a tree of arrays
+State = Float[Array, "batch height width *more"]
 Paths = tuple[Array, Array | float]
 
 
@@ -54,27 +53,43 @@ class Connection:
 
     Attributes:
       function: (state, branch, site, layers) -> the state after the block, from that before it.
-        The state is an image unless `begin` makes another. It is called while its block is built,
-        so the layers that it makes belong to that block.
+        The state is an image unless `begin` makes another array of it. It is called while its
+        block is built, so the layers that it makes belong to that block.
       begin: (x, layers) -> the state before the first block, from the image behind the stem.
       end: (state, layers) -> the image before the head. Both also take those options of `function`
         that they name.
-      carries: whether the state is more than one image. Blocks then hand on sums, which the next
-        one normalises: no norm or activation stands between them.
+      inverse: (state, branch, site, layers) -> the state before a block that keeps the shape, from
+        that after it. Training then keeps no state inside of a stage, but computes it again.
+      carries: whether the state is anything but an image with the features of its stage. No norm
+        and no activation is then shared by the connection and the branch of a block.
+      after: whether the steps of an arrangement after the addition have a meaning for the state.
       scans: whether a state has one shape within a stage, and its blocks the same parameters.
+      kernel_scale: L -> what multiplies the initial kernels of F; None: nothing.
+      random: whether it draws in training what evaluation has the mean of.
+      branches: of a block, each with parameters of its own.
+      in_sequence: branches on the longest path through a block.
+      windows: (kernel, stride) of what carries the stride of a block before its branch; none where
+        the branch carries it.
       absent: whether there is none: the block is plain, y = F(x).
     """
 
     function: Callable[..., Any]
     begin: Callable[..., State] | None = None
     end: Callable[..., Image] | None = None
+    inverse: Callable[..., Any] | None = None
     carries: bool = False
+    after: bool = True
     scans: bool = True
+    kernel_scale: Callable[[int], float] | None = None
+    random: bool = False
+    branches: int = 1
+    in_sequence: int = 1
+    windows: tuple[tuple[int, int], ...] = ()
     absent: bool = False
 
     def connect(self, state: State, branch: Branch, site: Site, layers: Layers) -> State:
         """The state after a block."""
-        return self.function(state, branch, site, layers)
+        return self.function(state, _halving(branch, site), site, layers)
 
     def started(self, x: Image, layers: Layers) -> State:
         """The state before the first block."""
@@ -90,6 +105,29 @@ class Connection:
         return partial(function, **{key: options[key] for key in options if key in named})
 
 
+def _halving(branch: Branch, site: Site) -> Branch:
+    """The branch, which is refused where it drops positions at the edge that a shortcut keeps."""
+
+    def checked(x: Image, *, copy: int = 1, stride: int | None = None) -> Image:
+        y = branch(x, copy=copy, stride=stride)
+        over = site.stride if stride is None else stride
+        kept = tuple(-(-size // over) for size in x.shape[1:3])
+        check_positions(kept, y.shape[1:3])
+        return y
+
+    return checked
+
+
+def check_positions(shortcut: tuple[int, ...], branch: tuple[int, ...]) -> None:
+    """Raises UserError where shortcut and branch have other numbers of rows or columns."""
+    if shortcut != branch:
+        raise UserError(
+            f"a block's shortcut gives {shortcut[0]}x{shortcut[1]} and its branch"
+            f" {branch[0]}x{branch[1]} positions: model.antialias=average needs images whose"
+            " size halves evenly in every stage"
+        )
+
+
 @dataclass(frozen=True)
 class Shortcut(Connection):
     """A kind of connection that adds: y = shortcut(x) + factor F(x).
@@ -98,21 +136,19 @@ class Shortcut(Connection):
       function: (x, features, stride, layers) -> the shortcut's output, and the factor of F.
       projects: whether it makes a layer `projection`, at least where a block changes the shape.
       pools: whether a pool stands before that projection; PyTorch's sequences count it as a layer.
+      folds: whether its norm, if there is one, can be folded into that projection.
     """
 
     projects: bool = False
     pools: bool = False
+    folds: bool = True
 
     def connect(self, state: Image, branch: Branch, site: Site, layers: Layers) -> Image:
         """shortcut(x) + factor F(x)."""
         shortcut, factor = self.paths(state, site, layers)
         y = factor * branch(state)
-        if shortcut.ndim and shortcut.shape != y.shape:
-            raise UserError(
-                f"a block's shortcut gives {shortcut.shape[1]}x{shortcut.shape[2]} and its branch"
-                f" {y.shape[1]}x{y.shape[2]} positions: model.antialias=average needs images whose"
-                " size halves evenly in every stage"
-            )
+        if shortcut.ndim:
+            check_positions(shortcut.shape[1:3], y.shape[1:3])
         return shortcut + y
 
     def paths(self, x: Image, site: Site, layers: Layers) -> Paths:
@@ -121,8 +157,3 @@ class Shortcut(Connection):
         if site.stride > 1 and convolves and antialias and antialias.before:
             x = antialias.function(x, site.stride)
         return self.function(x, site.features, site.stride, layers)
-
-
-def stopped(state: State) -> State:
-    """The state, through which no gradient passes."""
-    return jax.tree.map(jax.lax.stop_gradient, state)
