@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -60,6 +61,12 @@ def changed(model: ResNet, **changes: Change) -> AbstractContextManager[None]:
         return change(number, lambda x: method(x, *args[1:], **kwargs), args[0])
 
     return nn.intercept_methods(intercept)
+
+
+def visible(model: ResNet) -> ResNet:
+    """The network with all its blocks where `changed` sees them in training."""
+    shortcut = replace(model.block.shortcut, inverse=None)
+    return model.clone(block=replace(model.block, shortcut=shortcut), scan_blocks=False)
 
 
 def outputs(model: ResNet, variables: Any, images: Array) -> tuple[list[Array], Array]:

@@ -21,7 +21,8 @@ class Layer(NamedTuple):
       parameters: number of trained values.
       flops: additions and multiplications of the forward pass, of convolutions and the head; a
         multiply-add counts as two. Norms, activations and additions count as none, as is usual.
-      output_bytes: of the output, which training keeps until the backward pass.
+      output_bytes: of the output, which training keeps until the backward pass; 0 of a layer that
+        hands on its parameters alone.
     """
 
     name: str
@@ -45,7 +46,7 @@ def layers(model: ResNet, image_shape: tuple[int, int, int]) -> list[Layer]:
         module = context.module
         own = _own_parameters(module) if context.method_name == "__call__" else {}
         if own:
-            found.append(_layer(module, own, output))
+            found.append(_layer(module, own, output if args else None))
         return output
 
     unrolled = model.clone(scan_blocks=False)
@@ -62,7 +63,7 @@ def _own_parameters(module: nn.Module) -> dict[str, Any]:
 
 
 def _layer(module: nn.Module, params: dict[str, Any], output: Any) -> Layer:
-    shape = output.shape[1:]
+    shape = () if output is None else output.shape[1:]
     macs = 0
     if "kernel" in params:
         # Every output value sums over all axes of the kernel but the last, the features; a kernel
@@ -75,7 +76,7 @@ def _layer(module: nn.Module, params: dict[str, Any], output: Any) -> Layer:
         output_shape=shape,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(params)),
         flops=2 * macs,
-        output_bytes=output.size * output.dtype.itemsize,
+        output_bytes=0 if output is None else output.size * output.dtype.itemsize,
     )
 
 
@@ -87,17 +88,23 @@ def kept_bytes(layers: Sequence[Layer], remat: str) -> int:
     computed again.
 
     Args:
-      remat: see models.resnet.ResNet.
+      remat: see models.resnet.ResNet; or 'reversible', which keeps the last output of a stage and
+        computes a block at a time.
     """
+    kept, held = {"stage": (1, 1), "block": (2, 2), "reversible": (1, 2)}.get(remat, (0, 0))
+    outputs = sum(group[-1] for group in _grouped(layers, kept))
+    return outputs + max(sum(group[:-1]) for group in _grouped(layers, held))
+
+
+def _grouped(layers: Sequence[Layer], depth: int) -> list[list[int]]:
+    """Bytes of the layers' outputs, grouped by the first `depth` names of paths in stages."""
     groups: dict[str, list[int]] = {}
-    for number, layer in enumerate(layers):
+    for number, layer in enumerate(layer for layer in layers if layer.output_bytes):
         path = layer.name.split("/")
-        depth = {"stage": 1, "block": 2}.get(remat, 0)
         inside = depth and path[0].startswith("stage")
         group = "/".join(path[:depth]) if inside else str(number)
         groups.setdefault(group, []).append(layer.output_bytes)
-    outputs = sum(group[-1] for group in groups.values())
-    return outputs + max(sum(group[:-1]) for group in groups.values())
+    return list(groups.values())
 
 
 def tree_bytes(tree: Any) -> int:

@@ -114,6 +114,11 @@ class Evaluation:
                 " model.drop_whole_batch multiplies them by their survival in evaluation: leave one"
                 " of them unset"
             )
+        if block.shortcut.random:
+            raise UserError(
+                "eval.recalibration_steps computes statistics as training does, and this"
+                " model.shortcut draws at random there: set it to 0, or another model.shortcut"
+            )
         model = self._model.clone(
             layers=replace(layers, norm=with_options(layers.norm, momentum=0.0)),
             block=replace(block, dropout=0.0),

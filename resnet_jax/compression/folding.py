@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from resnet_jax.models.arrangements import CONVOLUTION, NORM
+from resnet_jax.models.connections.ends import at_ends
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.tables import UserError, options_of
@@ -24,7 +25,7 @@ def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
       variables: unrolled.
 
     Raises:
-      UserError: a norm does not follow a convolution, or is not a batch norm.
+      UserError: a norm does not follow one convolution, or is not a batch norm.
     """
     layers, arrangement = model.layers, model.block.arrangement
     if not layers.norm.folds:
@@ -38,6 +39,11 @@ def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
             "a norm can be folded where it follows a convolution, as in model.arrangement=original"
             " without standardised kernels, and here one does not"
         )
+    if not at_ends(model.block.shortcut).folds:
+        raise UserError(
+            "a norm can't be folded into two projections at once: choose other ends of this"
+            " model.shortcut, as ends=B"
+        )
     epsilon = options_of(layers.norm)["epsilon"]
     params = _folded(variables["params"], variables["batch_stats"], epsilon)
     return model.clone(layers=replace(layers, norm=NORMS["none"])), {"params": params}
@@ -46,7 +52,10 @@ def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
 def _folded(params: Mapping, statistics: Mapping, epsilon: float) -> dict:
     result = {}
     for name, node in params.items():
-        if "norm" in name:
+        if not isinstance(node, Mapping):
+            result[name] = node
+            continue
+        if "mean" in statistics.get(name, {}):
             continue
         norm = f"{name}_norm" if name == "projection" else name.replace("conv", "norm")
         if "kernel" in node and norm in statistics:
@@ -58,7 +67,9 @@ def _folded(params: Mapping, statistics: Mapping, epsilon: float) -> dict:
                 "bias": its["bias"] - own["mean"] * factor,
             }
         elif "kernel" in node:
-            result[name] = dict(node)
+            # Without norms every convolution has a bias.
+            bias = {"bias": jnp.zeros(node["kernel"].shape[-1])} if node["kernel"].ndim == 4 else {}
+            result[name] = {**bias, **node}
         else:
             result[name] = _folded(node, statistics.get(name, {}), epsilon)
     return result

@@ -46,11 +46,16 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
       variables: unrolled.
 
     Raises:
-      UserError: blocks hold blocks, convolutions have groups, or norms are of another kind than
-        batch norm.
+      UserError: blocks hold blocks or several branches, convolutions have groups, or norms are of
+        another kind than batch norm.
     """
     if model.stage_branches or model.block.branch.repeats > 1:
         raise UserError("channels can be taken out of basic, bottleneck and wide branches alone")
+    if model.block.shortcut.branches > 1:
+        raise UserError(
+            "channels can be taken out of blocks with one branch, and this model.shortcut has"
+            f" {model.block.shortcut.branches}"
+        )
     if any(spec.groups > 1 for spec in model.block.branch.convolutions):
         raise UserError("channels of convolutions in groups can't be taken out one by one")
     norm, arrangement = model.layers.norm, model.block.arrangement

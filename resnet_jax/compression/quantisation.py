@@ -57,7 +57,7 @@ def apply_quantised(model: ResNet, quantised_params: Tree, images: Array) -> Arr
         node = _at(quantised_params, conv_or_dense.path)
         inputs = qwix.quantize(x.astype(jnp.float32), jnp.int8, channelwise_axes=[0])
         if isinstance(conv_or_dense, nn.Dense):
-            y = qwix.dot_general(inputs, node["kernel"], (((1,), (0,)), ((), ())))
+            y = qwix.dot_general(inputs, node["kernel"], (((x.ndim - 1,), (0,)), ((), ())))
         else:
             y = qwix.conv_general_dilated(
                 inputs,
@@ -67,8 +67,7 @@ def apply_quantised(model: ResNet, quantised_params: Tree, images: Array) -> Arr
                 dimension_numbers=DIMENSIONS,
                 feature_group_count=conv_or_dense.feature_group_count,
             )
-        bias = node["bias"]
-        return y + bias.reshape((1,) * (y.ndim - 1) + (-1,))
+        return y + node["bias"].reshape((1,) * (y.ndim - 1) + (-1,)) if "bias" in node else y
 
     with _replaced(call):
         return logits(model, {"params": _floats(quantised_params)}, images)

@@ -30,12 +30,14 @@ def estimate(assembly: Assembly) -> Memory:
     images = assembly.batch_size // shards // assembly.accumulate
     layers = counts.layers(assembly.model, assembly.source.image_shape)
     state = assembly.abstract_state
+    reversible = assembly.model.block.shortcut.inverse is not None
+    remat = "reversible" if reversible else assembly.model.remat
     return Memory(
         state=assembly.placement.bytes_on_a_device(state),
         batch=counts.tree_bytes(abstract_batch(assembly, assembly.batch_size)) // shards,
         # With accumulation: those of one micro-batch, and the sum over those before it.
         gradients=counts.tree_bytes(state.params) * (2 if assembly.accumulate > 1 else 1),
-        activations=images * counts.kept_bytes(layers, assembly.model.remat),
+        activations=images * counts.kept_bytes(layers, remat),
     )
 
 

@@ -80,8 +80,18 @@ def test_two_blocks_have_four_paths():
     assert lengths[19:36].sum() == pytest.approx(0.98, abs=0.02)
 
 
-def test_the_gradients_of_all_paths_add_up_to_the_gradient(examples):
-    model = network(stage_depths=(1, 1))
+@pytest.mark.parametrize(
+    "shortcut",
+    [
+        "A",
+        pytest.param("exclusive_gating", marks=pytest.mark.slow),
+        pytest.param("orthogonal", marks=pytest.mark.slow),
+        pytest.param("deep_delta", marks=pytest.mark.slow),
+        pytest.param("shake_shake", marks=pytest.mark.slow),
+    ],
+)
+def test_the_gradients_of_all_paths_add_up_to_the_gradient(examples, shortcut):
+    model = network(stage_depths=(1, 1), shortcut=shortcut)
     variables = variables_of(model)
     along = jax.jit(partial(lesion.path_gradient, model))
     parts = [

@@ -18,7 +18,7 @@ import optax
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
 
-from resnet_jax.analysis.blocks import changed, is_plain, names
+from resnet_jax.analysis.blocks import changed, is_plain, names, visible
 from resnet_jax.analysis.subject import (
     Examples,
     Subject,
@@ -66,6 +66,7 @@ def measure(model: ResNet, variables: Tree, examples: Examples, seed: int = 0) -
 def _flow(model: ResNet, variables: Tree, images: Array, labels: Array, seed: int) -> Any:
     """The values of a Flow, in the order of its fields."""
     rest = {key: value for key, value in variables.items() if key != "params"}
+    model = visible(model)
 
     def loss(params: Tree, shifts: list[Array] | None) -> tuple[Array, Any]:
         inputs: list[Array] = []
@@ -121,6 +122,7 @@ def twins(model: ResNet) -> dict[str, ResNet]:
     with He's initial kernels, which keep the size of gradients through convolution and ReLU; and
     without a norm and with PyTorch's default kernels, which have a sixth of He's variance. Where
     the network itself is plain, residual twins have option A, so that all have the same parameters.
+    A shortcut that needs a pre-activated network has no other residual twin.
     """
     shortcut = SHORTCUTS["A"] if is_plain(model) else model.block.shortcut
     kinds: dict[str, dict[str, Any]] = {
@@ -140,6 +142,7 @@ def twins(model: ResNet) -> dict[str, ResNet]:
         )
         for start, changes in starts.items()
         for kind, choice in kinds.items()
+        if choice["shortcut"].after or not choice["arrangement"].after
     }
 
 

@@ -75,7 +75,8 @@ def swapped(model: ResNet, swaps: int, draw: np.random.Generator) -> list[int]:
     """The order of the blocks after `swaps` random pairs of equal blocks changed places."""
     blocks = names(model)
     order = list(range(len(blocks)))
-    stages = [stage for stage, depth in enumerate(model.stage_depths, 1) if depth > 2]
+    alike = model.block.shortcut.scans
+    stages = [stage for stage, depth in enumerate(model.stage_depths, 1) if alike and depth > 2]
     for _ in range(swaps if stages else 0):
         stage = draw.choice(stages)
         equal = [n for n, name in enumerate(blocks) if name.stage == stage and name.block > 1]
@@ -152,7 +153,7 @@ def study(
     draws: PositiveInt = 5,
     paths: PositiveInt = 5,
 ) -> Findings:
-    """Test error with blocks deleted and shuffled; for residual networks, their paths too.
+    """Test error with blocks deleted and shuffled; where blocks hand on one image, paths too.
 
     Args:
       draws: number of random choices of several blocks, and of random orders.
@@ -200,7 +201,7 @@ def study(
         "single": draw_single(intact, singles, len(subject.class_names)),
         "several": draw_several(intact, several, shuffles),
     }
-    if not is_plain(model):
+    if not (is_plain(model) or model.block.shortcut.carries):
         few = subject.examples("test", min(examples, 64))
         sizes = gradient_by_length(model, variables, few, paths, subject.seed)
         shares = path_lengths(len(blocks))

@@ -44,11 +44,14 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
         field = field.through(stem_spec.kernel, stem_spec.stride)
     for kernel, stride in model.stem_pool.windows:
         field = field.through(kernel, stride)
-    fields, antialias = {}, model.block.antialias
+    fields, antialias, shortcut = {}, model.block.antialias, model.block.shortcut
     for name in names(model):
         branch = model.branches[name.stage - 1]
-        for repeat in range(branch.repeats):
-            opens = name.stage > 1 and name.block == 1 and repeat == 0
+        halves = name.stage > 1 and name.block == 1
+        for kernel, stride in shortcut.windows if halves else ():
+            field = field.through(kernel, stride)
+        for repeat in range(branch.repeats * shortcut.in_sequence):
+            opens = halves and repeat == 0 and not shortcut.windows
             for spec in branch.convolutions:
                 strided = opens and spec.strided
                 if strided and antialias is not None and antialias.before:
@@ -76,7 +79,7 @@ def effective(
 
     def centre(images: Array, variables: Tree) -> Array:
         output = outputs(model, variables, images)[0][number]
-        _, height, width, _ = output.shape
+        height, width = output.shape[1:3]
         return output[:, height // 2, width // 2].sum()
 
     gradient = jax.jit(jax.grad(centre))(jnp.asarray(examples.images), variables)
