@@ -97,3 +97,10 @@ def test_recalibration_needs_batch_statistics():
     config = tiny(**{"norm.name": "group", "norm.channel_groups": 2, "eval.recalibration_steps": 2})
     with pytest.raises(UserError, match="recomputes batch statistics"):
         Assembly(config).run()
+
+
+@pytest.mark.parametrize("shortcut", ["shake_shake", "shake_drop", "dropout"])
+def test_recalibration_draws_nothing(shortcut):
+    config = tiny(**{"model.shortcut": shortcut, "eval.recalibration_steps": 2})
+    with pytest.raises(UserError, match=r"this model\.shortcut draws at random there"):
+        Assembly(config).run()

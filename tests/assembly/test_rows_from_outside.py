@@ -25,6 +25,8 @@ import optax
 from flax import linen as nn
 
 from resnet_jax.models.branches import Branch, Convolution
+from resnet_jax.models.connections.ends import direct
+from resnet_jax.models.connections.record import Connection
 from resnet_jax.models.norms import Norm, batch_norm
 
 
@@ -38,6 +40,13 @@ def scalar_gate(x, features, stride, layers, start=1.0):
     if stride > 1 or x.shape[-1] != features:
         x = layers.conv(features, 1, stride, name="projection")(x)
     return start * Gate(name="gate")(x), 1.0
+
+
+def both_paths(x, branch, site, layers, share=0.5, ends="B"):
+    return (1 - share) * direct(x, site, layers, ends) + share * branch(x)
+
+
+both = Connection(both_paths)
 
 
 def three(widening: float = 1.0):
@@ -113,6 +122,7 @@ def parameters(config):
     ("key", "row", "option"),
     [
         ("shortcut", "scalar_gate", "model.shortcut.start=0.5"),
+        ("shortcut", "both", "model.shortcut.share=0.25"),
         ("branch", "three", "model.branch.widening=2.0"),
         ("norm.name", "slow_norm", "norm.momentum=0.5"),
         ("optim.name", "signs", "optim.scale=2.0"),
