@@ -13,6 +13,7 @@ from resnet_jax.models.connections.ends import Ends, direct
 from resnet_jax.models.connections.record import Branch, Site
 from resnet_jax.models.connections.updates import rms_normalised
 from resnet_jax.models.layers import Layers
+from resnet_jax.tables import UserError
 from resnet_jax.tables.domains import Interval
 
 Image = Float[Array, "batch height width channels"]
@@ -183,7 +184,16 @@ def resnet_in_resnet(
 
 
 def halves(x: Image, layers: Layers) -> Streams:
-    """The two halves of the channels as streams."""
+    """The two halves of the channels as streams.
+
+    Raises:
+      UserError: the number of channels is odd.
+    """
+    if x.shape[-1] % 2:
+        raise UserError(
+            f"the stem's {x.shape[-1]} channels have no two halves, which this model.shortcut hands"
+            " on: choose an even model.stem_width"
+        )
     return jnp.stack(jnp.split(x, 2, axis=-1), axis=3)
 
 

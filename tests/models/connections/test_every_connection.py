@@ -248,6 +248,12 @@ def test_what_a_connection_can_not_do_is_refused(name, changes, message):
         network(name, **changes)
 
 
+def test_an_odd_stem_has_no_two_halves(images):
+    model = network("reversible", stem_width=5)
+    with pytest.raises(UserError, match=r"5 channels have no two halves.*even model\.stem_width"):
+        jax.eval_shape(partial(initial, model), jax.random.key(0), images)
+
+
 @pytest.mark.parametrize("name", ["orthogonal", "hyper", "attention"])
 def test_branches_that_drop_the_edge_are_refused(name, images):
     model = network(name, antialias="average")
