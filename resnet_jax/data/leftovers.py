@@ -6,27 +6,27 @@ a folder whose lock is free is a dead run's.
 """
 
 import fcntl
+import os
 import shutil
 import tempfile
 from contextlib import suppress
 from functools import cache
 from multiprocessing import util
 from pathlib import Path
-from typing import IO
 
 MARK = "resnet_jax.lock"
 
 
 @cache
-def tidy() -> IO[bytes]:
+def tidy() -> int:
     """Removes what dead runs left, and marks this process's folder; done once a process.
 
     Returns:
-      The lock, which is held until the process ends.
+      The descriptor of the lock, which is held until the process ends.
     """
     folder = Path(util.get_temp_dir())
     draft = folder / f"{MARK}.new"
-    lock = draft.open("wb")
+    lock = os.open(draft, os.O_WRONLY | os.O_CREAT)
     fcntl.flock(lock, fcntl.LOCK_EX)
     # Nobody sees the mark before its lock is held.
     draft.rename(folder / MARK)
