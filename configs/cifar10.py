@@ -17,8 +17,8 @@ the mean of five runs with a standard deviation of 0.16. The paper trains depth 
 
 from ml_collections import ConfigDict
 
-from configs import default
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import default
 
 MEAN = (0.4914, 0.4822, 0.4465)
 STD = (0.2470, 0.2435, 0.2616)

@@ -11,8 +11,8 @@ pre-activation 24.33% test error, ResNet-1001 27.82% and 22.71%. The stride lies
 
 from ml_collections import ConfigDict
 
-from configs import cifar10
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import cifar10
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -12,8 +12,8 @@ run, gave 0.8776.
 
 from ml_collections import ConfigDict
 
-from configs import cifar10
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import cifar10
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -3,7 +3,7 @@
 `resnet_jax/assembly/sections.py` states each key once, with its domain, its default and its unit;
 `python -m resnet_jax keys` lists them. A file of your own begins as those here do:
 
-    from configs import default
+    from resnet_jax.configs import default
 
     def get_config():
         config = default.get_config()

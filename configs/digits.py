@@ -2,8 +2,8 @@
 
 from ml_collections import ConfigDict
 
-from configs import default
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import default
 
 
 def get_config(changes: str = "") -> ConfigDict:

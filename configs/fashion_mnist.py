@@ -7,8 +7,8 @@ The recipe is configs/cifar10_fast.py's, for 20 epochs.
 
 from ml_collections import ConfigDict
 
-from configs import cifar10_fast
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import cifar10_fast
 
 
 def get_config(changes: str = "") -> ConfigDict:

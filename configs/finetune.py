@@ -15,8 +15,8 @@ number of classes differs. Other networks are chosen by name: configs/finetune.p
 
 from ml_collections import ConfigDict
 
-from configs import default
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import default
 
 
 def get_config(changes: str = "") -> ConfigDict:

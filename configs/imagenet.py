@@ -22,8 +22,8 @@ with data.source=folder. `:synthetic` runs the same step on made-up images.
 
 from ml_collections import ConfigDict
 
-from configs import default
 from resnet_jax.assembly.configuration import arguments, override
+from resnet_jax.configs import default
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

@@ -23,8 +23,8 @@ GPU's; an epoch holds other examples (data.order.repeated).
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import imagenet
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -11,8 +11,8 @@ resnet50.a2_in1k at 224 pixels).
 
 from ml_collections import ConfigDict
 
-from configs import imagenet_a1
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import imagenet_a1
 
 
 def get_config(changes: str = "") -> ConfigDict:

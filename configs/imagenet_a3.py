@@ -12,8 +12,8 @@ The 512 images of each of four GPUs share batch statistics. Published: 78.05% to
 
 from ml_collections import ConfigDict
 
-from configs import imagenet_a2
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import imagenet_a2
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -16,8 +16,8 @@ updates, decay 1.6e-3 of kernels alone, gradients clipped to a norm of 1.)
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
 from resnet_jax.assembly.configuration import override, set_network
+from resnet_jax.configs import imagenet
 
 EXAMPLES = 1_281_167
 BATCH = 4_096

@@ -18,8 +18,8 @@ changes in an epoch's middle where it falls there.
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
 from resnet_jax.assembly.configuration import arguments, override
+from resnet_jax.configs import imagenet
 from resnet_jax.tables import UserError
 
 # Epochs between which the images grow, by the epochs of the run.

@@ -18,8 +18,8 @@ norms. `export` writes a run's weights to such a file.
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import imagenet
 
 SIZE = 384
 STAGES = 4

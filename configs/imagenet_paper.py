@@ -22,8 +22,8 @@ crops each and not fully convolutional.
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import imagenet
 
 BOTTLENECKS = (50, 101, 152)
 

@@ -20,8 +20,8 @@ Training took about three weeks on eight GPUs (section 5).
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import imagenet
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -21,8 +21,8 @@ epoch holds other examples (data.order.repeated).
 
 from ml_collections import ConfigDict
 
-from configs import imagenet
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import imagenet
 
 # torchvision's updates from one average to the next, and the decay of one average.
 EVERY = 32

@@ -5,8 +5,8 @@ python -m resnet_jax.main --config=configs/smoke.py --workdir=runs/smoke
 
 from ml_collections import ConfigDict
 
-from configs import default
 from resnet_jax.assembly.configuration import override
+from resnet_jax.configs import default
 
 
 def get_config(changes: str = "") -> ConfigDict:

@@ -1,4 +1,4 @@
-"""Trains: python -m resnet_jax.main --config=configs/cifar10.py --workdir=runs/cifar10."""
+"""Trains: python -m resnet_jax.main --config=cifar10 --workdir=runs/cifar10."""
 
 import signal
 

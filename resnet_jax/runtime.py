@@ -50,7 +50,7 @@ def hear_interrupts() -> None:
 
 def prepare() -> None:
     """Sets up logging and the compilation cache for a verb."""
-    # Configurations are imported from the current folder, as `python -m` has it.
+    # A user's configuration may import files of the current folder, as `python -m` has it.
     if not {"", os.getcwd()} & set(sys.path):
         sys.path.insert(0, os.getcwd())
     # Verbs have flags of their own; absl's keep their defaults.

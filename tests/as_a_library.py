@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PATHS = sorted((ROOT / "resnet_jax").rglob("*.py"))
+PACKAGE = ROOT / "resnet_jax"
+PATHS = sorted([*PACKAGE.rglob("*.py"), *(PACKAGE / "configs").glob("*.py")])
 
 
 def import_others() -> None:
@@ -31,7 +32,7 @@ def import_others() -> None:
                 names.add(node.module)
     for name in sorted(names):
         # The library of nvidia tells at length which of its parts are not installed.
-        if not name.startswith(("resnet_jax", "configs", "nvidia")):
+        if not name.startswith(("resnet_jax", "nvidia")):
             with suppress(ImportError):
                 importlib.import_module(name)
 

@@ -14,6 +14,7 @@ FLOORS = (
     ("sweeps",),
     ("pages",),
     ("planning",),
+    ("configs",),
     ("assembly",),
     ("compression",),
     ("analysis",),
@@ -31,7 +32,8 @@ EXCEPTIONS = {("training", CONTRACT)}
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
+    # The link to the configurations is no folder that `rglob` enters.
+    for path in sorted([*PACKAGE.rglob("*.py"), *(PACKAGE / "configs").glob("*.py")])
 }
 VERBS = sorted(path.stem for path in (PACKAGE / "verbs").glob("[a-z]*.py"))
 

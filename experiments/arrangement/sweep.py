@@ -8,10 +8,10 @@ TITLE = "Where in a residual block should normalisation and activation stand?"
 SOURCE = "He et al., arXiv 1603.05027, Table 2 (CIFAR-10, median of five runs); 1001: Table 3"
 # Appendix: all runs on CIFAR begin with 400 updates at 0.01.
 BASES = {
-    "paper": "configs/cifar10.py:schedule.warmup=constant,schedule.warmup_start=0.1,"
+    "paper": "cifar10:schedule.warmup=constant,schedule.warmup_start=0.1,"
     "schedule.warmup_epochs=1.024",
-    "small": "configs/cifar10_small.py:shortcut=A,train.epochs=1.0",
-    "smoke": "configs/smoke.py:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
+    "small": "cifar10_small:shortcut=A,train.epochs=1.0",
+    "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8,shortcut=A",
 }
 SEEDS = {"paper": 5, "small": 2, "smoke": 1}

@@ -9,11 +9,11 @@ SOURCE = "Zagoruyko & Komodakis, arXiv 1605.07146, Tables 2, 5 and 6 (CIFAR-10, 
 WIDE = "branch=wide,arrangement=full_preactivation,shortcut=B"
 # Section 3. That every parameter decays, and fan-in: the code (train.lua, models/utils.lua).
 BASES = {
-    "paper": f"configs/cifar10.py:{WIDE},width_factor=2.0,optim.name=nesterov,train.steps=None,"
+    "paper": f"cifar10:{WIDE},width_factor=2.0,optim.name=nesterov,train.steps=None,"
     "optim.weight_decay=5e-4,optim.decay_rule=all,kernel_init=he_fan_in,norm.group_size=None,"
     "train.epochs=200.0,schedule.decay_at=(0.3,0.6,0.8),schedule.decay_factor=0.2",
-    "small": f"configs/cifar10_small.py:{WIDE},train.epochs=1.0",
-    "smoke": f"configs/smoke.py:{WIDE},width_factor=1.0,widths=(4,4,8),stem_width=4,"
+    "small": f"cifar10_small:{WIDE},train.epochs=1.0",
+    "smoke": f"smoke:{WIDE},width_factor=1.0,widths=(4,4,8),stem_width=4,"
     "data.image_size=8,train.steps=8",
 }
 SEEDS = {"paper": 5, "small": 3, "smoke": 1}

@@ -7,10 +7,10 @@ from resnet_jax.sweeps.experiment import Row
 TITLE = "Does a network get worse when it gets deeper, and do shortcuts prevent it?"
 SOURCE = "He et al., arXiv 1512.03385, Table 6 (ResNet-110: mean of five runs) and Figure 6"
 BASES = {
-    "paper": "configs/cifar10.py",
+    "paper": "cifar10",
     # Above half the papers' rate per image, 56 layers lose some of the updates (see README).
-    "small": "configs/cifar10_small.py:optim.rate=0.0125",
-    "smoke": "configs/smoke.py:widths=(4,4,4),width_factor=1.0,stem_width=4,train.steps=8",
+    "small": "cifar10_small:optim.rate=0.0125",
+    "smoke": "smoke:widths=(4,4,4),width_factor=1.0,stem_width=4,train.steps=8",
 }
 SEEDS = {"paper": 5, "small": 3, "smoke": 1}
 DEPTHS = {"paper": (20, 32, 44, 56, 110), "small": (20, 56), "smoke": (8, 14)}

@@ -11,11 +11,11 @@ SOURCE = "Huang et al., arXiv 1603.09382 (CIFAR-10, ResNet-110, survival of the 
 # and scaled in evaluation, shortcuts pool.
 AS_PUBLISHED = "drop_whole_batch=True,shortcut=A,pooled=True"
 BASES = {
-    "paper": f"configs/cifar10.py:{AS_PUBLISHED},depth=110,data.train_split=train[:45000],"
+    "paper": f"cifar10:{AS_PUBLISHED},depth=110,data.train_split=train[:45000],"
     "optim.name=nesterov,optim.decay_rule=all,kernel_init=he_fan_in,norm.group_size=None,"
     "train.steps=None,train.epochs=500.0",
-    "small": f"configs/cifar10_small.py:{AS_PUBLISHED},depth=32,train.epochs=1.0",
-    "smoke": f"configs/smoke.py:{AS_PUBLISHED},stage_depths=(1,2),widths=(4,8),width_factor=1.0,"
+    "small": f"cifar10_small:{AS_PUBLISHED},depth=32,train.epochs=1.0",
+    "smoke": f"smoke:{AS_PUBLISHED},stage_depths=(1,2),widths=(4,8),width_factor=1.0,"
     "stem_width=4,data.image_size=8,train.steps=8",
 }
 SEEDS = {"paper": 5, "small": 3, "smoke": 1}

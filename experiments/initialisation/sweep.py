@@ -10,9 +10,9 @@ SOURCE = (
     " Fixup 1901.09321"
 )
 BASES = {
-    "paper": "configs/cifar10.py:depth=56",
-    "small": "configs/cifar10_small.py:depth=20,train.epochs=1.0",
-    "smoke": "configs/smoke.py:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
+    "paper": "cifar10:depth=56",
+    "small": "cifar10_small:depth=20,train.epochs=1.0",
+    "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8",
 }
 SEEDS = {"paper": 5, "small": 3, "smoke": 1}

@@ -7,10 +7,10 @@ from resnet_jax.sweeps.experiment import Row
 TITLE = "What does each habit since 2015 add to the first recipe?"
 SOURCE = "He et al., arXiv 1512.03385, Table 6 (ResNet-20) for the first row"
 BASES = {
-    "paper": "configs/cifar10.py:depth=20",
-    "small": "configs/cifar10_small.py:depth=20,train.epochs=1.0,schedule.name=step,"
+    "paper": "cifar10:depth=20",
+    "small": "cifar10_small:depth=20,train.epochs=1.0,schedule.name=step,"
     "schedule.decay_at=(0.5,0.75)",
-    "smoke": "configs/smoke.py:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
+    "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=16,schedule.name=step",
 }
 SEEDS = {"paper": 5, "small": 3, "smoke": 1}

@@ -8,10 +8,10 @@ TITLE = "What may a shortcut do to its input?"
 SOURCE = "He et al., arXiv 1603.05027, Table 1 (CIFAR-10, ResNet-110, median of five runs)"
 # Both papers hold the rate at a tenth for the first 400 updates of ResNet-110.
 BASES = {
-    "paper": "configs/cifar10.py:depth=110,schedule.warmup=constant,schedule.warmup_start=0.1,"
+    "paper": "cifar10:depth=110,schedule.warmup=constant,schedule.warmup_start=0.1,"
     "schedule.warmup_epochs=1.024",
-    "small": "configs/cifar10_small.py:depth=20,train.epochs=1.0",
-    "smoke": "configs/smoke.py:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
+    "small": "cifar10_small:depth=20,train.epochs=1.0",
+    "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8",
 }
 SEEDS = {"paper": 5, "small": 2, "smoke": 1}

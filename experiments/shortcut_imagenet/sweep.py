@@ -7,10 +7,10 @@ from resnet_jax.sweeps.experiment import Row
 TITLE = "Which shortcut should a residual network have where its shape changes?"
 SOURCE = "He et al., arXiv 1512.03385, Table 3 (ImageNet validation, top-1 error of 10 crops)"
 BASES = {
-    "paper": "configs/imagenet_paper.py:depth=34",
+    "paper": "imagenet_paper:depth=34",
     # The same 34 layers on the images that cifar10_small has.
-    "small": "configs/cifar10_small.py:stage_depths=(3,4,6,3),widths=(8,16,32,64),train.epochs=1.0",
-    "smoke": "configs/smoke.py:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
+    "small": "cifar10_small:stage_depths=(3,4,6,3),widths=(8,16,32,64),train.epochs=1.0",
+    "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8",
 }
 SEEDS = {"paper": 1, "small": 2, "smoke": 1}

@@ -38,7 +38,7 @@ def check_complete(config: ConfigDict) -> None:
         if missing:
             raise UserError(
                 f"the configuration has no {missing[0].lstrip('.')}: let get_config change what"
-                " configs.default.get_config() returns, which has every key"
+                " resnet_jax.configs.default.get_config() returns, which has every key"
             )
 
 

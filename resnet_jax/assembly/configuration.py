@@ -3,14 +3,13 @@
 import inspect
 import re
 import runpy
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 
+from resnet_jax.assembly import configuration_files
 from resnet_jax.assembly.checking import check, check_complete
 from resnet_jax.assembly.overrides import set_network, set_value
 from resnet_jax.assembly.sections import lock
@@ -23,17 +22,17 @@ Overrides = Sequence[tuple[str, str]]
 
 
 def read(text: str, overrides: Overrides = ()) -> ConfigDict:
-    """Returns the configuration of FILE or of FILE:depth=110,shortcut=C.
+    """Returns the configuration of FILE.py, of NAME, or of either with :depth=110,shortcut=C.
 
     Args:
       overrides: (key, value) pairs that are set after those, as by --config.KEY=VALUE.
 
     Raises:
-      UserError: there is no such file, it gives no configuration, what `override` raises, or a
-        value that its key does not allow.
+      UserError: there is no such file or name, it gives no configuration, what `override` raises,
+        or a value that its key does not allow.
     """
-    path, _, changes = text.partition(":")
-    config = _from_file(Path(path), changes)
+    where, _, changes = text.partition(":")
+    config = _from_file(configuration_files.find(where), changes)
     for key, value in overrides:
         set_value(config, key, value)
     check(config)
@@ -41,11 +40,7 @@ def read(text: str, overrides: Overrides = ()) -> ConfigDict:
 
 
 def _from_file(path: Path, changes: str) -> ConfigDict:
-    if not path.is_file():
-        raise UserError(
-            f"there is no configuration file {path}: give --config one of those in configs/"
-        )
-    with running(path), _neighbours_of(path):
+    with running(path):
         get_config = runpy.run_path(str(path)).get("get_config")
         if not callable(get_config):
             raise UserError(
@@ -61,21 +56,10 @@ def _from_file(path: Path, changes: str) -> ConfigDict:
     if not isinstance(config, ConfigDict):
         raise UserError(
             f"get_config of {path} returns a {type(config).__name__}: let it change and return the"
-            " ConfigDict of configs.default.get_config()"
+            " ConfigDict of resnet_jax.configs.default.get_config()"
         )
     check_complete(config)
     return lock(config)
-
-
-@contextmanager
-def _neighbours_of(path: Path) -> Iterator[None]:
-    """Lets a file of another folder find its neighbours, as in `from configs import default`."""
-    before = sys.path[:]
-    sys.path.append(str(path.resolve().parent.parent))
-    try:
-        yield
-    finally:
-        sys.path[:] = before
 
 
 def arguments(text: str, **defaults: Any) -> tuple[dict[str, Any], str]:

@@ -1,6 +1,6 @@
 """Evaluates a run, or a file of weights: python -m resnet_jax evaluate --workdir=runs/cifar10.
 
-python -m resnet_jax evaluate --config=configs/cifar10.py --weights=resnet20.safetensors
+python -m resnet_jax evaluate --config=cifar10 --weights=resnet20.safetensors
 python -m resnet_jax evaluate --workdir=RUN --changes=data.eval_views=ten,data.eval_size=256 \
     --sets=imagenet_v2=DIR,imagenet_c=DIR,imagenet_real=real.json --details=details.json
 """

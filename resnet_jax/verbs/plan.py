@@ -1,7 +1,7 @@
 """Predicts, before TPUs or GPUs are rented, whether a run fits them and how fast it can be.
 
-python -m resnet_jax plan --config=configs/imagenet.py --topology=v5e:4x4,v5e:8x8,v4:2x2x4
-python -m resnet_jax plan --config=configs/imagenet.py --topology=h100:8,a100:16 --batch=1024,4096
+python -m resnet_jax plan --config=imagenet --topology=v5e:4x4,v5e:8x8,v4:2x2x4
+python -m resnet_jax plan --config=imagenet --topology=h100:8,a100:16 --batch=1024,4096
 
 Their compilers run on an ordinary machine (requirements-tpu.txt, requirements-cuda-compiler.txt).
 The training step is compiled once for each generation of TPU and each card, and the rows are

@@ -15,13 +15,16 @@ if TYPE_CHECKING:
     from resnet_jax.assembly.restored import Restored
 
 OVERRIDES = "config.KEY"
-EXAMPLE = "for example configs/cifar10.py:depth=110,shortcut=C"
+EXAMPLE = "for example cifar10:depth=110,shortcut=C or FILE.py"
 
 
 class Configuration:
-    """The flags --config=FILE or --config=FILE:CHANGES, and any number of --config.KEY=VALUE."""
+    """The flags --config=WHICH and any number of --config.KEY=VALUE.
 
-    def __init__(self, values: flags.FlagValues, help: str = f"Configuration file, {EXAMPLE}."):
+    WHICH is NAME, of a configuration that comes with the package, or FILE.py; :CHANGES may follow.
+    """
+
+    def __init__(self, values: flags.FlagValues, help: str = f"Configuration, {EXAMPLE}."):
         self._file = flags.DEFINE_string("config", None, help, flag_values=values)
         self._overrides = flags.DEFINE_multi_string(
             OVERRIDES, [], "A new value of one key, for example --config.seed=1.",
@@ -30,7 +33,7 @@ class Configuration:
 
     @property
     def text(self) -> str | None:
-        """FILE or FILE:CHANGES."""
+        """The value of --config."""
         return self._file.value
 
     @property
@@ -48,7 +51,7 @@ class Configuration:
         from resnet_jax.assembly import configuration
 
         if not self.text:
-            raise UserError("no configuration: give --config=FILE, for example configs/cifar10.py")
+            raise UserError("no configuration: give --config=NAME or FILE.py, for example cifar10")
         config = configuration.read(self.text, self.overrides)
         runtime.compute_in(config.model.dtype)
         return config

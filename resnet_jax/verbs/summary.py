@@ -1,4 +1,4 @@
-"""Shows a network without training it: python -m resnet_jax summary --config=configs/cifar10.py."""
+"""Shows a network without training it: python -m resnet_jax summary --config=cifar10."""
 
 from typing import Any
 

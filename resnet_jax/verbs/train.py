@@ -1,4 +1,4 @@
-"""Trains: python -m resnet_jax train --config=configs/cifar10.py --workdir=runs/cifar10.
+"""Trains: python -m resnet_jax train --config=cifar10 --workdir=runs/cifar10.
 
 The same command goes on with a run that was stopped. `python -m resnet_jax.main` is the same verb.
 """

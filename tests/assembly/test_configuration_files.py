@@ -69,7 +69,7 @@ BROKEN = [
     ("import sys\nsys.exit(3)", ["line 2, raises SystemExit: 3"]),
     ("raise RuntimeError", ["line 1, raises RuntimeError: no message"]),
     ("raise RuntimeError('one\\ntwo\\nthree')", ["line 1, raises RuntimeError: one;"]),
-    (dictionary("{'seed': 1}"), ["has no model: let get_config change what configs.default"]),
+    (dictionary("{'seed': 1}"), ["has no model: let get_config change what"]),
     (dictionary("{**values, 'model': 3}"), ["has no model: let get_config change"]),
     (dictionary("{**values, 'train': {'steps': 3}}"), ["has no train.batch_size: let get_config"]),
     (dictionary("{**values, 'more': {'x': 1}}"), ["unknown configuration key 'more'"]),

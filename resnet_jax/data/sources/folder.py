@@ -24,7 +24,7 @@ from resnet_jax.tables import UserError, nearest
 HOW_TO_GET_IMAGENET = (
     "to get ImageNet, register at image-net.org, download ILSVRC2012_img_train.tar and"
     " ILSVRC2012_img_val.tar, unpack each class into DIR/train/CLASS/ and DIR/val/CLASS/, and give"
-    " --config.data.dir=DIR; without it, --config=configs/imagenet.py:synthetic runs the same step"
+    " --config.data.dir=DIR; without it, --config=imagenet:synthetic runs the same step"
     " on made-up images"
 )
 
