@@ -7,7 +7,7 @@ ARGS :=
 # Where it is set, as in many containers, each process compiles all its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup runtime train test test-slow lint format clean
+.PHONY: help setup runtime train test test-slow lint format wheel lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1 /p' Makefile | while read -r target words; do \
@@ -36,6 +36,13 @@ lint: setup  ## check style, formatting and types
 format: setup  ## put the code into its form
 	$(python) -m ruff check --fix
 	$(python) -m ruff format
+
+wheel: setup  ## build the package into dist/
+	$(python) -m uv build --quiet --out-dir=dist
+
+lock: setup  ## write the versions of all packages anew into requirements-lock.txt
+	$(python) -m uv pip compile --quiet --upgrade --universal --python-version=3.11 --no-annotate \
+		--custom-compile-command='make lock' requirements-dev.txt --output-file=requirements-lock.txt
 
 clean:  ## remove .venv, caches and build products; runs/ stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info

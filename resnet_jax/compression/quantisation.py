@@ -26,9 +26,7 @@ def _qwix() -> Any:
     try:
         import qwix
     except ImportError:
-        raise UserError(
-            "quantisation needs qwix: pip install -r requirements-quantisation.txt"
-        ) from None
+        raise UserError("quantisation needs qwix: pip install qwix") from None
     return qwix
 
 

@@ -38,15 +38,15 @@ class Compiler(NamedTuple):
 COMPILERS = {
     "tpu": Compiler(
         {"libtpu": "libtpu"},
-        "compiling for a TPU needs its compiler: pip install -r requirements-tpu.txt",
+        "compiling for a TPU needs its compiler: pip install 'jax[tpu]'",
     ),
     "gpu": Compiler(
         {
             "jax_plugins.xla_cuda13": "jax-cuda13-pjrt",
             "jax_plugins.xla_cuda12": "jax-cuda12-pjrt",
         },
-        "compiling for a GPU needs the CUDA compiler: pip install -r"
-        " requirements-cuda-compiler.txt",
+        "compiling for a GPU needs the CUDA compiler: pip install jax-cuda13-plugin, of the"
+        " version that jax has",
     ),
 }
 

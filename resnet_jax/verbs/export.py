@@ -1,7 +1,7 @@
 """Exports a trained network: python -m resnet_jax export TARGET --workdir=runs/cifar10.
 
 TARGET ends in .safetensors (tensors named as torchvision's), .stablehlo (jax.export's artefact for
-CPU, CUDA and TPU, any batch size) or .onnx (needs requirements-onnx.txt). --config=FILE with
+CPU, CUDA and TPU, any batch size) or .onnx (needs the extra onnx). --config=FILE with
 --weights=FILE exports the network of a file. The preprocessing of images is written beside TARGET,
 to TARGET.json.
 """

@@ -3,7 +3,7 @@
 python -m resnet_jax plan --config=imagenet --topology=v5e:4x4,v5e:8x8,v4:2x2x4
 python -m resnet_jax plan --config=imagenet --topology=h100:8,a100:16 --batch=1024,4096
 
-Their compilers run on an ordinary machine (requirements-tpu.txt, requirements-cuda-compiler.txt).
+Their compilers run on an ordinary machine (the extras tpu and cuda-compiler).
 The training step is compiled once for each generation of TPU and each card, and the rows are
 predictions from these steps; --exact compiles every row. Compiled steps are kept for the next time.
 Without the compiler the step is only lowered.

@@ -40,7 +40,7 @@ def onnx(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
         from jax2onnx import to_onnx
     except ImportError as error:
         raise UserError(
-            f"writing ONNX needs {error.name}: pip install -r requirements-onnx.txt"
+            f"writing ONNX needs {error.name}: pip install jax2onnx onnxruntime"
         ) from None
     epsilon = model.layers.weight_epsilon
     if epsilon is not None:

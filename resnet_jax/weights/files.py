@@ -75,7 +75,7 @@ def _read_pytorch(path: Path) -> Tensors:
         import torch
     except ImportError:
         raise UserError(
-            f"reading {path} needs PyTorch: `pip install -r requirements-torch.txt`, or convert"
+            f"reading {path} needs PyTorch: `pip install torch`, or convert"
             " the file to .safetensors where PyTorch is installed"
         ) from None
     try:

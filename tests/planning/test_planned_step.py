@@ -66,7 +66,7 @@ def test_without_a_compiler_the_step_is_lowered(monkeypatch, tmp_path, text):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compilers, "version", lambda on: None)
     step = Step(tiny(), examples=100)
-    with pytest.raises(NoCompiler, match=r"pip install -r requirements-"):
+    with pytest.raises(NoCompiler, match=r"pip install .*jax"):
         step.compiled(hardware.parse(text), 8)
     if text == "v5e:2x2":
         lowered = step.lowered(8)

@@ -78,7 +78,7 @@ def test_a_pytorch_file_needs_pytorch(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     path = tmp_path / "weights.pth"
     path.touch()
-    refused(path, "needs PyTorch: `pip install -r requirements-torch")
+    refused(path, "needs PyTorch: `pip install torch`")
 
 
 def test_a_file_that_can_not_be_written_leaves_nothing_behind(tmp_path, monkeypatch):
