@@ -28,10 +28,16 @@ test: setup  ## run the tests, but for the slow ones and those that need other f
 test-slow: setup  ## run the slow tests
 	$(python) -m pytest -m 'slow and not peers' -n auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
-lint: setup  ## check style, formatting and types
+lint: setup  ## check style, formatting, types, and what describes the project to others
 	$(python) -m ruff check
 	$(python) -m ruff format --check
 	$(python) -m mypy
+	.venv/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/report.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	.venv/bin/zizmor --offline --quiet .github
+	.venv/bin/hadolint Dockerfile
 
 format: setup  ## put the code into its form
 	$(python) -m ruff check --fix

@@ -38,6 +38,7 @@ def uv(*arguments: str | Path, folder: Path = ROOT) -> str:
 
 def test_the_version_is_what_the_installed_package_says():
     assert resnet_jax.__version__ == importlib.metadata.version("resnet_jax")
+    assert f"\nversion: {resnet_jax.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
 
 @pytest.mark.slow
