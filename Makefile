@@ -7,7 +7,7 @@ ARGS :=
 # Where it is set, as in many containers, each process compiles all its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup runtime train test test-slow lint format wheel lock clean
+.PHONY: help setup runtime train test test-slow lint format docs wheel lock clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1 /p' Makefile | while read -r target words; do \
@@ -42,6 +42,10 @@ lint: setup  ## check style, formatting, types, and what describes the project t
 format: setup  ## put the code into its form
 	$(python) -m ruff check --fix
 	$(python) -m ruff format
+
+docs: setup  ## build the documentation into build/docs
+	JAX_PLATFORMS=cpu $(python) -m sphinx --quiet --fail-on-warning --keep-going \
+		-d build/doctrees -b html docs build/docs $(ARGS)
 
 wheel: setup  ## build the package into dist/
 	$(python) -m uv build --quiet --out-dir=dist
