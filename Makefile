@@ -44,7 +44,7 @@ format: setup  ## put the code into its form
 	$(python) -m ruff format
 
 docs: setup  ## build the documentation into build/docs
-	JAX_PLATFORMS=cpu $(python) -m sphinx --quiet --fail-on-warning --keep-going \
+	JAX_PLATFORMS=cpu $(python) -m sphinx --quiet --fail-on-warning --keep-going --jobs=auto \
 		-d build/doctrees -b html docs build/docs $(ARGS)
 
 wheel: setup  ## build the package into dist/

@@ -20,6 +20,8 @@ myst_heading_anchors = 3
 
 # Docstrings say `name` for code, as Markdown does.
 default_role = "code"
+# A type that two modules define is written without a link.
+suppress_warnings = ["ref.python"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
