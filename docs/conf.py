@@ -40,7 +40,7 @@ html_show_sphinx = False
 def setup(app: Sphinx) -> None:
     """Writes the generated pages before Sphinx looks for its sources."""
     pages.write(Path(app.srcdir) / "generated")
-    app.connect("autodoc-skip-member", pages.is_a_field)
+    app.connect("autodoc-skip-member", pages.is_left_out)
     app.connect("autodoc-process-signature", pages.shortened)
     app.connect("autodoc-process-docstring", pages.escaped, priority=100)
     app.connect("autodoc-process-docstring", pages.field_types, priority=900)  # behind Napoleon

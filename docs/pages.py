@@ -215,9 +215,11 @@ def contents(title: str, pages: Iterable[str]) -> str:
     return "\n".join([f"# {title}", "", "```{toctree}", ":maxdepth: 1", *pages, "```", ""])
 
 
-def is_a_field(app: Any, what: str, name: str, item: Any, skip: bool, options: Any) -> bool | None:
-    """Skips the fields of named tuples: the docstring of the class describes them."""
-    return True if (inspect.getdoc(item) or "").startswith("Alias for field number") else None
+def is_left_out(app: Any, what: str, name: str, item: Any, skip: bool, options: Any) -> bool | None:
+    """Skips fields of named tuples, which the class describes, and what other packages define."""
+    field = (inspect.getdoc(item) or "").startswith("Alias for field number")
+    function = inspect.isroutine(item) and not str(item.__module__).startswith("resnet_jax")
+    return True if field or (what == "module" and function) else None
 
 
 def shortened(
