@@ -12,7 +12,7 @@ BASES = {
     "paper": f"cifar10:{WIDE},width_factor=2.0,optim.name=nesterov,train.steps=None,"
     "optim.weight_decay=5e-4,optim.decay_rule=all,kernel_init=he_fan_in,norm.group_size=None,"
     "train.epochs=200.0,schedule.decay_at=(0.3,0.6,0.8),schedule.decay_factor=0.2",
-    "small": f"cifar10_small:{WIDE},train.epochs=1.0",
+    "small": f"cifar10_small:{WIDE}",
     "smoke": f"smoke:{WIDE},width_factor=1.0,widths=(4,4,8),stem_width=4,"
     "data.image_size=8,train.steps=8",
 }

@@ -14,7 +14,7 @@ BASES = {
     "paper": f"cifar10:{AS_PUBLISHED},depth=110,data.train_split=train[:45000],"
     "optim.name=nesterov,optim.decay_rule=all,kernel_init=he_fan_in,norm.group_size=None,"
     "train.steps=None,train.epochs=500.0",
-    "small": f"cifar10_small:{AS_PUBLISHED},depth=32,train.epochs=1.0",
+    "small": f"cifar10_small:{AS_PUBLISHED},depth=32",
     "smoke": f"smoke:{AS_PUBLISHED},stage_depths=(1,2),widths=(4,8),width_factor=1.0,"
     "stem_width=4,data.image_size=8,train.steps=8",
 }

@@ -11,7 +11,7 @@ SOURCE = (
 )
 BASES = {
     "paper": "cifar10:depth=56",
-    "small": "cifar10_small:depth=20,train.epochs=1.0",
+    "small": "cifar10_small:depth=20",
     "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8",
 }

@@ -8,7 +8,7 @@ TITLE = "How many examples should share batch statistics, and which does an eval
 SOURCE = "none: Wu & He, arXiv 1803.08494, and Wu & Johnson, arXiv 2105.07576, ask it of ImageNet"
 BASES = {
     "paper": "cifar10:depth=56,norm.group_size=None",
-    "small": "cifar10_small:depth=20,train.epochs=1.0",
+    "small": "cifar10_small:depth=20",
     "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8",
 }

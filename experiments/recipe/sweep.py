@@ -8,8 +8,7 @@ TITLE = "What does each habit since 2015 add to the first recipe?"
 SOURCE = "He et al., arXiv 1512.03385, Table 6 (ResNet-20) for the first row"
 BASES = {
     "paper": "cifar10:depth=20",
-    "small": "cifar10_small:depth=20,train.epochs=1.0,schedule.name=step,"
-    "schedule.decay_at=(0.5,0.75)",
+    "small": "cifar10_small:depth=20,schedule.name=step,schedule.decay_at=(0.5,0.75)",
     "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=16,schedule.name=step",
 }

@@ -9,7 +9,7 @@ SOURCE = "He et al., arXiv 1512.03385, Table 3 (ImageNet validation, top-1 error
 BASES = {
     "paper": "imagenet_paper:depth=34",
     # The same 34 layers on the images that cifar10_small has.
-    "small": "cifar10_small:stage_depths=(3,4,6,3),widths=(8,16,32,64),train.epochs=1.0",
+    "small": "cifar10_small:stage_depths=(3,4,6,3),widths=(8,16,32,64)",
     "smoke": "smoke:stage_depths=(1,1),widths=(4,8),width_factor=1.0,stem_width=4,"
     "data.image_size=8,train.steps=8",
 }
