@@ -36,7 +36,8 @@ def concatenation(
 def fused(x: Image, branch: Branch, site: Site, layers: Layers, ends: Ends = "B") -> Image:
     """y = W [s(x), F(x)]: both paths concatenated and fused by a 1x1 convolution.
 
-    The 'dense shortcut' of MLS-Bench's task dl-residual-connection.
+    The baseline `dense_shortcut` of MLS-Bench's task dl-residual-connection, which says no more
+    of it than that.
     """
     both = jnp.concatenate([direct(x, site, layers, ends), branch(x)], axis=-1)
     return layers.conv(site.features, 1, name="fusion")(both)
@@ -57,8 +58,9 @@ def dense_sum(
 ) -> Streams:
     """x_l = F(x_(l-1)) + sum_(i<l) w_li x_i over all earlier outputs x_i of a stage.
 
-    DenseNet's connections with sums in place of concatenation. Each w_li is a learned number for
-    each channel, 1 for the block before and 0 for those before it at first: the residual network.
+    DenseNet's connections with sums in place of concatenation; it has no paper. Each w_li is a
+    learned number for each channel, 1 for the block before and 0 for those before it at first: the
+    residual network.
     """
     x = newest(state, layers)
     earlier = state

@@ -67,7 +67,8 @@ def shake_drop(
 
     ShakeDrop, Yamada et al., arXiv 1802.02375: the gradient has b + c - b c in its
     place, c uniform in [0, 1], and evaluation p, the mean. p falls linearly with depth,
-    p = 1 - l / L (1 - last_survival). b is drawn for the batch, as in owruby/shake-drop_pytorch.
+    p = 1 - l / L (1 - last_survival). b is drawn for the batch, a and c for each image, as in
+    shakedrop.py of owruby/shake-drop_pytorch.
 
     Args:
       last_survival: p of the last block.

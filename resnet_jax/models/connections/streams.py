@@ -58,9 +58,10 @@ def hyper(
 ) -> Streams:
     """Hyper-connections: h_j' = sum_i a_ij h_i + b_j F(sum_i a_i0 h_i) for streams h_1 ... h_n.
 
-    Zhu et al., arXiv 2409.19606, equation 14 (static), equations 11 to 13 (dynamic) and the code of
-    its appendix J. At first every block l reads stream l mod n, all streams keep what they hold,
-    and F is added to each: they then all equal the residual network. The head reads their sum.
+    Zhu et al., arXiv 2409.19606, with the start values of lucidrains/hyper-connections, which
+    follows the paper's own code. At first every block l reads stream l mod n, all streams keep what
+    they hold, and F is added to each: they then all equal the residual network. The head reads
+    their sum.
 
     Args:
       streams: n.
@@ -103,10 +104,11 @@ def manifold_hyper(
 ) -> Streams:
     """Hyper-connections whose mixture of the streams is doubly stochastic: H h + p F(r h).
 
-    mHC, Xie et al., arXiv 2512.24880, equations 7 to 9: at each position the logits of all three
-    are 0.01 W RMSNorm(vec(h)) + b, with 0.01 learned, and r = sigmoid, p = 2 sigmoid and
+    mHC, Xie et al., arXiv 2512.24880: at each position the logits of all three are
+    0.01 W RMSNorm(vec(h)) + b, with 0.01 learned, and r = sigmoid, p = 2 sigmoid and
     H = Sinkhorn(exp) of them. With W zero, r = 1 / n and p = 1 at first, and H is the identity but
-    for e^-8, so that all streams equal the residual network. The head reads their sum.
+    for e^-8, so that all streams equal the residual network; mhc.py of FFTYYY/mhc-lite has the zero
+    W and the 8, and the authors' own start of b is not known here. The head reads their sum.
 
     Args:
       streams: n.
@@ -210,7 +212,7 @@ def reversible(
     RevNet, Gomez et al., arXiv 1707.04585, section 3.1. x follows from y, so training keeps
     the outputs of each stage's first and last block alone, whatever its depth, and computes the
     others again. Each half has the features of its stage: RevNet-38 on CIFAR is a stem of 32 and
-    widths of 16, 32 and 56.
+    widths of 16, 32 and 56 (32, 64 and 112 of both in cifar_configs.py of renmengye/revnet-public).
     """
     shortcuts = direct_each(state, site, layers, ends)
     first = shortcuts[..., 0, :] + branch(state[..., 1, :])

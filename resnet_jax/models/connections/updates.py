@@ -31,7 +31,8 @@ def orthogonal(
 ) -> Image:
     """y = s + F - <s, F> / (<s, s> + epsilon) s: only what is orthogonal to s = s(x) is added.
 
-    Oh et al., arXiv 2505.11881; connect.py and preactresnet.py of BootsofLagrangian/ortho-residual.
+    Oh et al., arXiv 2505.11881; connect.py and preactresnet.py of BootsofLagrangian/ortho-residual,
+    which take the channels in every block of convolutions, whatever method is asked for.
 
     Args:
       over: what the inner products sum over: the channels of each position, or the whole image.
@@ -73,7 +74,8 @@ def scalar_gate(
 ) -> Image:
     """y = s(x) + sigmoid(g) F(x), with one learned number g, `gate_bias` at first.
 
-    A learned factor of F without a sigmoid is model.branch_gain.
+    It has no paper. A learned factor of F without a sigmoid is model.branch_gain, as in MLS-Bench's
+    task dl-residual-connection.
     """
     gate = nn.sigmoid(layers.numbers(gate_bias, name="gate"))
     return direct(x, site, layers, ends) + gate.astype(x.dtype) * branch(x)
@@ -87,7 +89,10 @@ def channel_gate(
     gate_bias: float = 0.0,
     ends: Ends = "B",
 ) -> Image:
-    """y = s(x) + sigmoid(g) F(x), with a learned number g for each channel."""
+    """y = s(x) + sigmoid(g) F(x), with a learned number g for each channel.
+
+    It has no paper; `scalar_gate` is the same with one number.
+    """
     gate = nn.sigmoid(_by_channel(gate_bias, site, layers, "gate"))
     return direct(x, site, layers, ends) + gate.astype(x.dtype) * branch(x)
 
@@ -136,12 +141,13 @@ def layer_scale(
 ) -> Image:
     """y = s(x) + g F(x), with a learned number g for each channel.
 
-    Touvron et al., arXiv 2103.17239, section 2.
+    Touvron et al., arXiv 2103.17239, section 2, which starts with 0.1 up to depth 18, 1e-5 up to 24
+    and 1e-6 beyond. A layer of theirs has two branches, so depth 18 is 36 blocks.
 
     Args:
-      initial_gain: None: 0.1 in networks of up to 18 blocks, 1e-5 of up to 24, else 1e-6.
+      initial_gain: None: 0.1 in networks of up to 36 blocks, 1e-5 of up to 48, else 1e-6.
     """
-    by_depth = 0.1 if site.blocks <= 18 else 1e-5 if site.blocks <= 24 else 1e-6
+    by_depth = 0.1 if site.blocks <= 36 else 1e-5 if site.blocks <= 48 else 1e-6
     initial = by_depth if initial_gain is None else initial_gain
     scale = _by_channel(initial, site, layers, "layer_scale")
     return direct(x, site, layers, ends) + scale.astype(x.dtype) * branch(x)
@@ -157,9 +163,10 @@ def deep_norm(
 ) -> Image:
     """y = a s(x) + F(x), the kernels of F starting smaller: DeepNorm without its norm.
 
-    Wang et al., arXiv 2203.00555, Figure 2, for an encoder of N layers: a is
-    (2N)^(1/4) and F's initial kernels are multiplied by (8N)^(-1/4). A layer has two branches, so
-    2N is the number of blocks. The norm follows with model.arrangement=bn_after_addition.
+    Wang et al., arXiv 2203.00555, and encoder.py of microsoft/torchscale, for an encoder of N
+    layers: a is (2N)^(1/4) and F's initial kernels are multiplied by (8N)^(-1/4). A layer has two
+    branches, so 2N is the number of blocks. The norm follows with
+    model.arrangement=bn_after_addition.
 
     Args:
       shortcut_scale: a; None: as published.
@@ -184,8 +191,8 @@ def highway(
 ) -> Image:
     """y = (1 - t) s(x) + t F(x), t = sigmoid(W * x + b), b starting at `gate_bias`.
 
-    Srivastava et al., arXiv 1505.00387, equation 3; W is a convolution like those of F. With 1x1
-    it is exclusive_gating.
+    Srivastava et al., arXiv 1505.00387, section 2; W is a convolution like those of F. With 1x1
+    it is exclusive_gating. The paper starts b at -1, -3 or other negative values; -2 is between.
     """
     bias = nn.initializers.constant(gate_bias)
     conv = layers.conv(site.features, gate_kernel, site.stride, name="gate", bias_init=bias)
@@ -197,8 +204,8 @@ def weighted(x: Image, branch: Branch, site: Site, layers: Layers, ends: Ends = 
     """y = s(x) + w F(x), with one learned number w in [-1, 1], zero at first.
 
     Shen & Zeng, arXiv 1605.08831: F ends in a ReLU, as with
-    model.arrangement=relu_before_addition, and w, which is projected to that interval, lets it
-    subtract.
+    model.arrangement=relu_before_addition, and w lets it subtract. Projected gradient descent,
+    theirs too, keeps w in that interval.
     """
     weight = within_one(layers.numbers(0.0, name="weight"))
     return direct(x, site, layers, ends) + weight.astype(x.dtype) * branch(x)

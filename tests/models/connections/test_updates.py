@@ -83,7 +83,7 @@ def test_a_squeezed_gate_sees_the_means_of_both_paths():
     close(connected(alone("squeezed_gate", 1), x, constant(f), params), x + gate * f)
 
 
-@pytest.mark.parametrize(("blocks", "start"), [(18, 0.1), (19, 1e-5), (24, 1e-5), (25, 1e-6)])
+@pytest.mark.parametrize(("blocks", "start"), [(36, 0.1), (37, 1e-5), (48, 1e-5), (49, 1e-6)])
 def test_layer_scale_starts_smaller_in_deeper_networks(blocks, start):
     y = connected(alone("layer_scale", 2, blocks=blocks), 0 * X, constant(F))
     close(y, start * F)
