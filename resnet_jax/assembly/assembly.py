@@ -11,7 +11,7 @@ import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from resnet_jax.assembly.checking import check, check_process
+from resnet_jax.assembly.checking import check, check_averages, check_process
 from resnet_jax.assembly.evaluation import Evaluation
 from resnet_jax.assembly.identity import DataFacts, Identity
 from resnet_jax.assembly.inputs import Inputs
@@ -31,6 +31,7 @@ from resnet_jax.training import parallel
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.compilation import DETERMINISTIC, onednn_options
 from resnet_jax.training.optim import Numbers, Optimizer, scaled
+from resnet_jax.training.optimizers.schedule_free import averages
 from resnet_jax.training.profile import Profile
 from resnet_jax.training.run import Run
 from resnet_jax.training.state import TrainState
@@ -200,6 +201,8 @@ class Assembly:
     def abstract_state(self) -> TrainState:
         """Shapes and types of a state, and where its arrays lie."""
         shapes = jax.eval_shape(self.initial_state, jax.random.key(0))
+        if averages(shapes.opt_state):
+            check_averages(self.config, running=self.model.layers.norm.running)
         return self.placement.abstract(shapes)
 
     @cached_property

@@ -117,6 +117,29 @@ def check_images(data: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
         )
 
 
+def check_averages(config: ConfigDict, *, running: bool) -> None:
+    """Checks the run of an optimizer that averages the parameters which are evaluated.
+
+    Args:
+      running: whether norms keep running averages, which are of the parameters that were trained.
+
+    Raises:
+      UserError: something else is averaged too, or nothing computes statistics of the average.
+    """
+    name = config.optim.name
+    if config.train.ema_decay is not None:
+        raise UserError(
+            f"optim.name={name} averages the parameters that are evaluated, and so does"
+            " train.ema_decay: leave it unset, or choose another optim.name"
+        )
+    if running and not config.eval.recalibration_steps:
+        raise UserError(
+            f"optim.name={name} evaluates averaged parameters, and training keeps no batch"
+            " statistics of these: set eval.recalibration_steps, 50 for example, or a norm.name"
+            " without running averages"
+        )
+
+
 def check_process(dtype: str) -> None:
     """Raises UserError where JAX's settings of the process would change what a run computes."""
     if jax.config.jax_disable_jit:

@@ -11,6 +11,7 @@ from resnet_jax.training import schedules
 from resnet_jax.training.losses import LOSSES
 from resnet_jax.training.mixing import Mixing
 from resnet_jax.training.optim import Optimizer
+from resnet_jax.training.optimizers.gradients import ASCENTS, CLIPS
 from resnet_jax.training.steps import Objective, class_objective
 
 
@@ -38,6 +39,9 @@ def optimizer(config: ConfigDict) -> Optimizer:
     # These two are Numbers, which runs of one compiled step may differ in.
     del section["rate"], section["weight_decay"]
     general, choice = divided(section, optimizers.optimizer)
+    for key, table in (("clip", CLIPS), ("ascent", ASCENTS)):
+        if general[key] is not None:
+            general[key] = table.choose(general[key])()
     return optimizers.optimizer(optimizers.OPTIMIZERS.choose(choice), **general)
 
 

@@ -42,6 +42,7 @@ from resnet_jax.training.decay import DECAY_RULES
 from resnet_jax.training.losses import LOSSES
 from resnet_jax.training.metrics import METRICS
 from resnet_jax.training.optim import OPTIMIZERS
+from resnet_jax.training.optimizers.gradients import ASCENTS, CLIPS
 from resnet_jax.training.schedules import SHAPES, WARMUPS
 
 Depth = Annotated[int, Interval(1, 10_000)]
@@ -179,6 +180,8 @@ class Optim:
     weight_decay: NonNegative = 1e-4  # of an L2 penalty, or decoupled, as the row has it
     decay_rule: Annotated[str, Among(DECAY_RULES)] = "all"  # which parameters decay
     clip_norm: Positive | None = None  # largest global norm of the gradient
+    clip: Annotated[Choice, CLIPS] | None = None  # of single units' gradients; None: off
+    ascent: Annotated[Choice, ASCENTS] | None = None  # where gradients are taken; None: at w
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Learning-rate schedules: a warm-up, then one of these shapes over the steps that remain."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax.numpy as jnp
 import optax
@@ -65,10 +65,45 @@ def _half_cosine(first: float, last: float, share: Array) -> Array:
 
 
 def polynomial(
-    steps: int, before: int, power: Positive = 1.0, final: Probability = 0.0
+    steps: int,
+    before: int,
+    power: Positive = 1.0,
+    final: Probability = 0.0,
+    length: Share = 1.0,
 ) -> optax.Schedule:
-    """From 1 to `final` as (1 - t)^power; power 1 is a straight line."""
-    return optax.polynomial_schedule(1.0, final, power, steps)
+    """From 1 to `final` as (1 - t)^power; power 1 is a straight line.
+
+    Args:
+      length: share of the shape's steps that the descent takes; `final` stays for the others.
+    """
+    return optax.polynomial_schedule(1.0, final, power, max(1, int(length * steps)))
+
+
+def stable_decay(
+    steps: int,
+    before: int,
+    decay: Share = 0.2,
+    final: Probability = 0.0,
+    decay_shape: Literal["linear", "square_root"] = "square_root",
+) -> optax.Schedule:
+    """The peak rate, then a decay at the end: warm-up, stable, decay (schedule.warmup_epochs).
+
+    Hu et al., arXiv 2404.06395, section 4. The shapes are those of Haegele et al.,
+    arXiv 2405.18392, section 3, where 20% with 1 - sqrt(t) did best.
+
+    Args:
+      decay: share of the whole run that the decay takes; it begins after the warm-up at the
+        earliest.
+      decay_shape: 1 - t or 1 - sqrt(t), times 1 - final, plus final.
+    """
+    length = min(steps, max(1, round(decay * (before + steps))))
+
+    def factor(step: Any) -> Array:
+        share = jnp.clip((step - (steps - length)) / length, 0, 1)
+        fallen = jnp.sqrt(share) if decay_shape == "square_root" else share
+        return 1 - (1 - final) * fallen
+
+    return factor
 
 
 SHAPES = Table(
@@ -79,6 +114,7 @@ SHAPES = Table(
         "cosine": cosine,
         "one_cycle": one_cycle,
         "polynomial": polynomial,
+        "stable_decay": stable_decay,
     },
 )
 

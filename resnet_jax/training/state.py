@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Int32
 
+from resnet_jax.training.optimizers.schedule_free import averaged
+
 Tree = Any
 
 
@@ -52,4 +54,6 @@ class TrainState(flax.struct.PyTreeNode):
     @property
     def eval_variables(self) -> Tree:
         """The variables that the network uses in evaluation: the averages where it keeps them."""
-        return self.variables if self.ema is None else self.ema
+        if self.ema is not None:
+            return self.ema
+        return {**self.variables, "params": averaged(self.params, self.opt_state)}

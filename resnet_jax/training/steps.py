@@ -93,9 +93,17 @@ class TrainStep:
         if self.mixing is not None:
             key, mixing_key = jax.random.split(key)
             batch = self.mixing(mixing_key, batch)
+
+        def gradients_at(params: Tree, _: int) -> Tree:
+            return self._gradients(state.replace(params=params), batch, key)[0]
+
         gradients, (batch_stats, sums) = self._gradients(state, batch, key)
-        optimizer = self.optimizer(learning_rate, numbers.weight_decay)
-        updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
+        optimizer = optax.with_extra_args_support(
+            self.optimizer(learning_rate, numbers.weight_decay)
+        )
+        updates, opt_state = optimizer.update(
+            gradients, state.opt_state, state.params, grad_fn=gradients_at
+        )
         params = optax.apply_updates(state.params, updates)
         average = state.ema
         if self.ema_decay is not None:

@@ -21,6 +21,12 @@ _WORKDIR = flags.DEFINE_string(
     "Folder of the run; by default a folder in runs/ named after the configuration.",
     flag_values=FLAGS,
 )
+_FIND_RATE = flags.DEFINE_bool(
+    "find_rate",
+    False,
+    "Do not train: let the rate grow in 200 steps, and write the loss over it into the workdir.",
+    flag_values=FLAGS,
+)
 shared_flags.define_peers(FLAGS)
 
 
@@ -31,6 +37,10 @@ def main() -> dict[str, Any]:
     config = _CONFIG.read()
     named = _WORKDIR.value or default_workdir(str(_CONFIG.text), _CONFIG.overrides)
     workdir = shared_flags.folder(named, "--workdir")
+    if _FIND_RATE.value:
+        from resnet_jax.assembly.rate import find_rate
+
+        return find_rate(config, workdir / "find_rate")
     print(f"the run lies in {workdir}", flush=True)
     result = train(config, workdir, runtime.ending_together)
     if "stopped" in result:

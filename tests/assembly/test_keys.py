@@ -21,6 +21,9 @@ STREAMED = {"data.source": "folder", "data.dir": str(PHOTOGRAPHS), "data.image_s
             "data.classes": None, "data.examples": None, "data.workers": 0,
             "data.pad": None}  # fmt: skip
 
+# What schedule-free optimizers need: statistics of the parameters that they evaluate.
+AVERAGED = {"eval.recalibration_steps": 1}
+
 # What to change a key to, and what must be set beside it for the key to have a meaning.
 CHANGES: dict[str, tuple[object, dict]] = {
     "seed": (1, {}),
@@ -80,6 +83,8 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "optim.weight_decay": (0.3, {}),
     "optim.decay_rule": ("kernels", {}),
     "optim.clip_norm": (1.0, {}),
+    "optim.clip": ("adaptive", {}),
+    "optim.ascent": ("sam", {}),
     "schedule.name": ("constant", {}),
     "schedule.warmup_epochs": (1.0, {}),
     "schedule.warmup": ("constant", {"schedule.warmup_epochs": 1.0}),
@@ -134,11 +139,19 @@ OPTIONS: dict[str, tuple[object, dict]] = {
     "optim.b1": (0.5, {"optim.name": "adam"}),
     "optim.b2": (0.5, {"optim.name": "adam"}),
     "optim.eps": (0.5, {"optim.name": "adam"}),
+    "optim.weight_power": (0.5, {**AVERAGED, "optim.name": "schedule_free_sgd"}),
+    "optim.clip.clipping": (0.5, {"optim.clip": "adaptive"}),
+    "optim.clip.epsilon": (0.5, {"optim.clip": "adaptive"}),
+    "optim.clip.spares_head": (False, {"optim.clip": "adaptive"}),
+    "optim.ascent.radius": (0.5, {"optim.ascent": "sam"}),
     "optim.trust": (0.5, {"optim.name": "lars"}),
     "optim.adapt_all": (False, {"optim.name": "lamb", "optim.decay_rule": "kernels"}),
     "schedule.decay_at": ((0.3,), {"schedule.name": "step"}),
     "schedule.decay_factor": (0.3, {"schedule.name": "step"}),
     "schedule.power": (2.0, {"schedule.name": "polynomial"}),
+    "schedule.length": (0.3, {"schedule.name": "polynomial"}),
+    "schedule.decay": (0.5, {"schedule.name": "stable_decay"}),
+    "schedule.decay_shape": ("linear", {"schedule.name": "stable_decay"}),
     "schedule.final": (0.3, {}),
     "schedule.rise": (0.5, {"schedule.name": "one_cycle"}),
     "schedule.start": (0.5, {"schedule.name": "one_cycle"}),

@@ -16,8 +16,11 @@ from resnet_jax.training.optim import (
     lamb,
     lars,
     muon,
+    nadamw,
     nesterov,
     optimizer,
+    schedule_free_adamw,
+    schedule_free_sgd,
     sgd,
 )
 
@@ -157,6 +160,34 @@ def orthogonal_momentum(w, g, memory, rate, decay, k):
     return w - rate * (0.2 * np.sqrt(max(x.shape)) * x.reshape(w.shape) + decay * w)
 
 
+def nesterovs_adam(w, g, memory, rate, decay, k):
+    """NAdam: the mean of the gradients after the next step, were its gradient zero, and g."""
+    memory["m"] = 0.8 * memory.get("m", 0) + 0.2 * g
+    memory["v"] = 0.9 * memory.get("v", 0) + 0.1 * g**2
+    m = 0.8 * memory["m"] / (1 - 0.8 ** (k + 1)) + 0.2 * g / (1 - 0.8**k)
+    return w - rate * (m / (np.sqrt(memory["v"] / (1 - 0.9**k)) + 0.1) + decay * w)
+
+
+def road_less_scheduled(direction):
+    """arXiv 2405.15682, equations 3 to 5, with steps along `direction(g, memory, k)`."""
+
+    def rule(y, g, memory, rate, decay, k):
+        z, x = memory.get("z", y), memory.get("x", y)
+        memory["largest"] = max(memory.get("largest", 0), rate)
+        memory["total"] = memory.get("total", 0) + memory["largest"] ** 2
+        memory["z"] = z - rate * (direction(g, memory, k) + decay * y)
+        share = memory["largest"] ** 2 / memory["total"]
+        memory["x"] = (1 - share) * x + share * memory["z"]
+        return 0.8 * memory["x"] + 0.2 * memory["z"]
+
+    return rule
+
+
+def root_mean_square(g, memory, k):
+    memory["v"] = 0.9 * memory.get("v", 0) + 0.1 * g**2
+    return g / (np.sqrt(memory["v"] / (1 - 0.9**k)) + 0.1)
+
+
 MOMENTS = {"b1": 0.8, "b2": 0.9, "eps": 0.1}
 FORMULAS = {
     "sgd": (partial(sgd, momentum=0.8), heavy_ball),
@@ -166,6 +197,15 @@ FORMULAS = {
     "lars": (partial(lars, momentum=0.8, trust=0.02), layerwise_sgd),
     "lamb": (partial(lamb, **MOMENTS), layerwise_adam),
     "muon": (partial(muon, momentum=0.7, **MOMENTS), orthogonal_momentum),
+    "nadamw": (partial(nadamw, **MOMENTS), nesterovs_adam),
+    "schedule_free_sgd": (
+        partial(schedule_free_sgd, momentum=0.8),
+        road_less_scheduled(lambda g, memory, k: g),
+    ),
+    "schedule_free_adamw": (
+        partial(schedule_free_adamw, momentum=0.8, b2=0.9, eps=0.1),
+        road_less_scheduled(root_mean_square),
+    ),
 }
 
 

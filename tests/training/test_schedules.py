@@ -12,6 +12,7 @@ from resnet_jax.training.schedules import (
     one_cycle,
     polynomial,
     schedule,
+    stable_decay,
     step,
 )
 
@@ -154,3 +155,27 @@ def test_unknown_names():
         schedule(cosine, steps=10, warmup="linear")
     with pytest.raises(UserError, match=r"'cosine' takes no power.*: polynomial"):
         SHAPES.choose({"name": "cosine", "power": 2.0})
+
+
+def test_a_polynomial_may_end_before_the_run():
+    shape = partial(polynomial, final=0.1, length=0.75)
+    expected = [1, 0.55, 0.1, 0.1]
+    found = rates(shape, [5, 20, 35, 44], peak=1.0, steps=45, warmup_steps=5)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("form", "middle"), [("linear", 0.55), ("square_root", 1 - 0.9 * 0.5**0.5)]
+)
+def test_stable_decay_stays_at_the_peak_and_falls_at_the_end(form, middle):
+    """20 of 100 steps decay, whatever the warm-up."""
+    shape = partial(stable_decay, decay=0.2, final=0.1, decay_shape=form)
+    for warmup_steps in (0, 10):
+        found = rates(shape, [10, 50, 80, 90, 100], peak=2.0, steps=100, warmup_steps=warmup_steps)
+        np.testing.assert_allclose(found, [2, 2, 2, 2 * middle, 0.2], rtol=1e-6)
+
+
+def test_a_decay_of_the_whole_run_begins_after_the_warm_up():
+    shape = partial(stable_decay, decay=1.0, decay_shape="linear")
+    found = rates(shape, [10, 55, 100], peak=1.0, steps=100, warmup_steps=10)
+    np.testing.assert_allclose(found, [1, 0.5, 0], atol=1e-6)
