@@ -124,6 +124,21 @@ class TestSchedules:
         assert sizes == [160, 160, 192, 192]
         assert len(size.changes()) == 1
 
+    def test_algoperf(self):
+        """imagenet_resnet/tuning_search_space.json and jax_momentum.py of its target setting."""
+        made = assembly("imagenet_algoperf")
+        assert (made.batch_size, made.steps) == (1_024, int(0.75 * 195_999))
+        peak, end = 4.131896390902391, 6_999 + int(140_000 * 0.9007765761611038)
+        points = {0: 0, 3_500: peak * 3_500 / 6_999, 6_999: peak, end: peak / 1_000,
+                  (6_999 + end) // 2: peak * 0.5005, 146_998: peak / 1_000}  # fmt: skip
+        for step, expected in points.items():
+            assert rate_of(made, step) == pytest.approx(expected, rel=1e-4)
+
+    def test_ra4(self):
+        """timm's tag e3600_r224; the other settings are stand-ins."""
+        made = assembly("imagenet_ra4")
+        assert epochs(made) == pytest.approx(3_600, abs=1e-2)
+
     def test_fixres(self):
         """imnet_finetune/train.py: 8 x 1e-3 for batches of 512, a tenth of it at epoch 30."""
         made = assembly("imagenet_fixres")
@@ -166,6 +181,7 @@ def test_as_many_examples_share_batch_statistics_as_published(name, examples):
         ("imagenet_a1", "kernels"),
         ("imagenet_v2", "but_norms"),
         ("imagenet_fast", "ffcv"),
+        ("imagenet_algoperf", "all"),
     ],
 )
 def test_the_published_parameters_decay(name, rule):
@@ -194,6 +210,20 @@ def test_the_best_network_of_identity_mappings_is_that_of_fb_resnet_torch():
     config = importlib.import_module("configs.imagenet_preact").get_config()
     assert config.data.jitter == (0.4, 0.4, 0.4, 0.0) and config.data.lighting == 0.1
     assert config.model.activate_stem and config.optim.name == "nesterov"
+
+
+def test_ra4_sees_pixels_as_its_weights_do():
+    """timm/models/resnet.py: mean, std and crop_pct of resnet50d.ra4_e3600_r224_in1k."""
+    config = importlib.import_module("configs.imagenet_ra4").get_config()
+    assert config.data.mean == config.data.std == (0.5, 0.5, 0.5)
+    assert config.data.crop_ratio == 0.95 and config.model.stem == "deep"
+
+
+def test_algoperf_is_tested_on_224_of_256_pixels():
+    """imagenet_resnet/workload.py."""
+    config = importlib.import_module("configs.imagenet_algoperf").get_config()
+    assert config.data.crop_ratio == 224 / 256 and config.model.zero_init_branch
+    assert config.norm.get("group_size") is None
 
 
 @pytest.fixture(scope="module")
