@@ -14,7 +14,7 @@ from resnet_jax.assembly.checking import check, check_complete
 from resnet_jax.assembly.overrides import set_network, set_value
 from resnet_jax.assembly.sections import lock
 from resnet_jax.tables import UserError, domains
-from resnet_jax.tables.foreign import running
+from resnet_jax.tables.running import running
 
 __all__ = ["arguments", "override", "read", "set_network", "set_value"]
 

@@ -8,7 +8,8 @@ from ml_collections import ConfigDict
 
 from resnet_jax.assembly.sections import RECORDS
 from resnet_jax.tables import UserError, nearest, options_of
-from resnet_jax.tables.foreign import content_hash, foreign_file
+from resnet_jax.tables.foreign import foreign_file
+from resnet_jax.tables.own_files import content_hash
 
 # Keys that do not change what a run computes, so a run may continue with other values.
 FREE_KEYS = (
@@ -71,7 +72,8 @@ def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def facts(config: ConfigDict) -> dict[str, Any]:
     """Returns every key that changes what a run computes, as flat JSON values.
 
-    The name of a row in a user's own file comes with a hash of the file's content.
+    The name of a row in a user's own file comes with a hash of that file and of what it imports of
+    the user's.
     """
     flat = flatten(json.loads(config.to_json()))
     kept = {key: flat[key] for key in sorted(flat) if not key.startswith(FREE_KEYS)}
@@ -88,7 +90,7 @@ def mapped(value: Any, change: Callable[[str], Any]) -> Any:
 
 
 def identified(name: str) -> str:
-    """'some/my_rows.py:gate' -> 'my_rows.py:gate@' and the first digits of the file's SHA-256."""
+    """'some/my_rows.py:gate' -> 'my_rows.py:gate@' and the first digits of its content's hash."""
     path = foreign_file(name)
     assert path is not None
     return f"{path.name}:{name.rpartition(':')[2]}@{content_hash(path)[:16]}"

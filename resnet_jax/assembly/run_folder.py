@@ -1,14 +1,14 @@
 """The folder of a run: its configuration, what it knows of its data, and the files of its rows.
 
 `config.json` has every key, `data.json` the names of the classes in the order of their labels, the
-shape of the images and the number of training images. A user's files of rows are copied into
-`rows/`, with their hashes in `rows/sha256sums` (as `sha256sum -c` reads them). A stored file is run
-only where the user trusts it or names it, since a folder may come from someone else.
+shape of the images and the number of training images. A user's files of rows, and what
+they import of the user's, are copied into `rows/` (see stored_rows). A stored file is run only
+where the user trusts it or names it, since a folder may come from someone else.
 """
 
-import difflib
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from resnet_jax.assembly.identity import DataFacts, Identity, changes
 from resnet_jax.assembly.keys import facts, mapped
 from resnet_jax.assembly.older_runs import upgraded
 from resnet_jax.assembly.sections import lock
+from resnet_jax.assembly.stored_rows import check_rows, store_rows, stored_row
 from resnet_jax.reporting.files import clear_drafts, replace
 from resnet_jax.tables import UserError
-from resnet_jax.tables.foreign import content_hash, foreign_file
 from resnet_jax.training import parallel
 from resnet_jax.training.record import newest_records, steps_in
 
-CONFIG, DATA, ROWS, CHECKPOINTS = "config.json", "data.json", "rows", "checkpoints"
+CONFIG, DATA, CHECKPOINTS = "config.json", "data.json", "checkpoints"
 
 
 def load(workdir: Path, *, trust_rows: bool = False) -> ConfigDict:
@@ -45,23 +45,17 @@ def load(workdir: Path, *, trust_rows: bool = False) -> ConfigDict:
         )
 
     def stored(name: str) -> str:
-        file = workdir / ROWS / foreign_name(name)
+        row = stored_row(workdir, name)
         if not trust_rows:
+            file = row.rpartition(":")[0]
             raise UserError(
-                f"the run uses '{name}', and {file} would be run to have it: read that file, then"
-                " say --trust_rows"
+                f"the run uses '{name}', and {file} would be run to have it: read that file, and"
+                " those beside it that it imports, then say --trust_rows"
             )
-        return f"{file}:{name.rpartition(':')[2]}"
+        return row
 
     values = mapped(_with_tuples(_read(path)), stored)
     return lock(ConfigDict(values))
-
-
-def foreign_name(name: str) -> str:
-    """'some/my_rows.py:gate' -> 'my_rows.py'."""
-    path = foreign_file(name)
-    assert path is not None
-    return path.name
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -120,7 +114,7 @@ def begun(workdir: Path, config: ConfigDict) -> DataFacts | None:
     """
     if not steps(workdir):
         return None
-    _check_rows(workdir, config)
+    check_rows(workdir, config)
     changed = changes(_facts_before(workdir), facts(config))
     if changed:
         raise UserError(
@@ -134,10 +128,7 @@ def _facts_before(workdir: Path) -> Mapping[str, Any]:
     """The facts of the configuration that the run was begun with."""
     path = workdir / CONFIG
     if path.exists():
-
-        def stored(name: str) -> str:
-            return f"{workdir / ROWS / foreign_name(name)}:{name.rpartition(':')[2]}"
-
+        stored = partial(stored_row, workdir)
         return facts(ConfigDict(mapped(_with_tuples(_read(path)), stored)))
     found = _of_a_checkpoint(workdir)
     if found is None:
@@ -166,7 +157,7 @@ def claim(workdir: Path, config: ConfigDict, data: DataFacts) -> None:
     if parallel.is_first_process():
         try:
             clear_drafts(workdir)
-            _store_rows(workdir / ROWS, config)
+            store_rows(workdir, config)
             replace(workdir / CONFIG, _as_text(json.loads(config.to_json())))
             replace(workdir / DATA, _as_text(data.as_json()))
         except OSError as error:
@@ -177,46 +168,3 @@ def claim(workdir: Path, config: ConfigDict, data: DataFacts) -> None:
 
 def _as_text(values: Any) -> str:
     return json.dumps(values, indent=2, sort_keys=True) + "\n"
-
-
-def _files(config: ConfigDict) -> dict[str, tuple[Path, str]]:
-    """The files of rows that a configuration names, by file name: the path and one row's name."""
-    found: dict[str, tuple[Path, str]] = {}
-
-    def note(name: str) -> str:
-        path = foreign_file(name)
-        assert path is not None
-        before, _ = found.setdefault(path.name, (path, name))
-        if before != path:
-            raise UserError(f"{before} and {path} have one name: rename one of the files of rows")
-        return name
-
-    mapped(config.to_dict(), note)
-    return found
-
-
-def _store_rows(folder: Path, config: ConfigDict) -> None:
-    files = _files(config)
-    if not files:
-        return
-    for name, (path, _) in files.items():
-        replace(folder / name, path.read_text())
-    sums = "".join(f"{content_hash(folder / name)}  {name}\n" for name in sorted(files))
-    replace(folder / "sha256sums", sums)
-
-
-def _check_rows(workdir: Path, config: ConfigDict) -> None:
-    """Raises UserError where a file of rows is not the one that the run began with."""
-    for name, (path, row) in _files(config).items():
-        stored = workdir / ROWS / name
-        if not stored.is_file() or content_hash(path) == content_hash(stored):
-            continue
-        lines = difflib.unified_diff(
-            stored.read_text().splitlines(), path.read_text().splitlines(), n=0, lineterm=""
-        )
-        changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
-        raise UserError(
-            f"{path} changed since the run in {workdir} began ({'; '.join(changed[:4])}): give"
-            f" {stored}:{row.rpartition(':')[2]} in its place to go on with the stored file, or"
-            " another --workdir"
-        )

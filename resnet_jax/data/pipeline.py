@@ -30,7 +30,8 @@ from absl import logging
 from resnet_jax.data.chunks import Chunk
 from resnet_jax.data.leftovers import tidy
 from resnet_jax.tables import UserError
-from resnet_jax.tables.foreign import FOREIGN_FILES, foreign_module
+from resnet_jax.tables.foreign import contents_for, run_given
+from resnet_jax.tables.own_files import OwnFile
 
 # The pipeline gives up after this many deaths of workers with no chunk in between.
 DEATHS = 3
@@ -130,8 +131,7 @@ class _Pool:
         pickled = pickle.dumps(function)
         # What users' files define can be unpickled only where these have run, as they ran here;
         # no other file is run, since it may import JAX.
-        files = [file for module, file in FOREIGN_FILES.items() if module.encode() in pickled]
-        arguments = pickled, files, memory, slots
+        arguments = pickled, contents_for(pickled), memory, slots
         # A worker does not run the user's script, which may have no main guard, unless what it is
         # sent comes from there.
         self._needs_main = b"__main__" in pickled
@@ -216,18 +216,19 @@ _function: ChunkFunction
 _slots: np.ndarray
 
 
-def _adopt(function: bytes, files: list[tuple[Path, bytes]], memory: Any, slots: int) -> None:
+def _adopt(
+    function: bytes, files: tuple[list[OwnFile], dict[Path, bytes]], memory: Any, slots: int
+) -> None:
     """Begins a worker.
 
     Args:
       function: pickled.
-      files: of users, that the function needs: their paths and contents.
+      files: of users, that the function needs, and their contents.
     """
     import cv2
 
     global _function, _slots
-    for path, content in files:
-        foreign_module(path, content)
+    run_given(*files)
     _function, _slots = pickle.loads(function), np.frombuffer(memory, np.uint8).reshape(slots, -1)
     # The workers share the cores already.
     cv2.setNumThreads(0)

@@ -14,13 +14,14 @@ import hashlib
 import json
 import runpy
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from resnet_jax.assembly import configuration, keys, sections
 from resnet_jax.assembly.choices import defaults_of_options
 from resnet_jax.tables import UserError, choose
-from resnet_jax.tables.foreign import running
+from resnet_jax.tables.running import running
 
 # What a published figure may be of several runs.
 STATISTICS = {name: name for name in ("mean", "median")}
@@ -121,10 +122,25 @@ def tasks(experiment: Experiment, scale: str, seeds: int) -> list[Task]:
     for seed in range(seeds):
         for row in lines:
             config = extend(base, row.changes, f"seed={seed}")
-            facts = keys.facts(configuration.read(config))
+            facts = _with_weights(keys.facts(configuration.read(config)))
             changes = {key: facts[key] for key in facts if facts[key] != default.get(key)}
             found.append(Task(row, seed, config, changes, address(changes)))
     return found
+
+
+def _with_weights(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts, with a hash of the content of the file of weights that a run starts from."""
+    path = Path(facts["init.weights"] or "")
+    if not path.is_file():  # a run says what is wrong with it
+        return facts
+    now = path.stat()
+    return {**facts, "init.weights": f"{path.name}@{_digest(path, now.st_mtime_ns, now.st_size)}"}
+
+
+@cache
+def _digest(path: Path, changed: int, size: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def defaults() -> dict[str, Any]:

@@ -1,18 +1,20 @@
 """Rows of a user's own file: 'my_rows.py:scalar_gate' names one, and running the file makes it."""
 
-import hashlib
+import builtins
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from resnet_jax.tables.errors import UserError, nearest
+from resnet_jax.tables.own_files import OwnFile, adopt, file_of_rows, hash_of, imports_of
+from resnet_jax.tables.running import running
 
-# The users' files that this process has run, by the names of their modules: paths and contents,
-# for other processes that are sent their objects.
-FOREIGN_FILES: dict[str, tuple[Path, bytes]] = {}
+Contents = dict[Path, bytes]
+# The users' files that this process has run, by the names of their modules, and the contents that
+# they were run with, for other processes that are sent their objects.
+FOREIGN_FILES: dict[str, tuple[OwnFile, Contents]] = {}
 
 
 def foreign_file(name: object) -> Path | None:
@@ -21,24 +23,6 @@ def foreign_file(name: object) -> Path | None:
         return None
     path, colon, attribute = name.rpartition(":")
     return Path(path) if colon and path.endswith(".py") and attribute.isidentifier() else None
-
-
-def content_hash(path: Path) -> str:
-    """SHA-256 of a user's file of rows, in hexadecimal digits.
-
-    Raises:
-      UserError: it can't be read.
-    """
-    return hashlib.sha256(_content(path)).hexdigest()
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(
-            f"the file of rows {path} can't be read ({error.strerror}): give its path from here"
-        ) from None
 
 
 def foreign_row(name: str) -> Any:
@@ -57,64 +41,71 @@ def foreign_row(name: str) -> Any:
     return rows[attribute]
 
 
-def foreign_module(path: Path, content: bytes | None = None) -> ModuleType:
-    """Runs a user's file once for each content that it has.
+def foreign_module(path: Path) -> ModuleType:
+    """Runs a user's file once for each content that it and its own imports have."""
+    return _module(file_of_rows(path))
 
-    Args:
-      content: of the file; None: as it is read now.
-    """
-    content = _content(path) if content is None else content
-    name = f"{path.stem}_{hashlib.sha256(content).hexdigest()[:16]}"
+
+def contents_for(pickled: bytes) -> tuple[list[OwnFile], Contents]:
+    """The users' files that pickled objects come from, and the contents that these need."""
+    found = [entry for name, entry in FOREIGN_FILES.items() if name.encode() in pickled]
+    contents = {path: content for _, needed in found for path, content in needed.items()}
+    return [file for file, _ in found], contents
+
+
+def run_given(files: Sequence[OwnFile], contents: Contents) -> None:
+    """Runs users' files as another process has read them; see contents_for."""
+    adopt(contents)
+    for file in files:
+        _module(file)
+
+
+def _module(file: OwnFile) -> ModuleType:
+    name = f"{file.module.replace('.', '_')}_{hash_of(file)[:16]}"
     if name not in sys.modules:
+        contents = {each.path: each.content() for each in (file, *imports_of(file).values())}
         module = ModuleType(name)
-        module.__file__ = str(path)
+        module.__file__ = str(file.path)
+        # Modules that it imports of the user's are named by their contents as well: so two runs
+        # whose files differ can be opened in one process.
+        vars(module)["__builtins__"] = {**vars(builtins), "__import__": _importing(file)}
         # Entered before it runs, since a dataclass looks its module up there.
         sys.modules[name] = module
         try:
-            with running(path):
-                exec(compile(content, str(path), "exec"), module.__dict__)
+            with running(file.path):
+                exec(compile(contents[file.path], str(file.path), "exec"), vars(module))
         except UserError:
             del sys.modules[name]
             raise
-        FOREIGN_FILES[name] = path, content
+        FOREIGN_FILES[name] = file, contents
     return sys.modules[name]
 
 
-@contextmanager
-def running(path: Path) -> Iterator[None]:
-    """Enter it to run a user's file: what the file raises becomes a UserError with its line."""
-    try:
-        yield
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise _mistake(path, error) from error
+def _importing(file: OwnFile) -> Callable[..., Any]:
+    """What the statement `import` calls in a user's file."""
+    loaded: dict[str, ModuleType] = {}
 
+    def load(name: str) -> ModuleType:
+        """The module of this dotted name, as an attribute of the one before its last dot."""
+        if name not in loaded:
+            found = file.find(name)
+            # A folder without a file of its own is a package, too.
+            loaded[name] = ModuleType(name) if found is None else _module(found)
+        parent, _, own = name.rpartition(".")
+        if parent:
+            setattr(load(parent), own, loaded[name])
+        return loaded[name]
 
-def _mistake(path: Path, error: BaseException) -> UserError:
-    """The sentence on an error that running a user's file raised: which line of it, and why."""
-    number = _line_of(error, path)
-    where, shown = "", ""
-    if number:
-        lines = path.read_text(errors="replace").splitlines()
-        where = f", line {number},"
-        shown = f"; the line is '{_brief(lines[number - 1], 80)}'" if number <= len(lines) else ""
-    said = _brief(str(error).strip().partition("\n")[0], 200) or "no message"
-    return UserError(f"{path}{where} raises {type(error).__name__}: {said}{shown}")
+    def importer(
+        name: str, names: Any = None, local: Any = None, wanted: Any = (), level: int = 0
+    ) -> Any:
+        whole = file.absolute(name, level)
+        parts = [f"{whole}.{part}" for part in wanted or () if file.find(f"{whole}.{part}")]
+        if not (whole and (parts or file.find(whole))):
+            return builtins.__import__(name, names, local, wanted, level)
+        found = load(whole)
+        for part in parts:
+            load(part)
+        return found if wanted else load(whole.partition(".")[0])
 
-
-def _brief(text: str, most: int) -> str:
-    text = "".join(letter if letter.isprintable() else " " for letter in text).strip()
-    return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def _line_of(error: BaseException, path: Path) -> int | None:
-    """The number of the file's last line on the way to the error."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return error.lineno
-    trace, line = error.__traceback__, None
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
+    return importer

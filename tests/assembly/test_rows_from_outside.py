@@ -13,8 +13,9 @@ from configs import smoke
 from resnet_jax.analysis import scorecard
 from resnet_jax.assembly import Assembly, configuration, keys, run_folder
 from resnet_jax.data.changes.augment import Augmentation
+from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.sweeps.experiment import Row
-from resnet_jax.tables import UserError
+from resnet_jax.tables import UserError, options_of
 from resnet_jax.training.metrics import with_own
 
 ROWS = '''
@@ -272,7 +273,7 @@ class TestStored:
 
     def test_a_stored_file_runs_only_where_it_is_trusted(self, run, file):
         file.unlink()
-        with pytest.raises(UserError, match="read that file, then say --trust_rows"):
+        with pytest.raises(UserError, match=r"read that file, and those .*, then say --trust_rows"):
             run_folder.load(run)
         config = run_folder.load(run, trust_rows=True)
         assert config.model.shortcut == f"{run / 'rows' / 'my_rows.py'}:scalar_gate"
@@ -282,7 +283,7 @@ class TestStored:
         file.write_text(ROWS.replace("start=1.0", "start=3.0"))
         with pytest.raises(UserError, match=r"changed since the run.*start=3\.0") as error:
             run_folder.claim(run, read(f"shortcut={file}:scalar_gate"), DATA)
-        stored = str(error.value).partition("give ")[2].partition(" in its place")[0]
+        stored = str(error.value).partition("give ")[2].partition(" in place of")[0]
         run_folder.claim(run, read(f"shortcut={stored}"), DATA)
 
     def test_the_same_file_elsewhere_is_the_same(self, run, file, tmp_path):
@@ -292,6 +293,27 @@ class TestStored:
         run_folder.claim(run, read(f"shortcut={moved}:scalar_gate"), DATA)
         with pytest.raises(UserError, match=r"model\.shortcut was"):
             run_folder.claim(run, read("shortcut=B"), DATA)
+
+    def test_what_the_file_imports_lies_beside_it_and_decides_too(self, file, tmp_path):
+        """A run is found again, and goes on, with the content that it began with alone."""
+        file.write_text(f"from gates import START\n{ROWS.replace('start=1.0', 'start=START')}")
+        (tmp_path / "gates.py").write_text("START = 0.5\n")
+        config, folder = read(f"shortcut={file}:scalar_gate"), tmp_path / "run"
+        run_folder.claim(folder, config, DATA)
+        (folder / "checkpoints" / "1").mkdir(parents=True)
+        subprocess.run(
+            ["sha256sum", "--check", "--strict", "sha256sums"], cwd=folder / "rows", check=True
+        )
+        facts = keys.facts(config)
+        (tmp_path / "gates.py").write_text("START = 4.0\n")
+        assert keys.facts(read(f"shortcut={file}:scalar_gate")) != facts
+        with pytest.raises(UserError, match=r"gates\.py changed since the run.*START = 4\.0"):
+            run_folder.claim(folder, read(f"shortcut={file}:scalar_gate"), DATA)
+        stored = run_folder.load(folder, trust_rows=True)
+        assert keys.facts(stored) == facts
+        row = SHORTCUTS.row(stored.model.shortcut)
+        assert options_of(row)["start"] == 0.5
+        run_folder.claim(folder, stored, DATA)
 
 
 def test_two_files_of_one_name_are_refused(file, tmp_path):

@@ -46,6 +46,20 @@ def test_the_address_of_what_computes_something_else_is_another():
     assert len({address(changes) for changes in other}) == len(other)
 
 
+def test_the_address_holds_the_content_of_every_file_of_the_users(tmp_path):
+    """Else a sweep would serve what it has of the code before."""
+    rows, gates, weights = (tmp_path / name for name in ("rows.py", "gates.py", "w.safetensors"))
+    rows.write_text("from gates import BIAS\ndef gate(x, features, stride, layers): return x, BIAS")
+    found = set()
+    for bias, content in ((1, b"a"), (2, b"a"), (2, b"b")):
+        gates.write_text(f"BIAS = {bias}")
+        weights.write_bytes(content)
+        found.add(address(f"shortcut={rows}:gate,init.weights={weights}"))
+    assert len(found) == 3
+    weights.rename(tmp_path / "elsewhere.safetensors").rename(weights)
+    assert address(f"shortcut={rows}:gate,init.weights={weights}") in found
+
+
 def test_a_new_key_that_changes_nothing_leaves_addresses_alone(monkeypatch):
     before = address("depth=14")
     facts = keys.facts
