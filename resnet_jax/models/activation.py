@@ -12,7 +12,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array
 
-relu_of_sum = jax.custom_vjp(nn.relu)
+
+@jax.custom_vjp
+def relu_of_sum(x: Array) -> Array:
+    """max(x, 0)."""
+    # Looked up when it is called, since the converter to ONNX takes its place.
+    return nn.relu(x)
 
 
 def _forward(x: Array) -> tuple[Array, tuple[Array, Array]]:

@@ -15,12 +15,7 @@ FLAGS = flags.FlagValues()
 _MODEL = flags.DEFINE_string(
     "model", None, "Published network; resnet_jax.models.names() lists them.", flag_values=FLAGS
 )
-_NAMING = flags.DEFINE_string(
-    "naming",
-    "torchvision",
-    "Names of the tensors in TARGET: torchvision, resnetv2, akamaster.",
-    flag_values=FLAGS,
-)
+_NAMING = shared_flags.define_naming(FLAGS)
 _TRUST = shared_flags.define_trust(FLAGS)
 
 
@@ -28,9 +23,9 @@ def main(source: str, target: str) -> dict[str, Any]:
     """Returns what was written."""
     from resnet_jax.tables import UserError, choose
     from resnet_jax.weights import write_tensors
-    from resnet_jax.weights.naming import NAMINGS
+    from resnet_jax.weights.naming import CHOICES
 
-    choose(NAMINGS, _NAMING.value, "--naming")
+    choose(dict.fromkeys(CHOICES), str(_NAMING.value), "--naming")
     if Path(source).is_dir():
         if _MODEL.value is not None:
             raise UserError(f"{source} is a run and knows its model: leave out --model")
@@ -39,7 +34,7 @@ def main(source: str, target: str) -> dict[str, Any]:
         if _MODEL.value is None:
             raise UserError("give --model=NAME: the file does not say which network it belongs to")
         name, tensors = _MODEL.value, _from_file(Path(source), _MODEL.value)
-    write_tensors(Path(target), tensors, {"model": name, "naming": _NAMING.value})
+    write_tensors(Path(target), tensors, {"model": name, "naming": str(_NAMING.value)})
     parameters = sum(tensor.size for key, tensor in tensors.items() if "running" not in key)
     print(f"{len(tensors)} tensors of {name}, {parameters:,} parameters: {target}")
     return {"tensors": len(tensors), "parameters": parameters, "file": target}

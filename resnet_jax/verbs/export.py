@@ -1,6 +1,6 @@
 """Exports a trained network: python -m resnet_jax export TARGET --workdir=runs/cifar10.
 
-TARGET ends in .safetensors (tensors named as torchvision's), .stablehlo (jax.export's artefact for
+TARGET ends in .safetensors (tensors named as --naming says), .stablehlo (jax.export's artefact for
 CPU, CUDA and TPU, any batch size) or .onnx (needs the extra onnx). --config=FILE with
 --weights=FILE exports the network of a file. The preprocessing of images is written beside TARGET,
 to TARGET.json.
@@ -15,15 +15,19 @@ from absl import flags
 from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
+_NAMING = shared_flags.define_naming(FLAGS)
 _TRAINED = shared_flags.Trained(FLAGS)
 
 
 def main(target: str) -> dict[str, Any]:
     """Returns what was written."""
     from resnet_jax.reporting.files import replace
-    from resnet_jax.tables import UserError
+    from resnet_jax.tables import UserError, choose
     from resnet_jax.weights import to_tensors, write_tensors
     from resnet_jax.weights.artefacts import onnx, stablehlo
+    from resnet_jax.weights.naming import CHOICES
+
+    choose(dict.fromkeys(CHOICES), str(_NAMING.value), "--naming")
 
     path = Path(target)
     writers = {".stablehlo": stablehlo, ".onnx": onnx}
@@ -37,7 +41,8 @@ def main(target: str) -> dict[str, Any]:
     assembly, variables = network.assembly, network.scored_variables()
     preprocessing = assembly.inputs.preprocessing()
     if path.suffix == ".safetensors":
-        write_tensors(path, to_tensors(assembly.model, variables), {"origin": network.origin})
+        tensors = to_tensors(assembly.model, variables, _NAMING.value)
+        write_tensors(path, tensors, {"origin": network.origin})
     else:
         model = assembly.model.clone(scan_blocks=False)
         replace(path, writers[path.suffix](model, variables, preprocessing["image_shape"]))

@@ -148,6 +148,16 @@ def define_trust(values: flags.FlagValues) -> "flags.FlagHolder[bool]":
     )  # fmt: skip
 
 
+def define_naming(values: flags.FlagValues) -> "flags.FlagHolder[str | None]":
+    """Defines --naming of a verb that writes a file of weights; see weights.naming."""
+    return flags.DEFINE_string(
+        "naming", "timm",
+        "Names of the tensors: timm, those of the file of timm that has such networks (for networks"
+        " of torchvision these are torchvision's), or torchvision, resnetv2, akamaster, flax.",
+        flag_values=values,
+    )  # fmt: skip
+
+
 class Trained:
     """The flags of a verb that takes a trained network: a run's checkpoint or a file of weights."""
 

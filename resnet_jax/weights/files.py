@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from resnet_jax.tables import UserError
 
@@ -123,7 +123,8 @@ def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> 
     draft = path.with_name(path.name + ".tmp")
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     try:
-        save_file(contiguous, draft, metadata=dict(metadata))
+        # As bytes, since the library gives a file that it writes to its owner alone.
+        draft.write_bytes(save(contiguous, metadata=dict(metadata)))
         os.replace(draft, path)
     except (OSError, SafetensorError) as error:
         draft.unlink(missing_ok=True)

@@ -8,9 +8,9 @@ import numpy as np
 
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import initial, unstack_blocks
-from resnet_jax.tables import UserError, choose
+from resnet_jax.tables import UserError
 from resnet_jax.weights.files import Tensors
-from resnet_jax.weights.naming import NAMINGS, naming_of, tensor_name
+from resnet_jax.weights.naming import naming_for, naming_of, tensor_name
 from resnet_jax.weights.outline import nearest_network
 
 Variables = dict[str, Any]
@@ -37,6 +37,7 @@ class _Place(NamedTuple):
     shape: tuple[int, ...]
     peer_shape: tuple[int, ...]
     dtype: Any
+    naming: str
 
 
 def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, ...]:
@@ -44,6 +45,8 @@ def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, .
 
     A kernel over channels, [size], has a single channel in PyTorch: [1, 1, size].
     """
+    if naming == "flax":
+        return shape
     reverse = tuple(reversed(shape))
     if path[-1] == "kernel" and len(shape) == 1:
         return (1, 1, *shape)
@@ -55,11 +58,15 @@ def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, .
 
 
 def _to_peer(array: np.ndarray, place: _Place) -> np.ndarray:
+    if place.naming == "flax":
+        return array
     axes = (3, 2, 0, 1) if array.ndim == 4 else None
     return np.transpose(array, axes).reshape(place.peer_shape)
 
 
 def _from_peer(array: np.ndarray, place: _Place) -> np.ndarray:
+    if place.naming == "flax":
+        return array
     if len(place.shape) == 4:
         return np.transpose(array, (2, 3, 1, 0))
     return np.transpose(array.reshape(tuple(reversed(place.shape))))
@@ -76,41 +83,46 @@ def _places(model: ResNet, naming: str, channels: int) -> dict[str, _Place]:
         path = tuple(key.key for key in keys)
         name = tensor_name(model, naming, path)
         assert name not in places, name
-        places[name] = _Place(path, leaf.shape, _peer_shape(path, leaf.shape, naming), leaf.dtype)
+        peer_shape = _peer_shape(path, leaf.shape, naming)
+        places[name] = _Place(path, leaf.shape, peer_shape, leaf.dtype, naming)
     return places
 
 
 def classes_of(tensors: Tensors) -> int | None:
     """The number of classes of the head in a state dict; None where it has none."""
-    heads = (f"{name}.bias" for name in ("fc", "head.fc", "linear"))
+    heads = ("fc.bias", "head.fc.bias", "linear.bias", "params/head/bias")
     return next((len(tensors[name]) for name in heads if name in tensors), None)
 
 
 def tensor_shapes(
-    model: ResNet, naming: str = "torchvision", channels: int = 3
+    model: ResNet, naming: str | None = None, channels: int = 3
 ) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the tensors of `model` in a state dict of that naming."""
-    places = _places(model, naming, channels)
+    """Names and shapes of the tensors of `model` in a state dict of that naming.
+
+    Args:
+      naming: see naming.naming_for.
+    """
+    places = _places(model, naming_for(model, naming), channels)
     return {name: place.peer_shape for name, place in places.items()}
 
 
-def to_tensors(model: ResNet, variables: Variables, naming: str = "torchvision") -> Tensors:
-    """Flax variables -> a state dict in PyTorch's layout.
+def to_tensors(model: ResNet, variables: Variables, naming: str | None = None) -> Tensors:
+    """Flax variables -> a state dict in PyTorch's layout, or with the naming 'flax' in Flax's.
 
     Args:
       variables: params and batch_stats in the unrolled layout.
-      naming: a row of NAMINGS.
+      naming: see naming.naming_for.
 
     Raises:
       UserError: the naming is unknown.
     """
-    choose(NAMINGS, naming, "naming")
+    naming = naming_for(model, naming)
     tensors = {}
     for keys, leaf in jax.tree_util.tree_leaves_with_path(variables):
         path = tuple(key.key for key in keys)
         array = np.asarray(leaf)
         shape = array.shape
-        place = _Place(path, shape, _peer_shape(path, shape, naming), array.dtype)
+        place = _Place(path, shape, _peer_shape(path, shape, naming), array.dtype, naming)
         tensors[tensor_name(model, naming, path)] = _to_peer(array, place)
     return tensors
 

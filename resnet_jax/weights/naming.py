@@ -1,7 +1,8 @@
 """What other codes call the parameters: from a path in Flax variables to a name in a state dict.
 
 Three codes cover the field. 'torchvision' is also fb.resnet.torch's port and timm's resnet.py;
-'resnetv2' is timm's resnetv2.py; 'akamaster' is pytorch_resnet_cifar10, with its own head.
+'resnetv2' is timm's resnetv2.py; 'akamaster' is pytorch_resnet_cifar10, with its own head. 'flax'
+is no other code: the paths in the variables, joined by slashes, and arrays in Flax's layout.
 """
 
 import re
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from resnet_jax.models.connections.ends import at_ends
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.tables import Table
+from resnet_jax.tables import Table, choose
 
 # Other leaves keep their names, since no other code has them.
 LEAVES = {
@@ -21,6 +22,7 @@ LEAVES = {
     "slope": "v",
     "threshold": "tau",
 }
+FLAX = ("params/", "batch_stats/")  # how names of the naming 'flax' begin
 Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 
@@ -85,15 +87,43 @@ def _resnetv2(model: ResNet) -> Rules:
     )
 
 
+def _flax(model: ResNet) -> Rules:
+    return ()
+
+
 NAMINGS = Table(
     "naming",
-    {"torchvision": _torchvision, "resnetv2": _resnetv2, "akamaster": _akamaster},
+    {
+        "torchvision": _torchvision,
+        "resnetv2": _resnetv2,
+        "akamaster": _akamaster,
+        "flax": _flax,
+    },
 )
+TIMM = "timm"  # the naming of timm's file that has networks like this one
+CHOICES = (TIMM, *NAMINGS)
+
+
+def naming_for(model: ResNet, wanted: str | None = None) -> str:
+    """The row of NAMINGS for a file that others are to load.
+
+    Args:
+      wanted: one of CHOICES; None is timm's, which is also torchvision's for its networks.
+
+    Raises:
+      UserError: it is none of them.
+    """
+    if wanted is None or wanted == TIMM:
+        return "resnetv2" if model.block.arrangement.lead else "torchvision"
+    choose(dict.fromkeys(CHOICES), wanted, "naming")
+    return wanted
 
 
 def naming_of(tensors: Iterable[str]) -> str:
     """The naming that a state dict follows."""
     names = set(tensors)
+    if any(name.startswith(FLAX) for name in names):
+        return "flax"
     if any(name.startswith(("stages.", "stem.", "head.")) for name in names):
         return "resnetv2"
     return "akamaster" if "linear.weight" in names else "torchvision"
@@ -101,6 +131,8 @@ def naming_of(tensors: Iterable[str]) -> str:
 
 def tensor_name(model: ResNet, naming: str, path: Sequence[str]) -> str:
     """('params', 'stage1', 'block1', 'conv1', 'kernel') -> 'layer1.0.conv1.weight'."""
+    if naming == "flax":
+        return "/".join(path)
     _, *modules, leaf = path
     return f"{module_name(model, naming, modules)}.{LEAVES.get(leaf, leaf)}"
 

@@ -17,7 +17,7 @@ def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
     rng = np.random.RandomState(zlib.crc32(name.encode()))
     if name.startswith("images"):
         return rng.normal(size=shape)
-    if name.endswith("running_var") or (name.endswith("weight") and len(shape) == 1):
+    if name.endswith(("running_var", "/var")) or (name.endswith("weight") and len(shape) == 1):
         return rng.uniform(0.5, 1.5, size=shape)
     if name.endswith("weight"):
         return rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import struct
 import sys
 
@@ -150,3 +151,13 @@ def test_a_quantised_pytorch_file_is_refused(tmp_path):
     path = tmp_path / "quantised.pth"
     torch.save({"a": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)}, path)
     refused(path, "holds int8 and no real numbers|was not loaded")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are of POSIX")
+def test_a_written_file_may_be_read_by_whom_the_user_lets_read_files(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_tensors(tmp_path / "a.safetensors", {"a": np.ones(2, np.float32)}, {})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.safetensors").stat().st_mode) == 0o644

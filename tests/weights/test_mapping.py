@@ -27,6 +27,11 @@ def published(name):
     return tensors_of(create(name), "akamaster" if name.endswith("akamaster") else naming)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "resnetv2_50x1_bit", "seresnext26d_32x4d"])
+def test_an_export_has_the_names_that_the_family_has_in_timm(name):
+    assert tensor_shapes(create(name)).keys() == published(name).keys()
+
+
 @pytest.fixture(scope="module")
 def resnet18():
     return create("resnet18"), published("resnet18")

@@ -181,3 +181,24 @@ def test_released_weights_give_their_published_accuracy(shared):
         f"--weights={shared / 'weights/cifar_resnet20_akamaster.safetensors'}",
     )
     assert (result["examples"], result["top1"]) == (10_000, 0.9173)
+
+
+def test_what_the_converter_to_onnx_replaces_is_looked_up_when_a_network_is_called(monkeypatch):
+    """The converter puts functions of its own, which ask for names, in place of Flax's."""
+    called = []
+
+    def max_pool(x, *, window_shape, strides):
+        called.append("max_pool")
+        return x[:, :: strides[0], :: strides[1]]
+
+    def relu(x):
+        called.append("relu")
+        return x
+
+    monkeypatch.setattr("flax.linen.max_pool", max_pool)
+    monkeypatch.setattr("flax.linen.relu", relu)
+    model = create("resnet18", classes=3, stage_depths=(1,), widths=(4,), stem_width=4)
+    images = np.zeros((1, 32, 32, 3), np.float32)
+    jax.eval_shape(lambda: model.init(jax.random.key(0), images, train=False))
+    # Behind the stem, the first convolution and the addition.
+    assert (called.count("max_pool"), called.count("relu")) == (1, 3)
