@@ -1,5 +1,6 @@
 """A training run from its configuration, for the verbs and for anyone who imports this package."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -8,12 +9,12 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from resnet_jax.assembly import Assembly, run_folder
+from resnet_jax.assembly import Assembly, environment, run_folder
 from resnet_jax.assembly.identity import Identity
 from resnet_jax.assembly.keys import facts
 from resnet_jax.assembly.lock import alone
 from resnet_jax.reporting.reports import Reports
-from resnet_jax.training import loop
+from resnet_jax.training import loop, parallel
 from resnet_jax.training.checkpoint import Checkpoints
 
 
@@ -72,9 +73,14 @@ def opened(
     config, data = assembly.config, assembly.inputs.facts()
     run_folder.claim(workdir, config, data)
     identity = Identity(facts(config), data)
+    if parallel.is_first_process():
+        print(environment.beginning(assembly, workdir), flush=True)
+        if unused := environment.unused_card():
+            print(unused, file=sys.stderr)
     with (
         assembly.checkpoints(workdir, identity) as checkpoints,
         assembly.reports(workdir) as reports,
+        environment.recorded(assembly, workdir),
         # Inside the checkpoints, since closing them waits for every process.
         guard(),
     ):

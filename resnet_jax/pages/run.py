@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from resnet_jax.assembly import restored
+from resnet_jax.assembly import environment, restored
 from resnet_jax.pages.sections import SECTIONS, Outcome
 from resnet_jax.reporting import markup
 from resnet_jax.reporting.files import replace
@@ -31,6 +31,7 @@ def write(workdir: Path, *, trust_rows: bool = False) -> Path:
         json.loads((workdir / "config.json").read_text()),
         read_findings(workdir / "analysis"),
         network.assembly.evaluation.metrics,
+        environment.read(workdir),
     )
     path = workdir / "report.html"
     replace(path, page(workdir.resolve().name, run))

@@ -1,7 +1,7 @@
 """The sections of a run's page: each is a function of the run, and a row of SECTIONS."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -25,6 +25,7 @@ class Outcome(NamedTuple):
       config: of the run, nested.
       findings: of analyses that were made before.
       metrics: of its evaluations.
+      environments: where and with what it was computed; see assembly.environment.
     """
 
     step: int
@@ -33,6 +34,7 @@ class Outcome(NamedTuple):
     config: dict[str, Any]
     findings: list[WrittenFindings]
     metrics: Mapping[str, Metric] = METRICS
+    environments: Sequence[Mapping[str, Any]] = ()
 
 
 def results(run: Outcome) -> str:
@@ -110,6 +112,20 @@ def configured(run: Outcome) -> str:
     return markup.folded(f"{len(flat)} keys", table)
 
 
+def environment(run: Outcome) -> str:
+    """Where, when and with what the run was computed, a table for each time that it was started."""
+    return "".join(
+        markup.table(
+            ("", "value"),
+            [
+                (key.replace("_", " "), value if isinstance(value, str) else json.dumps(value))
+                for key, value in keys.flatten(dict(entry)).items()
+            ],
+        )
+        for entry in run.environments
+    )
+
+
 def _found(findings: Findings) -> str:
     return markup.paragraphs([f"{findings.summary}."]) + "".join(
         markup.figure(as_png(figure) if name in findings.pictures else as_svg(figure), name)
@@ -125,5 +141,6 @@ SECTIONS: dict[str, Callable[[Outcome], str]] = {
     "Gradient flow": gradients,
     "Cost of a forward pass, for one image": costs,
     "Analyses": analyses,
+    "Environment": environment,
     "Configuration": configured,
 }

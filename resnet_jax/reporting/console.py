@@ -2,14 +2,16 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any
 
 from tqdm import tqdm
 
 
 class Console:
-    """Shows loss, accuracy, images a second and the time left.
+    """Shows loss, accuracy, images a second, the time left, and how long a step compiles.
 
     Args:
       steps: of the whole run.
@@ -27,6 +29,41 @@ class Console:
         self._start = step, time.perf_counter()
         if sys.stderr.isatty():
             self._bar = tqdm(total=self._steps, initial=step, unit="step", dynamic_ncols=True)
+
+    def reached(self, step: int) -> None:
+        """Moves the bar."""
+        if self._bar is not None:
+            self._bar.update(step - self._bar.n)
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Counts the seconds while a step is compiled; the time left is without them."""
+        start, over = time.perf_counter(), Event()
+        if self._bar is None:
+            print("compiling ...", flush=True)
+        else:
+            # Not a daemon: what it prints must not come after the bar has been closed.
+            thread = Thread(target=self._count_seconds, args=(self._bar, over))
+            thread.start()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - start
+            self._start = self._start[0], self._start[1] + seconds
+            if self._bar is None:
+                print(f"compiled in {seconds:.0f} s", flush=True)
+            else:
+                over.set()
+                thread.join()
+                self._bar.set_postfix_str(f"compiled in {seconds:.0f} s")
+
+    @staticmethod
+    def _count_seconds(bar: tqdm, over: Event) -> None:
+        seconds = 0
+        while not over.is_set():
+            bar.set_postfix_str(f"compiling ... {seconds} s")
+            over.wait(1)
+            seconds += 1
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:
         has_evaluation = "eval/loss" in metrics

@@ -1,7 +1,8 @@
 """Hands a run's metrics to every place that they are written to."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any, Protocol, Self, runtime_checkable
 
 from absl import logging
 
@@ -19,6 +20,14 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class Watcher(Protocol):
+    """A sink that shows as well what happens between two lines; see training.meter."""
+
+    def reached(self, step: int) -> None: ...
+    def compiling(self) -> AbstractContextManager[None]: ...
+
+
 class Reports:
     """Hands everything to each of its sinks; close it, or use it as a context.
 
@@ -33,6 +42,17 @@ class Reports:
 
     def write(self, step: int, metrics: dict[str, Any]) -> None:
         self._tell(lambda sink: sink.write(step, metrics))
+
+    def reached(self, step: int) -> None:
+        self._tell(lambda sink: sink.reached(step) if isinstance(sink, Watcher) else None)
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            for sink in self.sinks:
+                if isinstance(sink, Watcher):
+                    stack.enter_context(sink.compiling())
+            yield
 
     def __enter__(self) -> Self:
         return self

@@ -10,7 +10,8 @@ the members' channels side by side (models/side_by_side.py). Computed one after 
 equal their single runs bit for bit, and else to rounding (tests/sweeps/test_members.py).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -21,7 +22,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from resnet_jax.training import parallel
 from resnet_jax.training.compilation import compile_step
 from resnet_jax.training.dispatch import Constants, stacked_picks, steps
-from resnet_jax.training.run import Run
+from resnet_jax.training.run import Compiling, Run
 from resnet_jax.training.state import TrainState, Tree
 
 MEMBERS = PartitionSpec("member")
@@ -45,18 +46,18 @@ class MemberDispatch:
 
     Args:
       runs: of the members; one step and one set of examples serve all, those of the first.
-      on_compiled: called after each compilation.
+      compiling: entered while a call is compiled.
       batched: whether members that share a device are computed together; None: not on CPU.
     """
 
     def __init__(
         self,
         runs: Sequence[Run],
-        on_compiled: Callable[[], None] = lambda: None,
+        compiling: Compiling = nullcontext,
         *,
         batched: bool | None = None,
     ):
-        self._runs, self._on_compiled = list(runs), on_compiled
+        self._runs, self._compiling = list(runs), compiling
         self._batched = jax.default_backend() != "cpu" if batched is None else batched
         self._mesh = member_mesh(len(self._runs))
         self._sharding = NamedSharding(self._mesh, MEMBERS)
@@ -87,10 +88,10 @@ class MemberDispatch:
         arguments = state, picks, self._constants, self._arrays
         shapes = tuple(leaf.shape for leaf in jax.tree.leaves(picks))
         if shapes not in self._compiled:
-            lowered = jax.jit(self._members, donate_argnums=0).lower(*arguments)
-            first = self._runs[0]
-            self._compiled[shapes] = compile_step(lowered, first.compiler_options, first.choices)
-            self._on_compiled()
+            with self._compiling():
+                lowered = jax.jit(self._members, donate_argnums=0).lower(*arguments)
+                options, choices = self._runs[0].compiler_options, self._runs[0].choices
+                self._compiled[shapes] = compile_step(lowered, options, choices)
         state, reports = self._compiled[shapes](*arguments)
         return state, [_of_member(reports, number) for number in range(len(self._runs))]
 

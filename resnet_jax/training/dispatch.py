@@ -1,6 +1,7 @@
 """Compiles one or several training steps into one call, and sends each call its examples."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ import numpy as np
 from resnet_jax.training import parallel
 from resnet_jax.training.compilation import compile_step
 from resnet_jax.training.optim import Numbers
-from resnet_jax.training.run import Run
+from resnet_jax.training.run import Compiling, Run
 from resnet_jax.training.state import TrainState, Tree
 from resnet_jax.training.steps import step_keys
 
@@ -25,12 +26,12 @@ class Dispatch:
 
     Args:
       runs: exactly one; the loop hands over the runs of all its members.
-      on_compiled: called after each compilation, before the first step that it made possible.
+      compiling: entered while a call is compiled.
     """
 
-    def __init__(self, runs: Sequence[Run], on_compiled: Callable[[], None] = lambda: None):
+    def __init__(self, runs: Sequence[Run], compiling: Compiling = nullcontext):
         (self._run,) = runs
-        self._on_compiled = on_compiled
+        self._compiling = compiling
         self._placement = parallel.Placement(self._run.mesh, self._run.shard_state)
         everywhere = parallel.replicated(self._run.mesh)
         self._arrays = parallel.place(self._run.data.arrays, everywhere)
@@ -55,10 +56,12 @@ class Dispatch:
         picks = self._picks(step, count)
         shapes = tuple(leaf.shape for leaf in jax.tree.leaves(picks))
         if shapes not in self._compiled:
-            self._compiled[shapes] = compile_step(
-                self._traced(state, picks).lower(), self._run.compiler_options, self._run.choices
-            )
-            self._on_compiled()
+            with self._compiling():
+                self._compiled[shapes] = compile_step(
+                    self._traced(state, picks).lower(),
+                    self._run.compiler_options,
+                    self._run.choices,
+                )
         state, report = self._compiled[shapes](state, self._arrays, picks, self._constants)
         return state, [report]
 

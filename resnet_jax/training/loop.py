@@ -4,6 +4,7 @@ A run trains alone or as one member of a program that trains several; the loop i
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, partial
 from typing import Protocol
 
@@ -11,9 +12,9 @@ from resnet_jax.tables import Diverged, UserError
 from resnet_jax.training.checkpoint import Checkpoints
 from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.interruption import Interruption
-from resnet_jax.training.meter import Meter, Reporter
+from resnet_jax.training.meter import Meter, Reporter, Watcher
 from resnet_jax.training.profile import Profile
-from resnet_jax.training.run import Metrics, Run
+from resnet_jax.training.run import Compiling, Metrics, Run
 from resnet_jax.training.state import TrainState, Tree
 
 
@@ -25,8 +26,8 @@ class Program(Protocol):
     def __call__(self, state: Tree, step: int, count: int) -> tuple[Tree, Sequence[Tree]]: ...
 
 
-# (runs, what to call after a compilation) -> their program
-MakeProgram = Callable[[Sequence[Run], Callable[[], None]], Program]
+# (runs, what to enter while a step is compiled) -> their program
+MakeProgram = Callable[[Sequence[Run], Compiling], Program]
 
 
 class Member:
@@ -51,6 +52,7 @@ class Member:
         self.diverged: Diverged | None = None
         reporter.rewind(self.step)
         self._meter = Meter(reporter, run.batch_size, run.report_every)
+        self._watcher = reporter if isinstance(reporter, Watcher) else None
         self._evaluation: Metrics | None = None
         self._owed = checkpoints.owed(self.step) if checkpoints and restored else None
 
@@ -67,6 +69,8 @@ class Member:
     def push(self, step: int, report: Tree) -> None:
         """Takes the stacked reports of the updates that end at `step`."""
         self.step, self._evaluation = step, None
+        if self._watcher:
+            self._watcher.reached(step)
         self._unless_diverged(lambda: self._meter.push(step, report))
 
     def evaluate(self, state: TrainState) -> None:
@@ -102,6 +106,13 @@ class Member:
                 self._checkpoints.save(state, self._evaluation, owed)
 
         self._unless_diverged(save)
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Enter it while a step is compiled, which does not count as training."""
+        with self._watcher.compiling() if self._watcher else nullcontext():
+            yield
+        self.restart_clock()
 
     def restart_clock(self) -> None:
         """Starts measuring images a second anew, after something that is not a training step."""
@@ -176,8 +187,15 @@ def _advance(
         for member in members:
             member.restart_clock()
 
+    @contextmanager
+    def compiling() -> Iterator[None]:
+        with ExitStack() as stack:
+            for member in members:
+                stack.enter_context(member.compiling())
+            yield
+
     run, step = members[0].run, members[0].step
-    dispatch = program([member.run for member in members], restart_clocks)
+    dispatch = program([member.run for member in members], compiling)
     state = dispatch.join([member.state for member in members])
     restart_clocks()
     profile.at(step, state)

@@ -2,7 +2,8 @@
 
 import math
 import time
-from typing import Any, Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -16,6 +17,18 @@ class Reporter(Protocol):
 
     def rewind(self, step: int) -> None: ...
     def write(self, step: int, metrics: Metrics) -> None: ...
+
+
+@runtime_checkable
+class Watcher(Protocol):
+    """A reporter that shows as well what happens between two lines."""
+
+    def reached(self, step: int) -> None:
+        """Says that the updates up to `step` are under way."""
+
+    def compiling(self) -> AbstractContextManager[None]:
+        """Is entered while a step is compiled."""
+        ...
 
 
 class Meter:

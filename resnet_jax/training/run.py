@@ -1,6 +1,7 @@
 """An assembled run: what computes its steps, and when it reports, evaluates and saves."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,8 @@ from resnet_jax.training.optim import Numbers
 from resnet_jax.training.state import TrainState, Tree
 
 Metrics = dict[str, Any]
+# What is entered while a step is compiled.
+Compiling = Callable[[], AbstractContextManager[Any]]
 
 
 class Run(NamedTuple):

@@ -41,7 +41,6 @@ def main() -> dict[str, Any]:
         from resnet_jax.assembly.rate import find_rate
 
         return find_rate(config, workdir / "find_rate")
-    print(f"the run lies in {workdir}", flush=True)
     result = train(config, workdir, runtime.ending_together)
     if "stopped" in result:
         print(f"stopped by {result['stopped']} at step {result['step']}; the same command goes on")

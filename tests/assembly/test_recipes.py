@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from contextlib import nullcontext
 from math import cos, pi
 from pathlib import Path
 from types import SimpleNamespace
@@ -261,7 +262,7 @@ def test_a_recipe_takes_two_steps_on_a_reduced_network(name, folder):
     config = reduced(name, folder)
     made = Assembly(config)
     run, compilations = made.run(), []
-    dispatch = Dispatch([run], lambda: compilations.append(1))
+    dispatch = Dispatch([run], lambda: nullcontext(compilations.append(1)))
     state = made.create_state()
     before = jax.device_get(state.params)
     for step in (0, 39):

@@ -30,7 +30,9 @@ def run() -> Outcome:
     model, names = tiny.network(), ("cat", "dog", "<bird>")
     network = Subject(model, tiny.variables_of(model), lambda split, count: tiny.examples(), names,
                       tiny.SHAPE, (0.5,) * 3, (0.25,) * 3)  # fmt: skip
-    return Outcome(3, network, LINES, {"model": {"depth": 20}}, FINDINGS)
+    environments = [{"commit": "12ab", "clean": False, "versions": {"jax": "0.12"}}]
+    config = {"model": {"depth": 20}}
+    return Outcome(3, network, LINES, config, FINDINGS, environments=environments)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,7 @@ def test_the_page_tells_what_the_run_did(html):
     assert "<h1>run &amp; more</h1>" in html and "The run after 3 updates." in html
     assert "<td>train/loss</td><td>1.25</td>" in html and "<td>eval/top1</td><td>0.375</td>" in html
     assert "<td>model.depth</td><td>20</td>" in html
+    assert "<td>commit</td><td>12ab</td>" in html and "<td>versions.jax</td><td>0.12</td>" in html
     assert "top1 &lt; 0.5 &amp; more" in html
     assert "<td>stage2/block1</td>" in html
     assert re.findall("<h2>(.*?)</h2>", html) == list(SECTIONS)

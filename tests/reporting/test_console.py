@@ -1,4 +1,5 @@
 import sys
+import time
 
 import pytest
 
@@ -70,3 +71,30 @@ def test_bar_on_a_terminal(monkeypatch, capsys):
     assert [line for line in output.splitlines() if line.startswith("step")] == [
         f"step 50/50  {describe(METRICS | EVALUATION, BRIEF)}"
     ]
+
+
+def test_time_left_is_without_compiling(clock, capsys):
+    console = Console(50, BRIEF)
+    console.rewind(0)
+    clock[0] += 5
+    with console.compiling():
+        clock[0] += 600
+    clock[0] += 15
+    console.write(10, METRICS)
+    output = capsys.readouterr().out.splitlines()
+    # 20 s for 10 steps.
+    assert output[:2] == ["compiling ...", "compiled in 600 s"]
+    assert output[2].endswith("01:20 left")
+
+
+def test_the_bar_counts_the_seconds_of_compiling_and_moves_between_lines(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    console = Console(50, BRIEF)
+    console.rewind(0)
+    with console.compiling():
+        time.sleep(1.2)
+    console.reached(7)
+    console.close()
+    bar = capsys.readouterr().err
+    assert "compiling ... 0 s" in bar and "compiling ... 1 s" in bar and "compiled in 1 s" in bar
+    assert "7/50" in bar

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import jax
 import jax.numpy as jnp
 import linear
@@ -47,7 +49,7 @@ def compilations():
 
 @pytest.fixture
 def dispatch(compilations):
-    return Dispatch([run_on(Data())], lambda: compilations.append(1))
+    return Dispatch([run_on(Data())], lambda: nullcontext(compilations.append(1)))
 
 
 def run_on(data):
@@ -115,7 +117,7 @@ def test_compiles_once_for_each_size_of_images(compilations):
         def train_batch(self, arrays, picks, key):
             return linear.Batch(picks, picks[:, 0], picks[:, 0] > 0)
 
-    dispatch = Dispatch([run_on(Growing())], lambda: compilations.append(1))
+    dispatch = Dispatch([run_on(Growing())], lambda: nullcontext(compilations.append(1)))
     state, shapes = state_at(0), []
     for _ in range(4):
         state, (report,) = dispatch(state, int(state.step), 1)

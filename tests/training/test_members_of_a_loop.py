@@ -14,8 +14,8 @@ from resnet_jax.training.profile import Profile
 class InTurn:
     """A program that makes the updates of each run in a dispatch of its own."""
 
-    def __init__(self, runs, on_compiled):
-        self._dispatches = [Dispatch([run], on_compiled) for run in runs]
+    def __init__(self, runs, compiling):
+        self._dispatches = [Dispatch([run], compiling) for run in runs]
         self.calls = []
 
     def join(self, states):
