@@ -37,9 +37,11 @@ def layers(model: ResNet, image_shape: tuple[int, int, int]) -> list[Layer]:
     """Returns the layers in the order in which they compute; nothing is computed or allocated.
 
     A layer is a module that has parameters of its own, whatever its class, so that all parameters
-    of the network are counted.
+    of the network are counted. Those of modules that are used by another method than `__call__`
+    stand at the end.
     """
     found: list[Layer] = []
+    counted: set[tuple[str, ...]] = set()
 
     def record(next_function: Any, args: Any, kwargs: Any, context: nn.module.InterceptorContext):
         output = next_function(*args, **kwargs)
@@ -47,12 +49,17 @@ def layers(model: ResNet, image_shape: tuple[int, int, int]) -> list[Layer]:
         own = _own_parameters(module) if context.method_name == "__call__" else {}
         if own:
             found.append(_layer(module, own, output if args else None))
+            counted.update((*module.path, name) for name in own)
         return output
 
     unrolled = model.clone(scan_blocks=False)
     image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
     with nn.intercept_methods(record):
-        jax.eval_shape(lambda image: unrolled.init(jax.random.key(0), image, train=False), image)
+        made = jax.eval_shape(lambda x: unrolled.init(jax.random.key(0), x, train=False), image)
+    for keys, leaf in jax.tree_util.tree_leaves_with_path(made["params"]):
+        path = tuple(key.key for key in keys)
+        if path not in counted:
+            found.append(Layer("/".join(path), "parameter", (), leaf.size, 0, 0))
     return found
 
 

@@ -7,99 +7,17 @@ import jax
 import numpy as np
 import pytest
 from command_line import ROOT
+from own_rows import ROWS
 from traces import DATA, Trace
 
 from configs import smoke
-from resnet_jax.analysis import scorecard
+from resnet_jax.analysis import counts, scorecard
 from resnet_jax.assembly import Assembly, configuration, keys, run_folder
 from resnet_jax.data.changes.augment import Augmentation
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.sweeps.experiment import Row
 from resnet_jax.tables import UserError, options_of
 from resnet_jax.training.metrics import with_own
-
-ROWS = '''
-"""Rows of a user."""
-
-import jax
-import optax
-from flax import linen as nn
-
-from resnet_jax.models.branches import Branch, Convolution
-from resnet_jax.models.connections.ends import direct
-from resnet_jax.models.connections.record import Connection
-from resnet_jax.models.norms import Norm, batch_norm
-
-
-class Gate(nn.Module):
-    @nn.compact
-    def __call__(self, x):
-        return nn.sigmoid(self.param("gate", nn.initializers.zeros, (1, 1, 1, x.shape[-1]))) * x
-
-
-def scalar_gate(x, features, stride, layers, start=1.0):
-    if stride > 1 or x.shape[-1] != features:
-        x = layers.conv(features, 1, stride, name="projection")(x)
-    return start * Gate(name="gate")(x), 1.0
-
-
-def both_paths(x, branch, site, layers, share=0.5, ends="B"):
-    return (1 - share) * direct(x, site, layers, ends) + share * branch(x)
-
-
-both = Connection(both_paths)
-
-
-def three(widening: float = 1.0):
-    return Branch((Convolution(3, widening, strided=True), Convolution(1), Convolution(3)))
-
-
-slow_norm = Norm(batch_norm, running=True)
-
-
-def signs(update, scale=1.0):
-    rate = optax.scale_by_learning_rate(update.learning_rate)
-    return optax.chain(optax.scale_by_sign(), optax.scale(scale), rate)
-
-
-def sawtooth(steps, before, teeth=2):
-    return lambda count: 1 - (count * teeth / steps) % 1
-
-
-def grey(key, images, share=1.0):
-    return (1 - share) * images + share * images.mean(-1, keepdims=True)
-
-
-def noise(key, images):
-    return images + jax.random.normal(key, images.shape)
-
-
-def stripes(lines=2):
-    from resnet_jax.data.sources.catalogue import synthetic
-
-    return synthetic(image_size=8, classes=lines, examples=64)
-
-
-def mislabelled():
-    from resnet_jax.data.sources.catalogue import synthetic
-
-    return synthetic()._replace(photographs=True)
-
-
-def top3(outputs):
-    return (outputs.mask & (outputs.rank < 3)).sum()
-
-
-def squared(logits, targets):
-    return ((jax.nn.softmax(logits) - targets) ** 2).sum(-1)
-
-
-def few_arguments(x):
-    return x
-
-
-text = "no function"
-'''
 
 
 @pytest.fixture
@@ -201,6 +119,27 @@ def test_an_augmentation_of_a_user_draws_the_same_from_a_copy_of_its_file(file, 
 def test_a_shortcut_of_a_user_is_in_every_block(file):
     blocks = parameters(read(f"shortcut={file}:scalar_gate"))["stage1"]
     assert blocks["block1"]["gate"]["gate"].shape == (1, 1, 1, 4)
+
+
+def test_all_parameters_of_a_user_s_row_are_counted(file):
+    """The gate of each of the two blocks has as many as channels, 4 and 8, however it is called."""
+    plain, gated = (
+        counts.layers(Assembly(read(*change)).model, (8, 8, 3))
+        for change in ((), (f"shortcut={file}:scalar_gate",))
+    )
+    file.write_text(
+        ROWS.replace("def __call__(self, x)", "def gated(self, x)").replace(
+            'name="gate")(x)', 'name="gate").gated(x)'
+        )
+    )
+    other = counts.layers(Assembly(read(f"shortcut={file}:scalar_gate")).model, (8, 8, 3))
+    totals = [sum(layer.parameters for layer in found) for found in (plain, gated, other)]
+    every = sum(
+        leaf.size for leaf in jax.tree.leaves(parameters(read(f"shortcut={file}:scalar_gate")))
+    )
+    assert totals[1] == totals[2] == every
+    # B's projection has a norm, of a scale and a bias for each of 8 channels; this gate has none.
+    assert totals[1] - totals[0] == 4 + 8 - 2 * 8
 
 
 def test_the_options_of_a_user_s_row_are_checked_as_others_are(file):
