@@ -17,7 +17,9 @@ from resnet_jax.assembly.identity import DataFacts, Identity
 from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.assembly.learning import mixing, objective, optimizer, schedule
 from resnet_jax.assembly.network import network, weights_of
+from resnet_jax.assembly.origin import check_origin, state_of_origin
 from resnet_jax.assembly.outputs import checkpoints, profile, reports
+from resnet_jax.assembly.run_folder import steps_of
 from resnet_jax.assembly.start import create, initial_state
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.catalogue import Source
@@ -193,7 +195,11 @@ class Assembly:
         )
 
     def create_state(self) -> TrainState:
-        """A new state on all devices."""
+        """A new state on all devices, or the one of the run that `init.run` names."""
+        if self.config.init.run is not None:
+            check_origin(self.config, len(self.source.class_names), self.steps)
+            with self.checkpoints(Path(self.config.init.run)) as checkpoints:
+                return state_of_origin(checkpoints, self.abstract_state)
         shardings = self.placement.at_rest(self.abstract_state)
         return create(self.initial_state, self.config.seed, self.pretrained, shardings)
 
@@ -238,6 +244,8 @@ class Assembly:
         check_process(self._dtype)
         # Made here, so that a mistake stops the run before it starts.
         self.evaluation.make()
+        if config.init.run is not None and not (workdir and steps_of(workdir)):
+            check_origin(config, len(self.source.class_names), self.steps)
         train_step = self.train_step
         return Run(
             mesh=self.mesh,

@@ -72,6 +72,11 @@ def _check_together(values: Mapping[str, Any]) -> None:
             "checkpoint.keep=0 and checkpoint.keep_best=0 would save nothing of the run: set one of"
             " them to 1 or more"
         )
+    if values["init"]["run"] is not None and values["init"]["weights"] is not None:
+        raise UserError(
+            "init.run and init.weights are both set, and a run starts from one of them: unset the"
+            " other"
+        )
     if values["data"]["repeats"] > train["batch_size"]:
         raise UserError(
             f"data.repeats={values['data']['repeats']} is more than the {train['batch_size']}"

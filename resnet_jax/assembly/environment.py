@@ -75,7 +75,7 @@ def recorded(assembly: Assembly, workdir: Path) -> Iterator[None]:
 
     A file that can't be written stops no run.
     """
-    finished = assembly.steps in run_folder.steps(workdir)
+    finished = assembly.steps in run_folder.steps_of(workdir)
     if finished or not parallel.is_first_process():
         yield
         return

@@ -1,7 +1,7 @@
 """The keys of a configuration: which ones exist, and which ones change what a run computes."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -24,6 +24,16 @@ FREE_KEYS = (
     "model.scan_blocks",
     "model.remat",
 )
+
+
+# Keys that decide which arrays a training state has, and those among them that do not.
+SHAPES = ("model.", "norm.", "optim.", "finetune.", "train.ema_decay")
+NUMBERS = ("optim.rate", "optim.weight_decay")
+
+
+def of_state(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts that decide which arrays a training state has."""
+    return {k: v for k, v in facts.items() if k.startswith(SHAPES) and k not in NUMBERS}
 
 
 def unknown_key(section: str, name: str, valid: Iterable[str]) -> UserError:

@@ -126,7 +126,7 @@ def _assembly(
 
 def checkpoints(workdir: Path, trust_rows: bool = False) -> dict[int, Callable[[], Any]]:
     """Variables of every checkpoint of a run by step, unrolled, each read when called."""
-    steps = run_folder.steps(workdir)
+    steps = run_folder.steps_of(workdir)
 
     def read(step: int) -> Any:
         return load(workdir, step, trust_rows=trust_rows).unrolled_variables()

@@ -16,7 +16,7 @@ from etils import epath
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.identity import DataFacts, Identity, changes
-from resnet_jax.assembly.keys import facts, mapped
+from resnet_jax.assembly.keys import facts, mapped, of_state
 from resnet_jax.assembly.older_runs import upgraded
 from resnet_jax.assembly.sections import lock
 from resnet_jax.assembly.stored_rows import check_rows, store_rows, stored_row
@@ -26,6 +26,18 @@ from resnet_jax.training import parallel
 from resnet_jax.training.record import newest_records, steps_in
 
 CONFIG, DATA, CHECKPOINTS = "config.json", "data.json", "checkpoints"
+
+
+class OtherRun(UserError):
+    """A folder holds a run of another configuration.
+
+    Attributes:
+      fits: whether its training state has the arrays of this configuration's.
+    """
+
+    def __init__(self, sentence: str, fits: bool):
+        super().__init__(sentence)
+        self.fits = fits
 
 
 def load(workdir: Path, *, trust_rows: bool = False) -> ConfigDict:
@@ -73,7 +85,7 @@ def known(workdir: Path) -> DataFacts | None:
 
     None where it has no checkpoint, or was begun before runs knew their data.
     """
-    if not steps(workdir):
+    if not steps_of(workdir):
         return None
     try:
         return DataFacts.of_json(json.loads((workdir / DATA).read_text()))
@@ -91,7 +103,7 @@ def identity(workdir: Path, config: ConfigDict) -> Identity:
     return Identity(facts(config), known(workdir))
 
 
-def steps(workdir: Path) -> list[int]:
+def steps_of(workdir: Path) -> list[int]:
     """Steps of the run's checkpoints, oldest first."""
     return steps_in(epath.Path(workdir / CHECKPOINTS))
 
@@ -112,19 +124,20 @@ def begun(workdir: Path, config: ConfigDict) -> DataFacts | None:
     Raises:
       UserError: the workdir holds a run of another configuration.
     """
-    if not steps(workdir):
+    if not steps_of(workdir):
         return None
     check_rows(workdir, config)
-    changed = changes(_facts_before(workdir), facts(config))
-    if changed:
-        raise UserError(
+    before, now = facts_before(workdir), facts(config)
+    if changed := changes(before, now):
+        raise OtherRun(
             f"{workdir} holds a run of another configuration ({'; '.join(changed)}): give another"
-            " --workdir, or start with the old values to continue that run"
+            " --workdir, or start with the old values to continue that run",
+            fits=not changes(of_state(before), of_state(now)),
         )
     return known(workdir)
 
 
-def _facts_before(workdir: Path) -> Mapping[str, Any]:
+def facts_before(workdir: Path) -> Mapping[str, Any]:
     """The facts of the configuration that the run was begun with."""
     path = workdir / CONFIG
     if path.exists():

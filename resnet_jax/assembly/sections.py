@@ -107,6 +107,7 @@ class Init:
     """What a run starts from."""
 
     weights: str | None = None  # file to start from; a head of other classes is replaced
+    run: str | None = None  # folder of a run whose whole training state is gone on from
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ def _content(section: Callable[[Outcome], str], run: Outcome) -> str:
 def page(name: str, run: Outcome) -> str:
     """Returns the page of a run of this name."""
     contents = {title: _content(section, run) for title, section in SECTIONS.items()}
-    body = markup.paragraphs([f"The run after {run.step:,} updates."])
+    origin = run.config.get("init", {}).get("run")
+    went_on = f" It went on from the training state of {origin}." if origin else ""
+    body = markup.paragraphs([f"The run after {run.step:,} updates.{went_on}"])
     body += "".join(markup.section(title, html) for title, html in contents.items() if html)
     return markup.document(name, body)

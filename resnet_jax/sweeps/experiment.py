@@ -20,8 +20,10 @@ from typing import Any, NamedTuple
 
 from resnet_jax.assembly import configuration, keys, sections
 from resnet_jax.assembly.choices import defaults_of_options
+from resnet_jax.assembly.run_folder import CHECKPOINTS
 from resnet_jax.tables import UserError, choose
 from resnet_jax.tables.running import running
+from resnet_jax.training.record import newest_records
 
 # What a published figure may be of several runs.
 STATISTICS = {name: name for name in ("mean", "median")}
@@ -122,19 +124,23 @@ def tasks(experiment: Experiment, scale: str, seeds: int) -> list[Task]:
     for seed in range(seeds):
         for row in lines:
             config = extend(base, row.changes, f"seed={seed}")
-            facts = _with_weights(keys.facts(configuration.read(config)))
+            facts = _with_contents(keys.facts(configuration.read(config)))
             changes = {key: facts[key] for key in facts if facts[key] != default.get(key)}
             found.append(Task(row, seed, config, changes, address(changes)))
     return found
 
 
-def _with_weights(facts: dict[str, Any]) -> dict[str, Any]:
-    """The facts, with a hash of the content of the file of weights that a run starts from."""
-    path = Path(facts["init.weights"] or "")
-    if not path.is_file():  # a run says what is wrong with it
-        return facts
-    now = path.stat()
-    return {**facts, "init.weights": f"{path.name}@{_digest(path, now.st_mtime_ns, now.st_size)}"}
+def _with_contents(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts, with hashes of the file of weights or the state that a run starts from."""
+    found = dict(facts)
+    weights, run = Path(facts["init.weights"] or ""), Path(facts["init.run"] or "")
+    if weights.is_file():  # what is not there a run complains of
+        now = weights.stat()
+        digest = _digest(weights, now.st_mtime_ns, now.st_size)
+        found["init.weights"] = f"{weights.name}@{digest}"
+    if facts["init.run"] and (newest := next(newest_records(run / CHECKPOINTS), None)):
+        found["init.run"] = f"{run.name}@{newest.step}-{newest.arrays:08x}"
+    return found
 
 
 @cache

@@ -42,8 +42,11 @@ class Configuration:
         pairs = (item.partition("=") for item in self._overrides.value)
         return [(key, value) for key, _, value in pairs]
 
-    def read(self) -> "ConfigDict":
+    def read(self, overrides: Sequence[tuple[str, str]] | None = None) -> "ConfigDict":
         """Returns the configuration; from now on JAX computes in its precision.
+
+        Args:
+          overrides: in place of those that were given.
 
         Raises:
           UserError: none is given, or it can't be read.
@@ -52,7 +55,8 @@ class Configuration:
 
         if not self.text:
             raise UserError("no configuration: give --config=NAME or FILE.py, for example cifar10")
-        config = configuration.read(self.text, self.overrides)
+        given = self.overrides if overrides is None else overrides
+        config = configuration.read(self.text, given)
         runtime.compute_in(config.model.dtype)
         return config
 

@@ -3,7 +3,9 @@
 The same command goes on with a run that was stopped. `python -m resnet_jax.main` is the same verb.
 """
 
+import shlex
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +29,39 @@ _FIND_RATE = flags.DEFINE_bool(
     "Do not train: let the rate grow in 200 steps, and write the loss over it into the workdir.",
     flag_values=FLAGS,
 )
+_CONTINUE_FROM = flags.DEFINE_string(
+    "continue_from",
+    None,
+    "Run whose whole training state a new run goes on from, with other epochs, rate or schedule;"
+    " the same as --config.init.run=RUN.",
+    flag_values=FLAGS,
+)
 shared_flags.define_peers(FLAGS)
 
 
 def main() -> dict[str, Any]:
     """Trains, and returns the figures of the final evaluation."""
     from resnet_jax.assembly.run import train
+    from resnet_jax.assembly.run_folder import OtherRun
 
-    config = _CONFIG.read()
-    named = _WORKDIR.value or default_workdir(str(_CONFIG.text), _CONFIG.overrides)
+    overrides = list(_CONFIG.overrides)
+    if _CONTINUE_FROM.value is not None:
+        origin = shared_flags.folder(_CONTINUE_FROM.value, "--continue_from")
+        overrides.append(("init.run", str(origin)))
+    config = _CONFIG.read(overrides)
+    named = _WORKDIR.value or default_workdir(str(_CONFIG.text), overrides)
     workdir = shared_flags.folder(named, "--workdir")
     if _FIND_RATE.value:
         from resnet_jax.assembly.rate import find_rate
 
         return find_rate(config, workdir / "find_rate")
-    result = train(config, workdir, runtime.ending_together)
+    try:
+        result = train(config, workdir, runtime.ending_together)
+    except OtherRun as error:
+        if not error.fits:
+            raise
+        goes_on = going_on(str(_CONFIG.text), _CONFIG.overrides, workdir)
+        raise UserError(f"{error}; to go on from its state, say {goes_on}") from None
     if "stopped" in result:
         print(f"stopped by {result['stopped']} at step {result['step']}; the same command goes on")
     else:
@@ -67,6 +87,15 @@ def write_page(workdir: Path) -> None:
     if jax.process_count() == 1:
         # Its files of rows have run already.
         print(f"its page: {run_page.write(workdir, trust_rows=True)}")
+
+
+def going_on(text: str, overrides: Sequence[tuple[str, str]], workdir: Path) -> str:
+    """The command that goes on from the run in `workdir`, in a new folder beside it."""
+    names = (workdir.with_name(f"{workdir.name}_{number}") for number in count(2))
+    new = next(name for name in names if not name.exists())
+    changes = (f"--config.{key}={value}" for key, value in overrides)
+    flags = f"--config={text}", *changes, f"--continue_from={workdir}", f"--workdir={new}"
+    return shlex.join(["resnet-jax", "train", *flags])
 
 
 def default_workdir(text: str, overrides: Sequence[tuple[str, str]]) -> str:

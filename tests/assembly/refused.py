@@ -141,6 +141,7 @@ REFUSED = {
     "report.page": [1, "yes", None],
     "report.project": [3, None],
     "init.weights": [3, ("a",)],
+    "init.run": [3, ("a",)],
 }  # fmt: skip
 
 

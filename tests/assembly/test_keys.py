@@ -184,6 +184,7 @@ OPTIONS: dict[str, tuple[object, dict]] = {
 # Keys whose effect lies outside of the computation, and the test that shows it.
 SHOWN_ELSEWHERE = {
     "init.weights": "weights/test_use.py",
+    "init.run": "assembly/test_going_on.py",
     "eval.average_logits": "test_evaluation.py",
     "eval.metrics": "test_rows_from_outside.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",

@@ -23,7 +23,7 @@ from resnet_jax.assembly.checking import check
 from resnet_jax.assembly.run import train
 from resnet_jax.tables import UserError, annotations_of, domains, split
 
-TEXT = ("data.train_split", "data.name", "data.dir", "report.project", "init.weights")
+TEXT = ("data.train_split", "data.name", "data.dir", "report.project", "init.weights", "init.run")
 # Numbers that may be negative.
 SIGNED = ("branch_gain", "shortcut_scale", "branch_scale", "gate_bias", "initial_gain")
 
