@@ -42,6 +42,8 @@ class Stream:
         with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
             # What lies in buffers, and what libraries write there, goes nowhere too.
             os.dup2(nowhere.fileno(), self._stream.fileno())
+        if isinstance(error, BrokenPipeError):
+            return  # who reads through a pipe may stop, as `head` does
         with suppress(OSError, ValueError):
             reason = error.strerror or error
             self._other.write(

@@ -8,6 +8,8 @@ from typing import TextIO
 from resnet_jax.sweeps.experiment import Task
 from resnet_jax.sweeps.records import Record, Store
 
+ROW = "test error of"  # heads the column of names
+
 
 class LiveTable:
     """Shows the outcome of every run that has ended, and how far the others are.
@@ -54,10 +56,11 @@ class LiveTable:
         self._drawn = len(lines)
 
     def lines(self, running: set[Path]) -> list[str]:
-        """A line for each row, with a column for each seed."""
+        """A header, then a line for each row, with a column for each seed."""
         names = list(dict.fromkeys(task.row.name for task in self._tasks))
-        width = max(map(len, names)) + 2
-        found = []
+        width = max(map(len, [ROW, *names])) + 2
+        seeds = dict.fromkeys(f"{f'seed {task.seed}':<16}" for task in self._tasks)
+        found = [f"{ROW:<{width}}{''.join(seeds)}".rstrip()]
         for name in names:
             cells = [
                 f"{self._cell(task, running):<16}" for task in self._tasks if task.row.name == name

@@ -129,10 +129,11 @@ def operands_of(verb: Verb) -> list[str]:
 
 
 def help_of(verb: Verb) -> str:
-    """The verb's docstring, and all its flags with their defaults."""
+    """What the verb does, all its flags with their defaults, and the rest of its docstring."""
     values = verb.FLAGS
     name = verb.__name__.rpartition(".")[2]
-    lines = [inspect.cleandoc(verb.__doc__ or ""), ""]
+    first, _, rest = inspect.cleandoc(verb.__doc__ or "").partition("\n")
+    lines = [first, ""]
     lines += [" ".join(["resnet-jax", name, *operands_of(verb), "[--FLAG=VALUE ...]"]), ""]
     for flag in (values[key] for key in values):
         lines.append(f"  --[no]{flag.name}" if flag.boolean else f"  --{flag.name}=...")
@@ -141,7 +142,7 @@ def help_of(verb: Verb) -> str:
         if flag.default not in (None, "", []):
             text += f" (default: {str(flag.default_as_str).strip(chr(39))})"
         lines += textwrap.wrap(text, 96, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return "\n".join(lines)
+    return "\n".join([*lines, "", rest.strip("\n")]).rstrip()
 
 
 def verbs() -> dict[str, str]:

@@ -54,6 +54,17 @@ def test_a_stream_fails_once_and_says_so_on_the_other():
     assert stream.failure.errno == 28
 
 
+def test_of_a_reader_that_leaves_nothing_is_said():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    other = io.StringIO()
+    stream = Stream(Closed(), "standard output", other)
+    print("x", file=stream, flush=True)
+    assert isinstance(stream.failure, BrokenPipeError) and other.getvalue() == ""
+
+
 def test_both_fail():
     stream = Stream(Full(0), "standard output", Full(0))
     print("x", file=stream, flush=True)

@@ -30,9 +30,14 @@ def test_the_table_shows_every_run(sweep):
     records.put(store.workdir(tasks[1]), records.Record("diverged", "train/loss became nan"))
     workdir = store.workdir(tasks[2])
     workdir.mkdir(parents=True)
-    assert table.lines({workdir})[0].split() == ["a", "25.00%", "starting"]
+    header, first, _ = table.lines({workdir})
+    assert first.split() == ["a", "25.00%", "starting"]
+    # Each column begins below its heading.
+    assert header.startswith("test error of") and header.split()[3:] == ["seed", "0", "seed", "1"]
+    assert header.index("seed 0") == first.index("25.00%")
+    assert header.index("seed 1") == first.index("starting")
     (workdir / "log.txt").write_text("step 5/40  loss\nstep 10/40  loss 2.1\n  step 15/40")
-    lines = [line.split() for line in table.lines({workdir})]
+    lines = [line.split() for line in table.lines({workdir})[1:]]
     assert lines == [["a", "25.00%", "step", "10/40"], ["bcd", "diverged", "waiting"]]
 
 
@@ -41,9 +46,9 @@ def test_a_terminal_is_redrawn_in_place(sweep):
     out = Terminal()
     table = LiveTable(tasks, store, out)
     table.tick(set())
-    assert "\x1b[2A" not in out.getvalue()
+    assert "\x1b[3A" not in out.getvalue()
     table.tick(set())
-    assert out.getvalue().count("\x1b[2A") == 1
+    assert out.getvalue().count("\x1b[3A") == 1
 
 
 def test_elsewhere_each_outcome_is_a_line_of_its_own(sweep):

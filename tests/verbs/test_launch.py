@@ -64,6 +64,8 @@ def test_help_is_the_verbs_own_and_imports_no_framework():
     output, imported = said("analyse", "lesion", "--help")
     assert output.startswith("Studies a trained network")
     assert "  lesion --examples=1000 --draws=5 --paths=5\n" in output
+    # The flags stand first: below them, the paragraphs of what the verb does.
+    assert output.index("--workdir=") < output.index("  lesion --examples=1000")
     flags = re.findall(r"^  --(?:\[no\])?([\w.]+)", output, re.MULTILINE)
     assert sorted(flags) == sorted(importlib.import_module("resnet_jax.verbs.analyse").FLAGS)
     assert "Of landscape: points on each side of the plane.\n" in output
