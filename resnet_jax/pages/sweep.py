@@ -35,7 +35,12 @@ for (const [column, button] of document.querySelectorAll('th button').entries())
 
 
 def page(
-    grid: list[dict[str, str]], *, title: str, about: list[str], figures: dict[str, str]
+    grid: list[dict[str, str]],
+    *,
+    title: str,
+    about: list[str],
+    figures: dict[str, str],
+    below: str = "",
 ) -> str:
     """Returns the page.
 
@@ -44,6 +49,7 @@ def page(
       title: the experiment's question.
       about: paragraphs below it.
       figures: SVG text by what it shows.
+      below: HTML at the end.
     """
     columns = [name for name in grid[0] if any(line[name] for line in grid)]
     head = "".join(
@@ -51,7 +57,7 @@ def page(
     )
     body = "".join(f"<tr>{''.join(_cell(line[name]) for name in columns)}</tr>\n" for line in grid)
     images = "".join(markup.figure(svg, name) for name, svg in figures.items())
-    contents = markup.paragraphs(about) + markup.grid(head, body) + images
+    contents = markup.paragraphs(about) + markup.grid(head, body) + images + below
     return markup.document(title, contents, style=STYLE, script=SCRIPT)
 
 

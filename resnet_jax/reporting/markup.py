@@ -57,6 +57,12 @@ def paragraphs(texts: Iterable[str]) -> str:
     return "".join(f"<p>{escape(text)}</p>\n" for text in texts)
 
 
+def links(pages: Iterable[tuple[str, str]]) -> str:
+    """A list of links: what each says, and the path that it leads to."""
+    items = (f'<li><a href="{escape(path)}">{escape(text)}</a></li>' for text, path in pages)
+    return f"<ul>{''.join(items)}</ul>\n"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table that scrolls where the page is narrower."""
     names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)

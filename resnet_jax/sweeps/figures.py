@@ -50,11 +50,16 @@ def errors(table: list[Line], scale: str) -> Figure:
         axes.invert_yaxis()
         axes.set_xlabel("error, %")
         axes.set_xlim(*_limits(table))
-        axes.set_title(f"Error by row, {scale} scale", loc="left")
+        axes.set_title(f"Error by row{_at(scale)}", loc="left")
         handles = [Patch(color=TESTING, label="test"),
                    Patch(color=TRAINING, label="training")]  # fmt: skip
         figure.legend(handles=handles, loc="outside lower right", ncols=2, frameon=False)
     return figure
+
+
+def _at(scale: str) -> str:
+    """The end of a title; runs that are of no experiment have no scale."""
+    return f", {scale} scale" if scale else ""
 
 
 def _limits(table: list[Line]) -> tuple[float, float]:
@@ -84,7 +89,7 @@ def curves(table: list[Line], scale: str) -> Figure:
                               alpha=0.18, linewidth=0)  # fmt: skip
         axes.set_xlabel("updates")
         axes.set_ylabel("training loss, nats")
-        axes.set_title(f"Training loss, {scale} scale", loc="left")
+        axes.set_title(f"Training loss{_at(scale)}", loc="left")
         figure.legend(loc="outside lower center", ncols=2 if len(table) < 7 else 3, frameon=False,
                       fontsize=8)  # fmt: skip
     return figure
@@ -120,7 +125,7 @@ def costs(table: list[Line], scale: str) -> Figure:
             else:
                 axes.xaxis.set_major_locator(MaxNLocator(3))
         figure.axes[0].set_ylabel("test error, %")
-        figure.axes[0].set_title(f"Test error against cost, {scale} scale", loc="left")
+        figure.axes[0].set_title(f"Test error against cost{_at(scale)}", loc="left")
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False,
                       fontsize=8)  # fmt: skip

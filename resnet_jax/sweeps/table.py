@@ -223,9 +223,14 @@ def cells(line: Line) -> dict[str, str]:
 def as_markdown(table: list[Line]) -> str:
     """The columns that a reader sees; those that are empty throughout are left out."""
     grid = [cells(line) for line in table]
-    columns = [name for name in grid[0] if any(line[name] for line in grid)]
-    rows = [columns, ["---"] * len(columns), *([line[name] for name in columns] for line in grid)]
+    names = columns(grid)
+    rows = [names, ["---"] * len(names), *([line[name] for name in names] for line in grid)]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def columns(grid: list[dict[str, str]]) -> list[str]:
+    """The columns that some line has text in."""
+    return [name for name in grid[0] if any(line[name] for line in grid)]
 
 
 def _spread(found: Summary | None, digits: int) -> str:

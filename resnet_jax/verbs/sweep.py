@@ -55,7 +55,7 @@ def main(experiment: str) -> dict[str, Any]:
     """Makes the missing runs, and returns the number of runs by their outcome."""
     from collections import Counter
 
-    from resnet_jax.sweeps import dry_run, jobs, results
+    from resnet_jax.sweeps import dry_run, jobs, names, results
     from resnet_jax.sweeps import experiment as experiments
     from resnet_jax.sweeps.launchers import launcher
     from resnet_jax.sweeps.records import Store
@@ -95,6 +95,7 @@ def main(experiment: str) -> dict[str, Any]:
             folder = runs / name.rpartition(":")[2]
             launch_on.function(waiting, at_once, tick, folder)
     store.keep(tasks)
+    names.link(tasks, store, runs, chosen.folder.resolve().name, scale)
     page = results.write(chosen, scale, tasks, store, written_to)
     print((written_to / f"{scale}.md").read_text())
     outcomes = Counter(record.status for task in tasks if (record := store.find(task)))

@@ -207,7 +207,7 @@ def test_all_that_tells_what_was_found_is_written(tmp_path):
     page = results.write(chosen, "paper", tasks, store, tmp_path / "results")
     assert page == tmp_path / "results" / "paper.html"
     assert {path.name for path in page.parent.iterdir()} == {
-        "paper.csv", "paper.md", "paper.html",
+        "paper.csv", "paper.md", "paper.tex", "paper.html",
         *(f"paper-{name}.{kind}" for name in ("errors", "curves", "costs")
           for kind in ("svg", "png")),
     }  # fmt: skip
