@@ -1,5 +1,6 @@
 """A network's predictions for single pictures, and where it looked."""
 
+import os
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -26,6 +27,8 @@ from resnet_jax.tables import UserError, choose
 from resnet_jax.training.evaluation import Logits
 from resnet_jax.training.steps import eval_logits
 from resnet_jax.weights import read_tensors, to_variables
+
+LONGEST_NAME = 200  # bytes of a picture's name in the names of its explanations
 
 
 class Network(NamedTuple):
@@ -126,7 +129,7 @@ class Predictor:
 
     def __init__(self, network: Network, top: int, names: str | None, *, upright: bool = False):
         self._network, self._upright = network, upright
-        self._names = network.class_names if names is None else _read_names(Path(names))
+        self._names = network.class_names if names is None else read_names(Path(names))
         if len(self._names) != network.model.classes:
             raise UserError(
                 f"{names} has {len(self._names)} names and the network {network.model.classes}"
@@ -173,13 +176,24 @@ class Predictor:
         return normalise(jnp.asarray(pixels), self._network.mean, self._network.std)
 
 
-def _read_names(path: Path) -> tuple[str, ...]:
+def read_names(path: Path) -> tuple[str, ...]:
+    """The names of the classes in a file, one a line.
+
+    Raises:
+      UserError: it can't be read.
+    """
     try:
-        return tuple(path.read_text().splitlines())
-    except OSError as error:
-        raise UserError(
-            f"--names={path} can't be read ({error.strerror}): give a text file"
-        ) from None
+        return tuple(path.read_text("utf-8-sig").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise UserError(f"--names={path} can't be read ({reason}): give a text file") from None
+
+
+def _shortened(name: str) -> str:
+    """The name without its end where that is long: with additions it may have 255 bytes."""
+    while len(os.fsencode(name)) > LONGEST_NAME:
+        name = name[:-1]
+    return name
 
 
 def table(pictures: list[Picture]) -> str:
@@ -196,7 +210,7 @@ def write_explanations(pictures: list[Picture], folder: Path) -> list[str]:
     written = []
     for number, picture in enumerate(pictures, start=1):
         for kind, values in picture.maps.items():
-            path = folder / f"{number:03}-{Path(picture.name).stem}-{kind}.png"
+            path = folder / f"{number:03}-{_shortened(Path(picture.name).stem)}-{kind}.png"
             replace(path, png(overlaid(picture.pixels, values)))
             written.append(str(path))
     return written

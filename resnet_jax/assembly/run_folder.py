@@ -18,14 +18,16 @@ from ml_collections import ConfigDict
 from resnet_jax.assembly.identity import DataFacts, Identity, changes
 from resnet_jax.assembly.keys import facts, mapped, of_state
 from resnet_jax.assembly.older_runs import upgraded
-from resnet_jax.assembly.sections import lock
+from resnet_jax.assembly.sections import OPEN, RECORDS, lock
 from resnet_jax.assembly.stored_rows import check_rows, store_rows, stored_row
-from resnet_jax.reporting.files import clear_drafts, replace
+from resnet_jax.reporting.files import clear_drafts, read_object, replace
 from resnet_jax.tables import UserError
 from resnet_jax.training import parallel
 from resnet_jax.training.record import newest_records, steps_in
 
 CONFIG, DATA, CHECKPOINTS = "config.json", "data.json", "checkpoints"
+# The sections of config.json that every version has written.
+REQUIRED = sorted({*OPEN, "model", "norm", "train"})
 
 
 class OtherRun(UserError):
@@ -71,7 +73,17 @@ def load(workdir: Path, *, trust_rows: bool = False) -> ConfigDict:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return upgraded(json.loads(path.read_text()))
+    cure = (
+        "put a copy of it back, or train the run again with its command, which goes on from its"
+        " checkpoint and writes the file anew"
+    )
+    values = read_object(path, cure)
+    nested = {name for name, value in values.items() if isinstance(value, dict)}
+    missing = [name for name in REQUIRED if name not in nested]
+    odd = [name for name in RECORDS if name and name in values and name not in nested]
+    if missing or odd:
+        raise UserError(f"{path} is damaged (it has no section {(missing + odd)[0]}): {cure}")
+    return upgraded(values)
 
 
 def _with_tuples(value: Any) -> Any:
@@ -140,10 +152,15 @@ def begun(workdir: Path, config: ConfigDict) -> DataFacts | None:
 def facts_before(workdir: Path) -> Mapping[str, Any]:
     """The facts of the configuration that the run was begun with."""
     path = workdir / CONFIG
-    if path.exists():
-        stored = partial(stored_row, workdir)
-        return facts(ConfigDict(mapped(_with_tuples(_read(path)), stored)))
+    stored = partial(stored_row, workdir)
     found = _of_a_checkpoint(workdir)
+    try:
+        if path.exists():
+            return facts(ConfigDict(mapped(_with_tuples(_read(path)), stored)))
+    except UserError:
+        # The checkpoint knows it too, and what is right is written again.
+        if found is None:
+            raise
     if found is None:
         raise UserError(
             f"{workdir} holds checkpoints and no {CONFIG}, so nothing says which run they are of:"

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from absl import logging
+
 from resnet_jax.reporting.files import replace
 from resnet_jax.tables import UserError
 
@@ -34,7 +36,7 @@ class MetricsFile:
         )
 
     def rewind(self, step: int) -> None:
-        """Drops the lines after `step`, and a line that a killed process left half written."""
+        """Drops the lines after `step`, and those that `read_lines` leaves out."""
         self._file.close()
         kept = [line for line in read_lines(self._path) if line["step"] <= step]
         try:
@@ -56,6 +58,26 @@ class MetricsFile:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Returns the objects of a metrics file; an unfinished last line is left out."""
-    text = path.read_text()
-    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    """Returns the objects of a metrics file.
+
+    A last line that a killed process left unfinished is left out, and so is any damaged one, as a
+    machine that lost its power may leave; these are told in the log.
+    """
+    *whole, _ = path.read_bytes().split(b"\n")
+    found = [_object(line) for line in whole]
+    damaged = [number for number, line in enumerate(found, start=1) if line is None]
+    if damaged:
+        logging.error("%s: damaged lines are left out: %s", path, ", ".join(map(str, damaged)))
+    return [line for line in found if line is not None]
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """What a line says; None where it is not what `write` writes."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or type(found.get("step")) is not int:
+        return None
+    numbers = all(value is None or isinstance(value, int | float) for value in found.values())
+    return found if numbers else None

@@ -21,7 +21,10 @@ class Stream:
         self.failure: OSError | None = None
 
     def write(self, text: str) -> int:
-        self._try(lambda: self._stream.write(text))
+        # Letters that the stream can't write, as of names of files that are no UTF-8, as numbers.
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        shown = text.encode(encoding, "backslashreplace").decode(encoding)
+        self._try(lambda: self._stream.write(shown))
         return len(text)
 
     def flush(self) -> None:

@@ -19,13 +19,14 @@ from typing import Any, TypeVar
 
 from resnet_jax.tables import domains
 from resnet_jax.tables.constraints import Constraint
-from resnet_jax.tables.errors import Diverged, UserError, nearest
+from resnet_jax.tables.errors import Diverged, Incomplete, UserError, nearest
 from resnet_jax.tables.foreign import foreign_file, foreign_row
 from resnet_jax.tables.literals import literal
 
 __all__ = [
     "Choice",
     "Diverged",
+    "Incomplete",
     "Table",
     "UserError",
     "annotations_of",

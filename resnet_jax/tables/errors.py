@@ -4,10 +4,23 @@ import difflib
 import os
 import re
 from collections.abc import Iterable
+from typing import Any
 
 
 class UserError(ValueError):
     """A mistake that the user can correct; it is shown as one sentence, without a traceback."""
+
+
+class Incomplete(UserError):
+    """A part of what was asked for could not be done; the rest was.
+
+    Args:
+      result: of the rest, which is printed before the sentence.
+    """
+
+    def __init__(self, sentence: str, result: dict[str, Any]):
+        super().__init__(sentence)
+        self.result = result
 
 
 class Diverged(UserError):

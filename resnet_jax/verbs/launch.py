@@ -19,7 +19,7 @@ from absl import flags
 
 from resnet_jax import runtime
 from resnet_jax.reporting.output import surviving
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Incomplete, UserError
 from resnet_jax.verbs import shared_flags
 
 
@@ -40,7 +40,7 @@ def launch(verb: Any, arguments: Sequence[str] | None = None) -> None:
     """Parses the flags, runs the verb and prints what it returns as the last line of output.
 
     A UserError ends the program with status 2 and its sentence on standard error, as do files that
-    can't be read or written; Ctrl-C ends it with status 130.
+    can't be read or written; Ctrl-C ends it with status 130. An Incomplete result is printed too.
 
     Args:
       arguments: None: the command line's, and the process may restart itself once, see
@@ -69,6 +69,9 @@ def _status(verb: Any, arguments: Sequence[str] | None) -> int:
         with runtime.together(peers) if peers else nullcontext():
             result = verb.main(*operands)
         print(json.dumps(result), flush=True)
+    except Incomplete as error:
+        print(json.dumps(error.result), flush=True)
+        return _told(str(error))
     except UserError as error:
         return _told(str(error))
     except OSError as error:

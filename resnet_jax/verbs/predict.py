@@ -11,7 +11,7 @@ from typing import Any
 
 from absl import flags
 
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Incomplete, UserError
 from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
@@ -56,9 +56,13 @@ _TRAINED = shared_flags.Trained(FLAGS)
 
 
 def main(*image: str) -> dict[str, Any]:
-    """Returns the predictions, one a picture."""
+    """Returns the predictions, one a picture.
+
+    Raises:
+      Incomplete: some of several pictures can't be read; the others are answered.
+    """
     from resnet_jax.assembly.prediction import Predictor, table, write_explanations
-    from resnet_jax.data.images.pictures import picture_files
+    from resnet_jax.data.images.pictures import UnreadablePicture, picture_files
     from resnet_jax.pages.contact_sheet import sheet
     from resnet_jax.reporting.files import replace
 
@@ -66,7 +70,14 @@ def main(*image: str) -> dict[str, Any]:
     folder = _TRAINED.output_folder("predictions", _OUT.value) if writes else None
     files = picture_files(list(image), sys.stdin.buffer)
     predictor = Predictor(_network(), _TOP.value, _NAMES.value, upright=_UPRIGHT.value)
-    pictures = [predictor(name, file) for name, file in files]
+    pictures, unreadable = [], []
+    for name, file in files:
+        try:
+            pictures.append(predictor(name, file))
+        except UnreadablePicture as error:
+            if len(files) == 1:
+                raise
+            unreadable.append(error)
     result: dict[str, Any] = {"predictions": [picture.as_json() for picture in pictures]}
     if _FORMAT.value == "table":
         print(table(pictures))
@@ -80,6 +91,13 @@ def main(*image: str) -> dict[str, Any]:
             replace(path, sheet(pictures, predictor.origin))
             print(f"contact sheet: {path}")
             result["sheet"] = str(path)
+    if unreadable:
+        result["unreadable"] = {error.name: error.reason for error in unreadable}
+        named = ", ".join(f"{error.name} ({error.reason})" for error in unreadable[:3])
+        more = f" and {len(unreadable) - 3} others" if len(unreadable) > 3 else ""
+        raise Incomplete(
+            f"{len(unreadable)} of {len(files)} pictures can't be read: {named}{more}", result
+        )
     return result
 
 

@@ -12,8 +12,11 @@ import numpy as np
 import photographs
 import pytest
 from command_line import call, mistake
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from resnet_jax.assembly import restored
+from resnet_jax.assembly import configuration, restored, run_folder
+from resnet_jax.assembly.checking import check
 from resnet_jax.assembly.lock import alone
 from resnet_jax.tables import UserError
 
@@ -140,6 +143,10 @@ def test_weights_to_start_from_are_not_read_again(place):
     assert train(place, f"init.weights={weights}") == began
 
 
+DAMAGED = [b"", b"{", b"[]", b"null", b'"x"', b"NaN", b"[" * 999, b"\x80\xff", b'{"seed": 1}',
+           b'{"model": 3}']  # fmt: skip
+
+
 class TestLostFiles:
     """A run whose config.json is lost is still the run that its checkpoints are of."""
 
@@ -166,6 +173,37 @@ class TestLostFiles:
         record.write_text('{"crc32": 1}')
         (place / "run" / "config.json").unlink()
         assert "holds checkpoints and no config.json" in refused(place, "seed=1")
+
+    @pytest.mark.parametrize("content", DAMAGED)
+    def test_a_damaged_one(self, place, original, content):
+        path = place / "run" / "config.json"
+        before = path.read_bytes()
+        path.write_bytes(content)
+        sentence = mistake("evaluate", f"--workdir={place / 'run'}")
+        assert "config.json is damaged" in sentence and "writes the file anew" in sentence
+        assert "another configuration (seed was 0 and is 1)" in refused(place, "seed=1")
+        assert path.read_bytes() == content
+        run_folder.claim(
+            place / "run",
+            configuration.read(folder_runs.write_config(place, place / "data")[len("--config=") :]),
+            run_folder.known(place / "run"),
+        )
+        assert json.loads(path.read_bytes()).keys() == json.loads(before).keys()
+
+    @settings(max_examples=40, deadline=None, database=None)
+    @given(data=st.data())
+    def test_any_damage_of_it(self, original, tmp_path_factory, data):
+        """It is read as it was, or refused in one sentence."""
+        content = (original[0] / "run" / "config.json").read_bytes()
+        start = data.draw(st.integers(0, len(content)))
+        end = data.draw(st.integers(start, len(content)))
+        folder = tmp_path_factory.mktemp("drawn")
+        drawn = st.binary(max_size=8) | st.sampled_from([b"3", b"null", b"{}", b'"x": 1,'])
+        (folder / "config.json").write_bytes(content[:start] + data.draw(drawn) + content[end:])
+        try:
+            check(run_folder.load(folder))
+        except UserError as error:
+            assert "\n" not in str(error)
 
     def test_another_verb_says_so(self, place):
         (place / "run" / "config.json").unlink()

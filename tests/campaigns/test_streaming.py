@@ -97,9 +97,11 @@ def test_streaming_leaks_nothing_and_leaves_nothing(tmp_path):
             assert process.poll() is None
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
-        # Workers and fork server end within a moment of the run.
-        time.sleep(2)
-        assert not [member for member in members if Path(f"/proc/{member}").exists()]
+        # Workers and fork server end soon after the run, as soon as a busy machine lets them.
+        end = time.monotonic() + 60
+        while left := [member for member in members if Path(f"/proc/{member}").exists()]:
+            assert time.monotonic() < end, left
+            time.sleep(0.1)
         assert not list(temporary.iterdir())
     assert ever_shared and not [path for path in ever_shared if Path(path).exists()]
     third = len(seen) // 3

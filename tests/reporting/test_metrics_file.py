@@ -2,6 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resnet_jax.reporting.metrics_file import MetricsFile, read_lines
 from resnet_jax.tables import UserError
@@ -54,6 +56,38 @@ def test_half_a_line_goes(path, half):
     assert [line["step"] for line in read_lines(path)] == [1, 2]
     write(path, 3, rewind=2)
     assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3]
+
+
+DAMAGED = [b"\xff\xfe\x00\n", bytes(4096) + b"\n", b"[1]\n", b"{}\n", b'{"step": "x"}\n', b"\n",
+           b'{"step": 3, "train/loss": [1]}\n', b'{"step": 1.5}\n', b"[" * 999 + b"\n"]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_damaged_lines_go_and_are_told(path, caplog, line):
+    """As a machine without power leaves them."""
+    write(path, 1, 2)
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(line + first + line + second + b"\xff\xfe")
+    assert [found["step"] for found in read_lines(path)] == [1, 2]
+    assert f"{path}: damaged lines are left out: 1, 3" in caplog.text
+    write(path, 3, rewind=2)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 2, 3]
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(st.data())
+def test_any_damage_leaves_whole_lines_alone(tmp_path_factory, data):
+    whole = b"".join(b'{"step": %d, "a/b": 0.5}\n' % step for step in range(1, 5))
+    start = data.draw(st.integers(0, len(whole)))
+    content = whole[:start] + data.draw(st.binary(max_size=20)) + whole[start:]
+    path = tmp_path_factory.getbasetemp() / "drawn.jsonl"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    untouched = path.read_bytes()[:start].count(b"\n")
+    assert read_lines(path)[:untouched] == read_lines_of(whole)[:untouched]
+
+
+def read_lines_of(content):
+    return [json.loads(line) for line in content.splitlines()]
 
 
 def test_numbers_survive_a_rewind_exactly(path):

@@ -65,6 +65,15 @@ def test_of_a_reader_that_leaves_nothing_is_said():
     assert isinstance(stream.failure, BrokenPipeError) and other.getvalue() == ""
 
 
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "é\\udcff"), ("ascii", "\\xe9\\udcff")])
+def test_letters_that_a_stream_can_not_write_are_numbers(encoding, shown):
+    """As a name of a file that is no UTF-8 has them."""
+    written = io.BytesIO()
+    stream = Stream(io.TextIOWrapper(written, encoding), "standard output", io.StringIO())
+    print("é\udcff", file=stream, end="", flush=True)
+    assert written.getvalue().decode(encoding) == shown and stream.failure is None
+
+
 def test_both_fail():
     stream = Stream(Full(0), "standard output", Full(0))
     print("x", file=stream, flush=True)

@@ -15,6 +15,11 @@ def test_text_and_bytes_replace_what_was_there(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_text_that_is_no_unicode_is_written_as_numbers(tmp_path):
+    files.replace(tmp_path / "page.html", "é\udcff")
+    assert (tmp_path / "page.html").read_text() == "é\\udcff"
+
+
 @pytest.mark.parametrize("raised", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_what_stops_a_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, raised):
     path = tmp_path / "file.txt"

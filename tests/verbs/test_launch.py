@@ -15,7 +15,7 @@ from command_line import ROOT, error
 
 from resnet_jax import runtime
 from resnet_jax.runtime import HUGE_PAGES
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Incomplete, UserError
 from resnet_jax.verbs import launch, shared_flags
 from resnet_jax.verbs.launch import verbs
 
@@ -155,3 +155,15 @@ def test_files_that_cannot_be_written_are_one_sentence(tmp_path, monkeypatch, ca
         launch.launch(verb, [])
     assert ended.value.code == 2
     assert capsys.readouterr().err == f"error: {path}: Is a directory\n"
+
+
+def test_what_could_be_done_is_printed_before_the_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(runtime, "prepare", lambda: None)
+
+    def work():
+        raise Incomplete("one of two failed", {"done": ["a"]})
+
+    with pytest.raises(SystemExit) as ended:
+        launch.launch(SimpleNamespace(FLAGS=flags.FlagValues(), main=work), [])
+    assert ended.value.code == 2
+    assert capsys.readouterr() == ('{"done": ["a"]}\n', "error: one of two failed\n")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 from pathlib import Path
 
@@ -9,19 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 import photographs
 import pytest
-from command_line import mistake
+from command_line import call, mistake, run
+from golden.tensors import draw
 from PIL import Image
 
 from configs import digits, imagenet_a3
 from resnet_jax.analysis.explanation import occlusion, weighted_activations
 from resnet_jax.analysis.overlay import overlaid
 from resnet_jax.assembly import Assembly
-from resnet_jax.assembly.prediction import Guess, Picture, table
+from resnet_jax.assembly.prediction import Guess, Picture, read_names, table
 from resnet_jax.data.images.pictures import picture_files, read_picture
 from resnet_jax.data.images.views import views
 from resnet_jax.data.sources.conventions import imagenet_classes
+from resnet_jax.models import create
 from resnet_jax.pages.contact_sheet import sheet
-from resnet_jax.tables import UserError
+from resnet_jax.tables import Incomplete, UserError
+from resnet_jax.weights import write_tensors
+from resnet_jax.weights.mapping import tensor_shapes
 
 FOUR = views(4, crop_ratio=1.0)
 
@@ -160,7 +165,6 @@ def test_a_network_with_no_weights_is_a_mistake(tmp_path):
 @pytest.mark.slow
 def test_released_weights_know_pictures_of_cifar(shared, tmp_path):
     """The first four test images, of which the published network gets every class right."""
-    from command_line import run
     from tensorflow_datasets import builder
 
     records = builder("cifar10", data_dir=shared / "tensorflow_datasets").as_data_source("test")
@@ -180,3 +184,74 @@ def test_released_weights_know_pictures_of_cifar(shared, tmp_path):
     assert all(Path(path).is_file() for path in result["explanations"])
     assert Path(result["sheet"]).read_text().count("<section>") == 4
     assert json.dumps(result)
+
+
+@pytest.fixture(scope="module")
+def drawn_weights(tmp_path_factory) -> list[str]:
+    """Flags of a network whose weights are drawn."""
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    shapes = tensor_shapes(create("cifar_resnet20_akamaster"))
+    write_tensors(path, {name: draw(name, shape).astype(np.float32)
+                         for name, shape in shapes.items()}, {})  # fmt: skip
+    return ["--model=cifar_resnet20_akamaster", f"--weights={path}", "--top=1"]
+
+
+class TestOddFiles:
+    """Some files of many are broken, or have names that are no text."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        (tmp_path / "in").mkdir()
+        for name in ("a.png", "c.png"):
+            (tmp_path / "in" / name).write_bytes(png(halves(8, 8)).getvalue())
+        return tmp_path / "in"
+
+    def test_a_broken_one_is_named_and_the_others_are_answered(self, drawn_weights, folder, capsys):
+        (folder / "b.png").write_bytes(png(halves(8, 8)).getvalue()[:40])
+        with pytest.raises(Incomplete, match=r"1 of 3 pictures can't be read: .*b.png "):
+            call("predict", str(folder), *drawn_weights)
+        assert capsys.readouterr().out.count("%") == 2
+        with pytest.raises(Incomplete) as error:
+            call("predict", str(folder), *drawn_weights, "--format=json")
+        assert [Path(one["image"]).name for one in error.value.result["predictions"]] == [
+            "a.png", "c.png",
+        ]  # fmt: skip
+        assert list(error.value.result["unreadable"]) == [str(folder / "b.png")]
+
+    def test_many_broken_ones_are_one_sentence(self, drawn_weights, folder):
+        for number in range(5):
+            (folder / f"{number}.png").write_bytes(b"x")
+        sentence = mistake("predict", str(folder), *drawn_weights)
+        assert "5 of 7 pictures can't be read" in sentence and "and 2 others" in sentence
+
+    def test_a_broken_one_alone_is_its_own_sentence(self, drawn_weights, folder):
+        (folder / "b.png").write_bytes(b"")
+        assert "b.png can't be read as a picture (the file is empty)" in mistake(
+            "predict", str(folder / "b.png"), *drawn_weights
+        )
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("name", [b"\xff\xfe.png", b"a" * 245 + b".png", b"<b>&\n.png"])
+    def test_names_that_are_no_text_or_long(self, drawn_weights, folder, tmp_path, name):
+        path = os.path.join(os.fsencode(folder), name)
+        with open(path, "wb") as file:
+            file.write(png(halves(8, 8)).getvalue())
+        result = run("predict", os.fsdecode(path), *drawn_weights, "--format=html", "--explain",
+                     f"--out={tmp_path / 'out'}")  # fmt: skip
+        assert os.fsencode(result["predictions"][0]["image"]) == path
+        assert all(Path(found).is_file() for found in result["explanations"])
+        page = Path(result["sheet"]).read_text()
+        assert "&lt;b&gt;&amp;" in page or "\\udcff" in page or "a" * 245 in page
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"\xff", "it is no UTF-8"), (None, "Is a direct")])
+def test_a_file_of_names_that_can_not_be_read(tmp_path, content, said):
+    path = tmp_path / "names.txt"
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        read_names(path)
+
+
+def test_a_file_of_names_may_begin_with_a_mark(tmp_path):
+    (tmp_path / "names.txt").write_bytes("\ufeffant\nbée\n".encode())
+    assert read_names(tmp_path / "names.txt") == ("ant", "bée")

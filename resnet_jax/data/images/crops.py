@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from resnet_jax.data.images.encoded import decode, decode_part, size_of
+from resnet_jax.data.images.encoded import (
+    MOST_PIXELS,
+    UnreadableImage,
+    decode,
+    decode_part,
+    size_of,
+)
 from resnet_jax.data.images.jpeg_cut import cut
 from resnet_jax.tables import UserError, choose
 
@@ -150,8 +156,19 @@ def centred(length: int, size: int) -> int:
 def resized(
     image: UInt8[np.ndarray, "height width 3"], shape: tuple[int, int], interpolation: str
 ) -> UInt8[np.ndarray, "new_height new_width 3"]:
-    """The whole image at another height and width, by one of Pillow's antialiased FILTERS."""
+    """The whole image at another height and width, by one of Pillow's antialiased FILTERS.
+
+    Raises:
+      UnreadableImage: it would have more than encoded.MOST_PIXELS, as a line of a pixel may.
+    """
     from PIL import Image
+
+    if math.prod(shape) > MOST_PIXELS:
+        height, width = image.shape[:2]
+        raise UnreadableImage(
+            f"it has {height} x {width} pixels, and so {shape[0]} x {shape[1]} once its short side"
+            f" is resized, more than {MOST_PIXELS:,}"
+        )
 
     kind = Image.Resampling[choose(FILTERS, interpolation, "data.interpolation")]
     return np.asarray(Image.fromarray(image).resize(shape[::-1], kind))

@@ -7,6 +7,9 @@ behind published accuracies. Worker processes import this module, so it does wit
 from __future__ import annotations
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -23,6 +26,8 @@ INKS = ("CMYK", "YCCK")
 # Names of image files end so, in any case of letters.
 ENDINGS = (".jpeg", ".jpg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 ORIENTATION = 0x0112  # the tag of EXIF
+# Pillow refuses larger images, since a small file that claims so many pixels may fill the memory.
+MOST_PIXELS = 178_956_970
 TAIL = 1_024  # the marker at the end of a JPEG is among its last so many bytes
 
 
@@ -51,14 +56,17 @@ def decode(
         the whole size.
 
     Raises:
-      UnreadableImage: the content is damaged, cut off, no image, or of a mode without a meaning.
+      UnreadableImage: the content is damaged, cut off, no image, of a mode without a meaning, or of
+        more than MOST_PIXELS.
     """
     import simplejpeg
 
     if encoded[:2] == START:
         height, width = least or (0, 0)
         try:
-            if simplejpeg.decode_jpeg_header(encoded)[2] not in INKS:
+            *shape, colours, _ = simplejpeg.decode_jpeg_header(encoded)
+            _check_size(*shape)
+            if colours not in INKS:
                 return simplejpeg.decode_jpeg(
                     encoded,
                     "RGB",
@@ -101,17 +109,25 @@ def size_of(encoded: bytes) -> tuple[int, int]:
     """Height and width of an image, from its header alone.
 
     Raises:
-      UnreadableImage: the content has no header of an image.
+      UnreadableImage: the content has no header of an image, or one of more than MOST_PIXELS.
     """
     import simplejpeg
 
     if encoded[:2] == START:
         try:
-            return simplejpeg.decode_jpeg_header(encoded)[:2]
+            height, width = simplejpeg.decode_jpeg_header(encoded)[:2]
         except ValueError:
             pass
+        else:
+            _check_size(height, width)
+            return height, width
     image = _open(encoded)
     return image.height, image.width
+
+
+def _check_size(height: int, width: int) -> None:
+    if height * width > MOST_PIXELS:
+        raise UnreadableImage(f"it has {height} x {width} pixels, more than {MOST_PIXELS:,}")
 
 
 def orientation_of(encoded: bytes) -> int:
@@ -120,17 +136,16 @@ def orientation_of(encoded: bytes) -> int:
     Raises:
       UnreadableImage: the content has no header of an image.
     """
-    found = _open(encoded).getexif().get(ORIENTATION, 1)
+    image = _open(encoded)
+    with _refusing():
+        found = image.getexif().get(ORIENTATION, 1)
     return found if found in range(1, 9) else 1
 
 
 def _decode_with_pillow(encoded: bytes) -> np.ndarray:
     image = _open(encoded)
-    try:
+    with _refusing():
         return rgb(image)
-    # Which of these Pillow raises depends on the kind of file and of damage.
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise UnreadableImage(str(error)) from None
 
 
 def _open(encoded: bytes):
@@ -138,9 +153,26 @@ def _open(encoded: bytes):
 
     if not encoded:
         raise UnreadableImage("the file is empty")
-    try:
-        return Image.open(io.BytesIO(encoded))
-    except UnidentifiedImageError:
-        raise UnreadableImage("the content is of no known kind of image") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise UnreadableImage(str(error)) from None
+    with _refusing():
+        try:
+            return Image.open(io.BytesIO(encoded))
+        except UnidentifiedImageError:
+            raise UnreadableImage("the content is of no known kind of image") from None
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Entered while Pillow reads: what it raises becomes UnreadableImage, and it warns of nothing.
+
+    Its readers of some thirty kinds of files raise whatever their parsing of damaged ones ends in,
+    KeyError and NotImplementedError among others.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        try:
+            yield
+        except UnreadableImage:
+            raise
+        except Exception as error:
+            said = str(error).strip().partition("\n")[0].rstrip(". ")
+            raise UnreadableImage(said or type(error).__name__) from None

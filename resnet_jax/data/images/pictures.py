@@ -1,13 +1,14 @@
 """Reads single pictures for a network, as evaluation reads the images of a set."""
 
 import io
+import os
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from absl import logging
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from resnet_jax.data.images.encoded import (
     ENDINGS,
@@ -15,9 +16,21 @@ from resnet_jax.data.images.encoded import (
     UnreadableImage,
     decode,
     orientation_of,
+    size_of,
 )
 from resnet_jax.data.images.views import Views
 from resnet_jax.tables import UserError
+
+
+class UnreadablePicture(UserError):
+    """A picture can't be read; others may be."""
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(
+            f"{name} can't be read as a picture ({reason}): give JPEG, PNG or another format that"
+            " Pillow opens"
+        )
+        self.name, self.reason = name, reason
 
 
 def read_picture(
@@ -38,26 +51,22 @@ def read_picture(
         picture that asks for it is named in the log.
 
     Raises:
-      UserError: the file can't be read as a picture.
+      UnreadablePicture: the file can't be read as a picture.
     """
     height, width, channels = shape
     try:
         encoded = file.read_bytes() if isinstance(file, Path) else file.read()
         pixels, orientation = decode(encoded), orientation_of(encoded)
+        crops = views(_turned(pixels, orientation) if upright else pixels)
     except (OSError, UnreadableImage) as error:
-        raise UserError(
-            f"{name or file} can't be read as a picture ({error}): give JPEG, PNG or another format"
-            " that Pillow opens"
-        ) from None
-    if upright:
-        pixels = _turned(pixels, orientation)
-    elif orientation != 1:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise UnreadablePicture(str(name or file), reason or str(error)) from None
+    if not upright and orientation != 1:
         logging.error(
             "%s is shown to the network as it is stored, as in training and evaluation; its EXIF"
             " asks for a rotation or a mirror image, which --upright applies",
             name or file,
         )
-    crops = views(pixels)
     top, left = (views.size - height) // 2, (views.size - width) // 2
     crops = crops[:, top : top + height, left : left + width]
     if channels == 1:
@@ -90,7 +99,8 @@ def picture_files(arguments: list[str], stdin: BinaryIO) -> list[tuple[str, Path
         if _is_picture(content):
             found.append(("standard input", io.BytesIO(content)))
         else:
-            lines = content.decode(errors="replace").splitlines()
+            # As Python has names of files that are no UTF-8.
+            lines = os.fsdecode(content).splitlines()
             found += [(str(p), p) for line in lines if line.strip() for p in _paths(line.strip())]
     if not found:
         raise UserError("there is no picture to look at: give files, folders, patterns or -")
@@ -98,17 +108,18 @@ def picture_files(arguments: list[str], stdin: BinaryIO) -> list[tuple[str, Path
 
 
 def _is_picture(content: bytes) -> bool:
+    """Whether it is a picture, readable or not, and no list of paths."""
     try:
-        Image.open(io.BytesIO(content))
-    except (UnidentifiedImageError, OSError):
-        return False
+        size_of(content)
+    except UnreadableImage:
+        return b"\0" in content
     return True
 
 
 def _paths(argument: str) -> list[Path]:
     path = Path(argument)
     if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS)
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in ENDINGS and not p.is_dir())
         if not found:
             raise UserError(f"folder {argument} holds no picture ({', '.join(ENDINGS)})")
         return found

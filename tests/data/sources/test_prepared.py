@@ -1,4 +1,5 @@
 import io
+import shutil
 
 import numpy as np
 import photographs
@@ -93,3 +94,63 @@ def test_damaged_image_is_named(tmp_path):
     # What was not finished is no copy.
     with pytest.raises(UserError, match="holds no prepared copy"):
         prepared(dir=str(tmp_path / "out"))
+
+
+class TestDamage:
+    """A copy that lost some of its bytes is named when it is opened, or record by record."""
+
+    @pytest.fixture
+    def damaged(self, copy, tmp_path):
+        return shutil.copytree(copy, tmp_path / "copy")
+
+    @pytest.mark.parametrize("kept", [0, 10, 60_000, -5, None])
+    def test_a_file_that_is_cut_or_missing(self, damaged, kept):
+        (file,) = damaged.glob("train-*")
+        content = file.read_bytes()
+        file.unlink()
+        if kept is not None:
+            file.write_bytes(content[:kept])
+        with pytest.raises(UserError, match=r"copy/train is damaged \(.+\): prepare") as error:
+            prepared(dir=str(damaged)).load("train")
+        assert "\n" not in str(error.value)
+        assert len(prepared(dir=str(damaged)).load("validation")) == 6
+
+    def test_a_folder_or_another_file_in_its_place(self, damaged):
+        (file,) = damaged.glob("train-*")
+        file.write_bytes(bytes(100_000))
+        with pytest.raises(UserError, match="copy/train is damaged"):
+            prepared(dir=str(damaged)).load("train")
+        file.unlink()
+        file.mkdir()
+        with pytest.raises(UserError, match="copy/train is damaged"):
+            prepared(dir=str(damaged)).load("train")
+
+    def test_a_damaged_record_is_an_image_that_can_not_be_read(self, damaged):
+        (file,) = damaged.glob("train-*")
+        content = bytearray(file.read_bytes())
+        content[200] ^= 255
+        file.write_bytes(content)
+        examples, broken = prepared(dir=str(damaged)).load("train"), 0
+        for index in range(len(examples)):
+            try:
+                decode(examples.read(index)[0])
+            except OSError as error:
+                broken += "hash mismatch" in error.strerror
+        assert broken == 1
+
+    @pytest.mark.parametrize("content", [
+        "", "[]", "{", "null", '{"examples": 3}',
+        '{"class_names": ["a"], "examples": {"train": "x"}}',
+        '{"class_names": 3, "examples": {"train": 9}}', b"\xff",
+    ])  # fmt: skip
+    def test_facts_that_say_nothing(self, damaged, content):
+        path = damaged / "prepared.json"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        with pytest.raises(UserError, match=r"prepared\.json is damaged \(.+\): prepare"):
+            prepared(dir=str(damaged))
+
+    def test_another_number_of_records(self, damaged):
+        path = damaged / "prepared.json"
+        path.write_text(path.read_text().replace('"train": 9', '"train": 90'))
+        with pytest.raises(UserError, match=r"have 9 records and prepared\.json says 90"):
+            prepared(dir=str(damaged)).load("train")
