@@ -20,6 +20,8 @@ DECAY_RULES: dict[str, Sequence[tuple[str, bool]]] = {
     "kernels": (
         (r"kernel", True),
         (r"bias|scale|gain", False),
+        # Learned numbers of connections: gates, weights and mixtures of streams.
+        (r"numbers", False),
         # Parameters of EvoNorm and of filter response normalisation.
         (r"slope|threshold", False),
     ),

@@ -13,6 +13,7 @@ from resnet_jax.models.connections.record import Site
 from resnet_jax.models.scan import initial, stack_blocks, unstack_blocks
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.tables import UserError, options_of
+from resnet_jax.training.decay import DECAY_RULES, decay_mask
 
 
 @pytest.fixture
@@ -220,6 +221,17 @@ NEUTRAL = {
 }  # fmt: skip
 # No parameters make them add F(x) to x.
 NOT_RESIDUAL = {"orthogonal", "highway", "deep_delta", "concatenation", "reversible"}
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_rules_of_weight_decay_know_every_parameter(name):
+    """Kernels decay, and the numbers that a connection learns do not."""
+    init = partial(network(name).init, train=False)
+    params = jax.eval_shape(init, jax.random.key(0), jnp.zeros(IMAGES))["params"]
+    for path, decays in jax.tree_util.tree_leaves_with_path(
+        decay_mask(DECAY_RULES["kernels"], params)
+    ):
+        assert decays == (path[-1].key == "kernel")
 
 
 def test_every_connection_is_asked_for_its_neutral_parameters():
