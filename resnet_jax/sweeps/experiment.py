@@ -7,7 +7,12 @@ sweep.py holds
 - `SEEDS`, how many seeds each scale runs where the command gives no number;
 - `PUBLISHED_IS`, what the published figures are of a row's runs: 'mean', also where it is left out,
   or 'median';
-- `rows(scale)`, which yields a `Row` for each line of the table, the baseline first.
+- `PUBLISHED_OF`, the error of a run that they are: 'test_error', also where it is left out, or
+  'best_test_error';
+- `PUBLISHED_SCALE`, the scale whose runs are as published; 'paper' where it is left out;
+- `rows(scale)`, which yields a `Row` for each line of the table, the baseline first;
+- `own(scale, changes)`, which yields the rows of a user's own changes; where it is left out they
+  are one row.
 """
 
 import hashlib
@@ -27,6 +32,8 @@ from resnet_jax.training.record import newest_records
 
 # What a published figure may be of several runs.
 STATISTICS = {name: name for name in ("mean", "median")}
+# Which error of a run it may be.
+ERRORS = {name: name for name in ("test_error", "best_test_error")}
 
 
 class Row(NamedTuple):
@@ -55,6 +62,9 @@ class Experiment(NamedTuple):
     seeds: dict[str, int]
     rows: Callable[[str], Iterable[Row]]
     published_is: str = "mean"
+    published_of: str = "test_error"
+    published_scale: str = "paper"
+    own: Callable[[str, str], Iterable[Row]] = lambda scale, changes: [Row("own", changes)]
 
 
 class Task(NamedTuple):
@@ -90,7 +100,28 @@ def load(folder: Path) -> Experiment:
         raise UserError(f"{path} lacks {', '.join(missing)}: see experiments/shortcut/sweep.py")
     published_is = choose(STATISTICS, names.get("PUBLISHED_IS", "mean"), "PUBLISHED_IS")
     found = Experiment(folder, *(names[name] for name in wanted))
-    return found._replace(published_is=published_is)
+    return found._replace(
+        published_is=published_is,
+        published_of=choose(ERRORS, names.get("PUBLISHED_OF", "test_error"), "PUBLISHED_OF"),
+        published_scale=names.get("PUBLISHED_SCALE", found.published_scale),
+        own=names.get("own", found.own),
+    )
+
+
+def with_own(experiment: Experiment, changes: str) -> tuple[Experiment, set[str]]:
+    """Returns the experiment with rows of a user's own, and the names of those rows.
+
+    Args:
+      changes: written as behind the colon of --config=FILE:depth=56.
+    """
+    names: set[str] = set()
+
+    def rows(scale: str) -> Iterable[Row]:
+        added = list(experiment.own(scale, changes))
+        names.update(row.name for row in added)
+        return [*experiment.rows(scale), *added]
+
+    return experiment._replace(rows=rows), names
 
 
 def rows(experiment: Experiment, scale: str) -> list[Row]:

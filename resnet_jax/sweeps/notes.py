@@ -30,6 +30,18 @@ def notes(table: list[Line]) -> list[str]:
             " errors to each side, so that it shows nothing but effects many times as large as the"
             " difference between two seeds, and one that holds 0 does not speak against an effect."
         )
+    gains = [
+        line.summaries["last_minus_best"]
+        for line in table
+        if any(len(record.test_curve) > 1 for record in line.records)
+    ]
+    if found_gains := [gain.mean for gain in gains if gain]:
+        found.append(
+            "'Best' is the least of the test errors after each epoch, so that the test set itself"
+            " chooses it: it flatters a network. Here the last error is"
+            f" {sum(found_gains) / len(found_gains):.2f} points above the best in the mean of the"
+            " rows."
+        )
     if any(line.of_test_set for line in table):
         found.append(
             "'Test set alone' is the 95% interval (Wilson's, of a share) that the number of test"

@@ -43,6 +43,17 @@ class Record(NamedTuple):
     test_examples: int | None = None
 
     @property
+    def best_test_error(self) -> float | None:
+        """The least test error of all evaluations, in percent: chosen by the test set itself."""
+        return min((error for _, error in self.test_curve), default=None)
+
+    @property
+    def last_minus_best(self) -> float | None:
+        """By how much the best evaluation flatters the last, in points."""
+        best = self.best_test_error
+        return None if best is None or self.test_error is None else self.test_error - best
+
+    @property
     def final(self) -> bool:
         return self.status != "failed"
 

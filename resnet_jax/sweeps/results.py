@@ -119,8 +119,9 @@ def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) ->
         found,
         costs,
         paired,
-        published_scale=scale == "paper",
+        published_scale=scale == chosen.published_scale,
         published_is=chosen.published_is,
+        published_of=chosen.published_of,
     )
 
 
@@ -128,7 +129,7 @@ def _about(chosen: Experiment, scale: str, table: list[Line]) -> list[str]:
     runs = sum(len(line.records) for line in table)
     hours = sum(record.seconds for line in table for record in line.records) / 3600
     published = f"Published figures: {chosen.source}."
-    if scale != "paper":
+    if scale != chosen.published_scale:
         published += (
             f" They are of the paper's networks and schedule; the {scale} scale asks the same"
             " question of smaller networks and shorter training, so only the sign and order of"

@@ -21,9 +21,10 @@ class Line(NamedTuple):
       summaries: each figure over the runs that are done.
       comparisons: each figure against the row that this one is compared with; None for that row.
       published_effect: published error minus that of the row that this one is compared with.
-      from_published: mean test error minus the published one, or median minus median, where the
-        scale is the paper's.
+      from_published: mean error minus the published one, or median minus median, where the scale
+        is the published one.
       published_is: mean or median.
+      published_of: the error that is published, a key of experiment.ERRORS.
       cost: what the network costs; None where it can't be built.
     """
 
@@ -34,6 +35,7 @@ class Line(NamedTuple):
     published_effect: float | None
     from_published: float | None
     published_is: str
+    published_of: str
     cost: Cost | None
 
     @property
@@ -67,7 +69,8 @@ class Line(NamedTuple):
 
 def measured() -> tuple[str, ...]:
     """The figures of a run that the table summarises: errors in percent, losses in nats."""
-    return "test_error", "train_error", "train_loss", "test_loss", *others()
+    best = "best_test_error", "last_minus_best"
+    return "test_error", "train_error", "train_loss", "test_loss", *best, *others()
 
 
 def values(runs: dict[int, Record], figure: str) -> dict[int, float]:
@@ -85,6 +88,7 @@ def lines(
     *,
     published_scale: bool,
     published_is: str = "mean",
+    published_of: str = "test_error",
 ) -> list[Line]:
     """Returns the table.
 
@@ -96,6 +100,7 @@ def lines(
         compared with; see pairs.start_alike.
       published_scale: whether the runs have the networks and schedule of the published figures.
       published_is: a key of experiment.STATISTICS.
+      published_of: a key of experiment.ERRORS.
     """
     by_name = {row.name: row for row in rows}
     figures = {
@@ -114,10 +119,16 @@ def lines(
                 },
                 comparisons={name: found[row.name] for name, found in compared.items()},
                 published_effect=None if other is row else _less(row.published, other.published),
-                from_published=_from_published(row, runs[row.name], published_is)
+                from_published=_less(
+                    getattr(
+                        summary(list(figures[published_of][row.name].values())), published_is, None
+                    ),
+                    row.published,
+                )
                 if published_scale
                 else None,
                 published_is=published_is,
+                published_of=published_of,
                 cost=costs[row.name],
             )
         )
@@ -152,11 +163,6 @@ def _less(value: float | str | None, other: float | str | None) -> float | None:
     if isinstance(value, float) and isinstance(other, float):
         return value - other
     return None
-
-
-def _from_published(row: Row, runs: dict[int, Record], published_is: str) -> float | None:
-    ours = summary(list(values(runs, "test_error").values()))
-    return _less(getattr(ours, published_is), row.published) if ours else None
 
 
 def as_csv(table: list[Line]) -> str:
@@ -199,10 +205,12 @@ def cells(line: Line) -> dict[str, str]:
     """The text of each column that a reader sees, by the column's heading."""
     test, train = line.summaries["test_error"], line.summaries["train_error"]
     loss = line.summaries["train_loss"]
+    of_best = "" if line.published_of == "test_error" else "best "
     return {
         "row": line.row.name,
         "n": str(test.n if test else 0) + (f" ({line.failures})" if line.failures else ""),
-        "test error %": _spread(test, 2) or "fail",
+        "test error %": _spread(test, 2) or ("fail" if line.runs else ""),
+        **_of_the_best(line),
         "median": f"{test.median:.2f}" if test else "",
         "95% interval": _with_share(_interval(test, "{:.2f} to {:.2f}"), line.left_out),
         "test set alone": "{:.2f} to {:.2f}".format(*line.of_test_set) if line.of_test_set else "",
@@ -214,9 +222,20 @@ def cells(line: Line) -> dict[str, str]:
         "compared with": "" if line.row.against == line.row.name else str(line.row.against),
         "published %": _published(line.row.published),
         "published effect": _number(line.published_effect, "{:+.2f}", ""),
-        f"{line.published_is} from published": _number(line.from_published, "{:+.2f}", ""),
+        f"{of_best}{line.published_is} from published": _number(line.from_published, "{:+.2f}", ""),
         "parameters": f"{line.cost.parameters:,}" if line.cost else "",
         "MFLOP an image": f"{line.cost.flops / 1e6:,.1f}" if line.cost else "",
+    }
+
+
+def _of_the_best(line: Line) -> dict[str, str]:
+    """The best of several evaluations of each run, and how much it flatters the last."""
+    several = any(len(record.test_curve) > 1 for record in line.records)
+    best, gain = (line.summaries[name] for name in ("best_test_error", "last_minus_best"))
+    return {
+        "best test error %": _spread(best, 2) if several else "",
+        "best, 95% interval": _interval(best, "{:.2f} to {:.2f}") if several else "",
+        "last minus best": _spread(gain, 2) if several else "",
     }
 
 

@@ -9,7 +9,9 @@ from resnet_jax import runtime
 from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
-_SCALE = flags.DEFINE_string("scale", "small", "paper, small or smoke.", flag_values=FLAGS)
+_SCALE = flags.DEFINE_string(
+    "scale", "small", "paper, small, smoke, or another that the experiment has.", flag_values=FLAGS
+)
 _SEEDS = flags.DEFINE_integer(
     "seeds",
     None,
@@ -46,6 +48,12 @@ _DRY_RUN = flags.DEFINE_bool(
 _REPORT = flags.DEFINE_bool(
     "report", False, "Run nothing; write the report of what there is.", flag_values=FLAGS
 )
+_OWN = flags.DEFINE_string(
+    "own",
+    None,
+    "Changes of your own, as shortcut=my_rows.py:mine: make their runs alone, beside the others.",
+    flag_values=FLAGS,
+)
 _RESULTS = flags.DEFINE_string(
     "results", None, "Folder of tables; by default the experiment's.", flag_values=FLAGS
 )
@@ -67,6 +75,9 @@ def main(experiment: str) -> dict[str, Any]:
     launch_on = launcher(name, options)
     at_once = _JOBS.value or launch_on.at_once(scale)
     seeds = _SEEDS.value or choose(chosen.seeds, scale, "scale")
+    added: set[str] = set()
+    if _OWN.value is not None:
+        chosen, added = experiments.with_own(chosen, _OWN.value)
     tasks = experiments.tasks(chosen, scale, seeds)
     # Dry runs and reports count the networks' arithmetic, which needs their precision.
     runtime.compute_in(*(task.changes.get("model.dtype", "") for task in tasks))
@@ -81,6 +92,7 @@ def main(experiment: str) -> dict[str, Any]:
         task.address: task
         for task in tasks
         if (record := store.find(task)) is None or not record.final
+        if not added or task.row.name in added
     }
     print(f"{chosen.title} {len(tasks)} runs, {len(missing)} of them to be made.", flush=True)
     if _DRY_RUN.value:

@@ -115,7 +115,7 @@ def test_a_folder_without_an_experiment(tmp_path):
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_every_scale_of_every_experiment_builds_its_networks(folder):
     found = experiment.load(folder)
-    assert set(found.bases) == set(found.seeds) == {"paper", "small", "smoke"}
+    assert set(found.bases) == set(found.seeds) >= {"paper", "small", "smoke"}
     for scale in found.bases:
         for task in experiment.tasks(found, scale, 1):
             assembly = Assembly(configuration.read(task.config))
