@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -59,11 +60,35 @@ class BatchNorm(nn.Module):
         else:
             grouped, mean, var = x[None], running_mean.value[None], running_var.value[None]
 
-        multiplier = scale[None] * lax.rsqrt(var + self.epsilon)
-        offset = bias[None] - mean * multiplier
+        multiplier = _for_groups(scale, len(mean)) * lax.rsqrt(var + self.epsilon)
+        offset = _for_groups(bias, len(mean)) - mean * multiplier
         spread = partial(jnp.expand_dims, axis=tuple(range(1, x.ndim)))
         y = grouped * spread(multiplier) + spread(offset)
         return y.reshape(x.shape).astype(self.dtype)
+
+
+def _repeat(parameter: Array, groups: int) -> Array:
+    """[channels] -> [groups, channels]."""
+    return jnp.broadcast_to(parameter, (groups, *parameter.shape))
+
+
+_for_groups = jax.custom_vjp(_repeat, nondiff_argnums=(1,))
+
+
+def _forward(parameter: Array, groups: int) -> tuple[Array, None]:
+    # `_repeat` and not `_for_groups`, since `jvp` of `grad` differentiates this function.
+    return _repeat(parameter, groups), None
+
+
+def _backward(groups: int, _: None, gradient: Array) -> tuple[Array]:
+    # For a GPU, XLA would sum over the whole batch anew, in place of adding up the groups' sums.
+    if groups > 1:
+        apart, together = lax.optimization_barrier, lambda gradient: gradient
+        gradient = lax.platform_dependent(gradient, cuda=apart, default=together)
+    return (gradient.sum(axis=0),)
+
+
+_for_groups.defvjp(_forward, _backward)
 
 
 def _grouped(x: Array, group_size: int | None) -> Array:

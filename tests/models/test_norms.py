@@ -155,3 +155,45 @@ def test_without_norm_every_convolution_has_a_bias(arrangement):
     assert len(layers) == 1 + 4 * 3 + 1
     for layer in layers:
         assert {(*layer, "kernel"), (*layer, "bias")} <= paths
+
+
+def program_of_the_gradient(layer, variables, x, platform):
+    def loss(params):
+        y, _ = layer.apply({**variables, "params": params}, x, mutable=["batch_stats"])
+        return (y**2).sum()
+
+    gradient = jax.jit(jax.grad(loss)).trace(variables["params"])
+    return gradient.lower(lowering_platforms=(platform,)).as_text()
+
+
+@pytest.mark.parametrize(
+    ("platform", "group_size", "barriers"),
+    [("cuda", 2, 2), ("cuda", None, 0), ("cpu", 2, 0), ("tpu", 2, 0)],
+)
+def test_cuda_alone_keeps_the_sums_of_groups(drawn, rng, platform, group_size, barriers):
+    """One barrier for the scale's gradient and one for the bias's, where there are groups."""
+    x = images(rng)
+    layer = batch_norm(True, group_size=group_size)
+    program = program_of_the_gradient(layer, drawn(layer, x), x, platform)
+    assert program.count("optimization_barrier") == barriers
+
+
+def test_jvp_of_the_gradient(float64, drawn, rng):
+    """As differences have it."""
+    x = images(rng).astype(np.float64)
+    layer = batch_norm(True, group_size=3, param_dtype=jnp.float64, dtype=jnp.float64)
+    variables = drawn(layer, x)
+
+    def gradient(scale):
+        def loss(scale):
+            params = {**variables["params"], "scale": scale}
+            y, _ = layer.apply({**variables, "params": params}, x, mutable=["batch_stats"])
+            return (y**3).sum()
+
+        return jax.grad(loss)(scale)
+
+    scale, direction = variables["params"]["scale"], jnp.array([1.0, -2.0, 0.5, 1.0])
+    _, found = jax.jvp(gradient, (scale,), (direction,))
+    small = 1e-5
+    expected = (gradient(scale + small * direction) - gradient(scale - small * direction)) / 2
+    np.testing.assert_allclose(found, expected / small, rtol=1e-6)
