@@ -89,3 +89,19 @@ def test_arguments_reach_the_logits_without_a_new_compilation():
     assert chance["loss"] == pytest.approx(np.log(linear.CLASSES))
     assert evaluate(linear.variables(), 1.0)["loss"] != chance["loss"]
     assert len(traces) == 1
+
+
+def test_all_batches_are_under_way_before_the_host_waits(monkeypatch):
+    """Sums are fetched once, after the last batch was handed to the devices."""
+    evaluate, events = evaluator(linear.apply, Split(), batch_size=3), []
+    fetch, picks = jax.device_get, Split.eval_picks
+
+    def recorded_picks(*arguments):
+        for each in picks(*arguments):
+            events.append("batch")
+            yield each
+
+    monkeypatch.setattr(Split, "eval_picks", recorded_picks)
+    monkeypatch.setattr(jax, "device_get", lambda tree: events.append("fetch") or fetch(tree))
+    evaluate(linear.variables())
+    assert events == ["batch"] * 3 + ["fetch"]
