@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -43,9 +44,25 @@ def restart_with_huge_pages() -> None:
 
 
 def hear_interrupts() -> None:
-    """Raises KeyboardInterrupt where Ctrl-C came while `restart_with_huge_pages` did its work."""
+    """Raises KeyboardInterrupt where Ctrl-C came while `restart_with_huge_pages` did its work.
+
+    From here on no Ctrl-C is lost: where one comes inside a callback of the garbage collector or a
+    finaliser, Python prints the traceback and goes on.
+    """
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    hook = sys.unraisablehook
+
+    def again(unraisable: Any) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            hook(unraisable)
+            return
+        # Later, since it would be raised in this function.
+        later = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = again
 
 
 def prepare() -> None:

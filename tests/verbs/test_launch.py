@@ -146,6 +146,35 @@ def test_ctrl_c_is_one_sentence(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "interrupted: what was saved before is kept\n")
 
 
+FINALISER = """
+import gc, os, signal, sys, time
+from types import SimpleNamespace
+from absl import flags
+from resnet_jax.verbs.launch import launch
+
+def interrupt(phase, info):
+    if sys.argv[1:]:
+        sys.argv.pop()
+        os.kill(os.getpid(), signal.SIGINT)
+        [None for _ in range(10)]
+
+def work():
+    gc.callbacks.append(interrupt)
+    gc.collect()
+    time.sleep(60)
+
+launch(SimpleNamespace(FLAGS=flags.FlagValues(), main=work), [])
+"""
+
+
+def test_ctrl_c_inside_the_garbage_collector_is_not_lost():
+    """JAX has a callback there, in which Python would drop it after a traceback."""
+    done = subprocess.run([sys.executable, "-c", FINALISER, "once"], cwd=ROOT, capture_output=True,
+                          text=True, timeout=120)  # fmt: skip
+    assert done.returncode == 130
+    assert done.stderr == "interrupted: what was saved before is kept\n"
+
+
 def test_files_that_cannot_be_written_are_one_sentence(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(runtime, "prepare", lambda: None)
     path = tmp_path / "folder"
