@@ -6,7 +6,18 @@ import time
 from collections import Counter
 
 import pytest
-from campaigns.runs import amount, assert_equal, drawn, finish, said, start
+from campaigns.runs import (
+    STEPS,
+    amount,
+    assert_equal,
+    drawn,
+    finish,
+    said,
+    start,
+    wait_for_lines,
+)
+from hypothesis import Phase, given, seed, settings
+from hypothesis import strategies as st
 
 # The status where a signal ends the process at once: before the first step, and after the last.
 AT_ONCE = {signal.SIGTERM: -signal.SIGTERM, signal.SIGHUP: -signal.SIGHUP, signal.SIGINT: 130}
@@ -17,32 +28,42 @@ LONGEST = 12.0
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_at_any_moment_loses_nothing(tmp_path, uninterrupted, number):
-    draw, outcomes, runs = drawn(), Counter(), 0
-    signals, wanted = 0, amount(20, 2)
-    while signals < wanted:
-        workdir, finished = tmp_path / f"run{runs}", False
-        while signals < wanted and not finished:
-            process = start(workdir, "report.page=True")
-            # Python itself takes a moment until it answers.
-            time.sleep(draw.uniform(0.15, LONGEST))
-            came = process.poll() is None
-            process.send_signal(number)
-            status = process.wait(timeout=300)
-            output, errors = said(workdir)
-            assert "Traceback" not in errors and "Exception" not in errors, errors
-            signals += came
-            if status == 0:
-                result = json.loads(output.splitlines()[-1])
-                finished = "stopped" not in result
-                assert finished or result["stopped"] == number.name
-                outcomes["finished" if finished else "saved"] += came
-            else:
-                assert status == AT_ONCE[number]
-                outcomes["at once"] += 1
-        finish(workdir)
-        assert_equal(workdir, uninterrupted)
-        runs += 1
-    print(f"{signals} {number.name} ({dict(outcomes)}): {runs} runs, all equal")
+    draw, outcomes, runs = drawn(), Counter(), [tmp_path / "run0"]
+
+    def end() -> None:
+        finish(runs[-1])
+        assert_equal(runs[-1], uninterrupted)
+
+    @settings(max_examples=amount(20, 2), deadline=None, database=None, phases=[Phase.generate])
+    @seed(draw.randrange(2**32))
+    @given(moment=st.floats(0.15, LONGEST) | st.integers(1, STEPS // 3))
+    def send(moment):
+        """After so many seconds, or after so many steps."""
+        workdir = runs[-1]
+        process = start(workdir, "report.page=True")
+        if isinstance(moment, float):
+            time.sleep(moment)
+        else:
+            wait_for_lines(workdir, moment, process)
+        came = process.poll() is None
+        process.send_signal(number)
+        status = process.wait(timeout=300)
+        output, errors = said(workdir)
+        assert "Traceback" not in errors and "Exception" not in errors, errors
+        if status:
+            assert status == AT_ONCE[number]
+            outcomes["at once"] += 1
+            return
+        result = json.loads(output.splitlines()[-1])
+        assert result.get("stopped", number.name) == number.name
+        outcomes["saved" if "stopped" in result else "finished" if came else "too late"] += 1
+        if "stopped" not in result:
+            end()
+            runs.append(tmp_path / f"run{len(runs)}")
+
+    send()
+    end()
+    print(f"{number.name}: {dict(outcomes)}, {len(runs)} runs, all equal", flush=True)
 
 
 @pytest.mark.slow

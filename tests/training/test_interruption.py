@@ -3,6 +3,8 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from resnet_jax.training.interruption import SIGNALS, Interruption
 
@@ -41,6 +43,25 @@ def test_a_second_sigterm_is_still_a_question():
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
         assert interruption.signal == "SIGTERM"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from(SIGNALS), min_size=1, max_size=6))
+def test_signals_in_any_order(numbers):
+    """A Ctrl-C that is not the first signal interrupts; the last of the others is what stops."""
+    before, heard = handlers(), []
+    try:
+        with Interruption() as interruption:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+                heard.append(number)
+            assert interruption.signal == numbers[-1].name
+            interrupted = False
+    except KeyboardInterrupt:
+        interrupted = True
+    assert interrupted == (signal.SIGINT in numbers[1:])
+    assert heard == (numbers[: numbers.index(signal.SIGINT, 1)] if interrupted else numbers)
+    assert handlers() == before
 
 
 @pytest.mark.parametrize("asked", [False, True])
