@@ -49,6 +49,9 @@ def test_a_signal_at_any_moment_loses_nothing(tmp_path, uninterrupted, number):
         process.send_signal(number)
         status = process.wait(timeout=300)
         output, errors = said(workdir)
+        if "init_import_site" in errors:  # Python's own, before it runs anything
+            outcomes["before Python"] += 1
+            return
         assert "Traceback" not in errors and "Exception" not in errors, errors
         if status:
             assert status == AT_ONCE[number]
