@@ -88,6 +88,9 @@ def test_streaming_leaks_nothing_and_leaves_nothing(tmp_path):
                 process.kill()
                 process.wait()
                 continue
+            # The checkpoint is of the run before: this one has begun when its workers share memory.
+            while not use(process.pid, temporary, ever_shared).shared_files:
+                time.sleep(0.1)
             time.sleep(5)
             end = time.monotonic() + seconds
             while time.monotonic() < end:
