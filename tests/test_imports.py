@@ -115,14 +115,16 @@ def test_nothing_but_the_command_line_imports_a_verb():
 
 
 def test_the_command_line_alone_changes_the_process():
-    """`runtime.cache_folder` and `runtime.core_count` change nothing."""
+    """`runtime.allocator`, `cache_folder` and `core_count` change nothing."""
     for module, path in MODULES.items():
         if room(module) not in ("verbs", "runtime"):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.ImportFrom) and node.module == "resnet_jax.runtime":
-                    assert {alias.name for alias in node.names} <= {"cache_folder", "core_count"}, (
-                        module
-                    )
+                if isinstance(node, ast.ImportFrom) and room(node.module or "") == "runtime":
+                    assert {alias.name for alias in node.names} <= {
+                        "allocator",
+                        "cache_folder",
+                        "core_count",
+                    }, module
                 elif isinstance(node, ast.ImportFrom) and node.module == "resnet_jax":
                     assert "runtime" not in {alias.name for alias in node.names}, module
 

@@ -22,7 +22,7 @@ from report import write
 from sides import Side, seconds_to_line
 from works import THREADS, WORKS
 
-from resnet_jax.runtime import HUGE_PAGES
+from resnet_jax.runtime import memory
 
 FOLDER = Path(__file__).parent
 
@@ -33,24 +33,42 @@ TENSORFLOW = flags.DEFINE_string("tensorflow", sys.executable, "Python that has 
 OUT = flags.DEFINE_string("out", str(FOLDER / "results"), "Folder of the results.")
 
 OURS, EAGER, COMPILED, FLAX = "resnet_jax", "PyTorch eager", "torch.compile", "Flax example"
+OURS_GLIBC, EAGER_MIMALLOC = "resnet_jax, glibc's malloc", "PyTorch eager, mimalloc"
+OURS_AVX2, EAGER_AVX2 = "resnet_jax, AVX2", "PyTorch eager, AVX2"
 PREPARED = "resnet_jax, prepared copy"
 PILLOW, JPEG = "torchvision DataLoader, Pillow", "torchvision DataLoader, decode_jpeg"
 TFDATA = "tf.data, decode_and_crop_jpeg"
 SCRIPTS = {OURS: ("ours.py",), EAGER: ("pytorch.py", "eager"), COMPILED: ("pytorch.py", "compile"),
            FLAX: ("flax_example.py",), PREPARED: ("ours.py", "prepared"),
            PILLOW: ("pytorch.py", "pillow"), JPEG: ("pytorch.py", "jpeg"),
-           TFDATA: ("tfdata.py",)}  # fmt: skip
+           TFDATA: ("tfdata.py",), OURS_GLIBC: ("ours.py",), OURS_AVX2: ("ours.py",),
+           EAGER_MIMALLOC: ("pytorch.py", "eager"),
+           EAGER_AVX2: ("pytorch.py", "eager")}  # fmt: skip
+# What `python -m resnet_jax` restarts with; every other project runs as it is installed.
+LIBRARY = memory.library()
+MIMALLOC = memory.preloading(LIBRARY) if LIBRARY else memory.GLIBC
+AVX2 = {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "ATEN_CPU_CAPABILITY": "avx2"}  # fmt: skip
+SETTINGS = {OURS: MIMALLOC, PREPARED: MIMALLOC, OURS_GLIBC: memory.GLIBC,
+            EAGER_MIMALLOC: MIMALLOC, OURS_AVX2: MIMALLOC | AVX2, EAGER_AVX2: AVX2}  # fmt: skip
+WITH_ALLOCATORS = (OURS, EAGER, OURS_GLIBC, EAGER_MIMALLOC)
 
 # Each comparison: what is measured, by label. The first label is divided by the others.
 COMPARISONS: dict[str, dict[str, tuple[str, str]]] = {
     "ResNet-20, 32 px, batch 128: training step": {
-        side: (side, "resnet20_train") for side in (OURS, EAGER, COMPILED)
+        side: (side, "resnet20_train") for side in (*WITH_ALLOCATORS, COMPILED)
+    },
+    "ResNet-20, 32 px, batch 128: training step, held to AVX2": {
+        side: (side, "resnet20_train") for side in (OURS_AVX2, EAGER_AVX2)
     },
     "ResNet-20, 32 px, batch 128: inference": {
         side: (side, "resnet20_inference") for side in (OURS, EAGER, COMPILED)
     },
     "ResNet-50, 224 px, batch 16: training step": {
-        side: (side, "resnet50_train") for side in (OURS, EAGER, COMPILED, FLAX)
+        side: (side, "resnet50_train") for side in (*WITH_ALLOCATORS, COMPILED, FLAX)
+    },
+    "ResNet-50, 224 px, batch 16: training step, held to AVX2": {
+        side: (side, "resnet50_train") for side in (OURS_AVX2, EAGER_AVX2)
     },
     "ResNet-50, 224 px, batch 16: inference": {
         side: (side, "resnet50_inference") for side in (OURS, EAGER, COMPILED, FLAX)
@@ -92,14 +110,13 @@ COMMANDS = {
 }  # fmt: skip
 
 
-def side(script: Sequence[str], work: str) -> Side:
+def side(name: str, work: str) -> Side:
     """Starts a side, and waits until it can measure."""
+    script = SCRIPTS[name]
     pythons = {"pytorch.py": PEERS.value, "tfdata.py": TENSORFLOW.value}
     python = pythons.get(script[0], sys.executable)
-    # What `launch` gives to every verb of this project.
-    settings = HUGE_PAGES if script[0] == "ours.py" else {}
     command = [python, FOLDER / script[0], work, *script[1:]]
-    return Side(command, environment() | settings).ready()
+    return Side(command, environment() | SETTINGS.get(name, {})).ready()
 
 
 def environment() -> dict[str, str]:
@@ -109,7 +126,7 @@ def environment() -> dict[str, str]:
 
 def compare(sides: dict[str, tuple[str, str]]) -> dict[str, Any]:
     """Measures all sides in turns."""
-    running = {label: side(SCRIPTS[name], work) for label, (name, work) in sides.items()}
+    running = {label: side(name, work) for label, (name, work) in sides.items()}
     measured: dict[str, list[float]] = {label: [] for label in sides}
     labels = list(sides)
     for number in range(REPEATS.value):
@@ -118,10 +135,11 @@ def compare(sides: dict[str, tuple[str, str]]) -> dict[str, Any]:
         for label in labels[turn:] + labels[:turn]:
             measured[label].append(running[label].measure())
     facts = {label: one.facts for label, one in running.items()}
+    peaks = {label: one.peak_memory() for label, one in running.items()}
     for one in running.values():
         one.close()
     unit = WORKS[next(iter(sides.values()))[1]].unit
-    return summary(measured, unit, facts)
+    return summary(measured, unit, facts) | {"peak_memory": peaks}
 
 
 def start(arguments: Sequence[str]) -> dict[str, Any]:

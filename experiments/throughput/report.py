@@ -15,8 +15,9 @@ def write(figures: dict[str, Any], folder: Path) -> None:
 
 def table(figures: dict[str, Any]) -> str:
     lines = [
-        "| work | side | median | this project's / its: median (least-most) | share of peak |",
-        "|---|---|---|---|---|",
+        "| work | side | median | this project's / its: median (least-most) | share of peak"
+        " | peak memory, GB |",
+        "|---|---|---|---|---|---|",
     ]
     for work, result in figures["results"].items():
         for number, (side, median) in enumerate(result["median"].items()):
@@ -30,8 +31,11 @@ def table(figures: dict[str, Any]) -> str:
                 share = f"{median * facts['flops'] / facts['peak']:.0%}"
             name = work if number == 0 else ""
             digits = 1 if median > 20 else 2
+            peak = result.get("peak_memory", {}).get(side)
+            memory = f"{peak / 1e9:.2f}" if peak else ""
             lines.append(
-                f"| {name} | {side} | {median:,.{digits}f} {result['unit']} | {ratio} | {share} |"
+                f"| {name} | {side} | {median:,.{digits}f} {result['unit']} | {ratio} | {share}"
+                f" | {memory} |"
             )
     machine = figures["machine"]
     lines.append(

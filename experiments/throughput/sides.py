@@ -1,6 +1,7 @@
 """The sides of a comparison: processes that stay alive and measure when they are asked to."""
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -36,6 +37,12 @@ class Side:
         except BrokenPipeError:
             raise self._failed() from None
         return self._read()
+
+    def peak_memory(self) -> int:
+        """Bytes that the process itself had in memory at most."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        (peak,) = re.findall(r"VmHWM:\s*(\d+) kB", status)
+        return int(peak) * 1024
 
     def close(self) -> None:
         try:

@@ -26,6 +26,7 @@ from resnet_jax.assembly import run_folder
 from resnet_jax.assembly.assembly import Assembly
 from resnet_jax.reporting.files import replace
 from resnet_jax.reporting.metrics_file import read_lines
+from resnet_jax.runtime import allocator
 from resnet_jax.training import parallel
 
 FILE = "environment.json"
@@ -35,11 +36,11 @@ CARDS = {"an NVIDIA GPU": "nvidia[0-9]*", "an AMD GPU": "kfd"}
 
 
 def beginning(assembly: Assembly, workdir: Path) -> str:
-    """Devices, processes, precision and steps of a run, and where it lies, in one line."""
+    """Devices, processes, precision, steps, allocator and folder of a run, in one line."""
     config = assembly.config
     return (
         f"{devices(assembly)}, {config.model.dtype}, {assembly.steps:,} steps of"
-        f" {assembly.batch_size:,} images; the run lies in {workdir}"
+        f" {assembly.batch_size:,} images, memory from {allocator()}; the run lies in {workdir}"
     )
 
 
@@ -102,6 +103,7 @@ def facts(assembly: Assembly) -> dict[str, Any]:
         "command": shlex.join(sys.orig_argv),
         "devices": devices(assembly),
         "precision": assembly.config.model.dtype,
+        "allocator": allocator(),
         "steps": assembly.steps,
         "batch_size": assembly.batch_size,
         "host": socket.gethostname(),
@@ -111,7 +113,7 @@ def facts(assembly: Assembly) -> dict[str, Any]:
         "environment": {
             key: value
             for key, value in sorted(os.environ.items())
-            if key.startswith(("XLA_", "JAX_", "CUDA_VISIBLE", "TF_GPU"))
+            if key.startswith(("XLA_", "JAX_", "CUDA_VISIBLE", "TF_GPU", "MIMALLOC_"))
         },
         **checkout(),
     }

@@ -44,7 +44,7 @@ def launch(verb: Any, arguments: Sequence[str] | None = None) -> None:
 
     Args:
       arguments: None: the command line's, and the process may restart itself once, see
-        runtime.restart_with_huge_pages.
+        runtime.memory.
     """
     with surviving() as output:
         status = _status(verb, arguments)
@@ -63,7 +63,7 @@ def _status(verb: Any, arguments: Sequence[str] | None) -> int:
         runtime.hear_interrupts()
         operands = parse(verb, given)
         if arguments is None:
-            runtime.restart_with_huge_pages()
+            runtime.restart()
         runtime.prepare()
         peers = shared_flags.peers_of(verb.FLAGS)
         with runtime.together(peers) if peers else nullcontext():

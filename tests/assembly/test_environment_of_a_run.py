@@ -14,6 +14,7 @@ from command_line import call, environment, run
 from configs import smoke
 from resnet_jax.assembly import Assembly
 from resnet_jax.assembly.environment import beginning, checkout, read, unused_card
+from resnet_jax.runtime import allocator
 
 TINY = (
     "stage_depths=(1,),widths=(4,),stem_width=4,width_factor=1.0,data.image_size=8,data.examples=64"
@@ -23,7 +24,8 @@ TINY = (
 def test_the_line_that_a_run_begins_with(tmp_path):
     config = smoke.get_config(f"{TINY},train.steps=1200,train.batch_size=32")
     kind = jax.devices()[0].device_kind
-    expected = f"1 x {kind}, float32, 1,200 steps of 32 images; the run lies in {tmp_path}"
+    expected = f"1 x {kind}, float32, 1,200 steps of 32 images, memory from {allocator()}"
+    expected += f"; the run lies in {tmp_path}"
     assert beginning(Assembly(config), tmp_path) == expected
 
 

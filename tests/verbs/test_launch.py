@@ -14,7 +14,7 @@ from absl import flags
 from command_line import ROOT, error
 
 from resnet_jax import runtime
-from resnet_jax.runtime import HUGE_PAGES
+from resnet_jax.runtime import memory
 from resnet_jax.tables import Incomplete, UserError
 from resnet_jax.verbs import launch, shared_flags
 from resnet_jax.verbs.launch import verbs
@@ -25,22 +25,23 @@ from types import SimpleNamespace
 from absl import flags
 from resnet_jax.verbs.launch import launch
 launch(SimpleNamespace(FLAGS=flags.FlagValues(), main=lambda *word: {
-    "tunables": os.environ.get("GLIBC_TUNABLES"), "words": word}))
+    "restarted": "RESNET_JAX_ALLOCATOR" in os.environ, "words": word}))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc alone has the setting")
+@pytest.mark.skipif(sys.platform != "linux", reason="on Linux alone")
 @pytest.mark.parametrize("own", [None, "glibc.malloc.check=0"])
-def test_a_verb_runs_with_huge_pages_unless_the_user_chose(own):
-    environment = {key: value for key, value in os.environ.items() if key not in HUGE_PAGES}
+def test_a_verb_restarts_with_its_arguments_unless_the_user_chose(own):
+    """What it restarts with: tests/runtime/test_memory.py."""
+    variables = memory.RESTARTED, *memory.GLIBC
+    environment = {key: value for key, value in os.environ.items() if key not in variables}
     if own is not None:
         environment["GLIBC_TUNABLES"] = own
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, "a", "b"],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    found = json.loads(done.stdout)
-    assert found == {"tunables": own or HUGE_PAGES["GLIBC_TUNABLES"], "words": ["a", "b"]}
+    assert json.loads(done.stdout) == {"restarted": own is None, "words": ["a", "b"]}
 
 
 def said(*arguments: str) -> tuple[str, set[str]]:

@@ -51,21 +51,6 @@ def test_a_library_user_turns_64_bits_on_herself():
         assert Assembly(config).abstract_state.params["head"]["kernel"].dtype == "float64"
 
 
-def test_an_interactive_session_is_not_replaced(monkeypatch):
-    replaced = []
-    monkeypatch.setattr(os, "execve", lambda *arguments: replaced.append(arguments))
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
-    runtime.restart_with_huge_pages()
-    assert replaced == []
-    monkeypatch.delattr(sys, "ps1")
-    runtime.restart_with_huge_pages()
-    ((program, arguments, given),) = replaced
-    assert (program, arguments) == (sys.executable, sys.orig_argv)
-    assert given == {**os.environ, **runtime.HUGE_PAGES}
-
-
 def start(
     workdir: Path, *flags: str, config: tuple[str, ...] = FLAGS, processes: int = 2
 ) -> list[subprocess.Popen]:
