@@ -36,12 +36,16 @@ CARDS = {"an NVIDIA GPU": "nvidia[0-9]*", "an AMD GPU": "kfd"}
 
 
 def beginning(assembly: Assembly, workdir: Path) -> str:
-    """Devices, processes, precision, steps, allocator and folder of a run, in one line."""
+    """Devices, processes, precision, steps, allocator and folder of a run, in one line.
+
+    A second line tells the photographs that `data.holdout` divides.
+    """
     config = assembly.config
-    return (
+    line = (
         f"{devices(assembly)}, {config.model.dtype}, {assembly.steps:,} steps of"
         f" {assembly.batch_size:,} images, memory from {allocator()}; the run lies in {workdir}"
     )
+    return "\n".join(filter(None, [line, assembly.inputs.held_out()]))
 
 
 def devices(assembly: Assembly) -> str:

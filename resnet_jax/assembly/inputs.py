@@ -15,6 +15,7 @@ from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.images.modes import MEANING
 from resnet_jax.data.images.views import Views, views
 from resnet_jax.data.resident import ResidentData
+from resnet_jax.data.sources import holdout as counts
 from resnet_jax.data.sources.benchmarks import Benchmark, TrainingData, open_benchmarks
 from resnet_jax.data.sources.catalogue import SOURCES, Source
 from resnet_jax.data.sources.classes import with_classes
@@ -111,6 +112,14 @@ class Inputs:
     @cached_property
     def _eval_examples(self) -> ImageSet | EncodedSet:
         return self.source.load(self._section["eval_split"])
+
+    def held_out(self) -> str | None:
+        """How many photographs of each class there are, where `data.holdout` divides them."""
+        if not self._section.get("holdout"):
+            return None
+        names = self.source.class_names
+        parts = (self._section["train_split"], self._section["eval_split"])
+        return counts.described(names, *(self.source.load(part) for part in parts))
 
     def benchmarks(self, where: Mapping[str, str]) -> list[Benchmark]:
         """Other test sets, see data.sources.benchmarks.open_benchmarks.

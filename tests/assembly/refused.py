@@ -76,6 +76,7 @@ REFUSED = {
     "data.augment": [3, (3,)],
     "data.name": [3, ()],
     "data.dir": [3, ("a",)],
+    "data.holdout": [1, -0.2, math.nan, "some"],
     "data.workers": [-1, 10**6, 0.5],
     "data.jitter": [(0.4, 0.4), (0.4, 0.4, 0.4), 0.4, (0.4, 0.4, 0.4, 0.6), (-1, 0, 0, 0)],
     "data.crop_area": [(2, 3), (0, 1), (0.5, 0.1), (0.5,), 0.5],

@@ -206,6 +206,7 @@ SHOWN_ELSEWHERE = {
 OPTIONS_SHOWN_ELSEWHERE = {
     "data.name": "data/sources/test_sources.py",
     "data.dir": "data/sources/test_sources.py",
+    "data.holdout": "assembly/test_photos.py",
     "data.workers": "data/test_stream.py",
     "data.augment": "test_rows_from_outside.py",
 }

@@ -17,10 +17,12 @@ from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.sources.decoded import ImageSet, keep_decoded
 from resnet_jax.data.sources.folder import HOW_TO_GET_IMAGENET, open_folder, place
 from resnet_jax.data.sources.folder import class_names as found_classes
+from resnet_jax.data.sources.holdout import classes as own_classes
+from resnet_jax.data.sources.holdout import open_part
 from resnet_jax.data.sources.prepared import facts, open_prepared
 from resnet_jax.tables import Table, UserError
 from resnet_jax.tables.constraints import Interval
-from resnet_jax.tables.domains import Pixels, PositiveInt
+from resnet_jax.tables.domains import BelowOne, Pixels, PositiveInt
 
 Classes = Annotated[int, Interval(1, 100_000)]
 
@@ -104,6 +106,7 @@ def folder(
     image_size: Pixels = 224,
     splits: tuple[str, ...] = ("train", "validation"),
     class_names: tuple[str, ...] | None = None,
+    holdout: BelowOne = 0.0,
 ) -> Source:
     """Image files in a folder for each class, or with a file of labels; see data.sources.folder.
 
@@ -113,13 +116,20 @@ def folder(
       image_size: pixels of a side in training.
       splits: the first of these that is there decides what the classes are.
       class_names: the classes, where they are known already.
+      holdout: share of each class's photographs that is the test set, of a folder without splits;
+        see data.sources.holdout. 0: the folder has the splits.
 
     Raises:
       UserError: none of the splits is there.
     """
     if not dir:
-        raise UserError(f"data.source=folder needs data.dir; {HOW_TO_GET_IMAGENET}")
+        how = "give a folder with a folder for each class" if holdout else HOW_TO_GET_IMAGENET
+        raise UserError(f"data.source=folder needs data.dir; {how}")
     root = _set_folder(name, dir)
+    if holdout:
+        names = own_classes(root) if class_names is None else class_names
+        load = partial(open_part, root, names=names, splits=splits, share=holdout)
+        return Source((image_size, image_size, 3), names, load, photographs=True)
     names = found_classes(root, splits) if class_names is None else class_names
     load = partial(open_folder, root, classes=names)
     return Source((image_size, image_size, 3), names, load, photographs=True)

@@ -60,7 +60,20 @@ class Folder:
         return str(self._path(index))
 
     def _path(self, index: int) -> Any:
-        return self._root / os.fsdecode(self._files[index])
+        return self._root / self.file(index)
+
+    def file(self, index: int) -> str:
+        """The path of an image in the folder."""
+        return os.fsdecode(self._files[index])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The class of each image."""
+        return self._labels
+
+    def subset(self, indices: np.ndarray) -> "Folder":
+        """The images of these numbers."""
+        return Folder(self._root, [self.file(index) for index in indices], self._labels[indices])
 
 
 def place(where: str) -> Any:
@@ -97,6 +110,16 @@ def class_names(root: Any, splits: Sequence[str]) -> tuple[str, ...]:
                 )
             return names
     raise _missing(root, splits)
+
+
+def classes_of(root: Any) -> tuple[str, ...]:
+    """The sorted class folders of a folder that has no splits."""
+    return tuple(sorted(_entries(root)[0]))
+
+
+def open_classes(root: Any, classes: Sequence[str]) -> Folder:
+    """Lists the images of a folder that has no splits; raises what `open_folder` raises."""
+    return _by_class(root, _entries(root)[0], classes)
 
 
 def open_folder(root: Any, split: str, classes: Sequence[str]) -> Folder:
