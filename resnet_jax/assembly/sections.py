@@ -47,6 +47,7 @@ from resnet_jax.training.schedules import SHAPES, WARMUPS
 
 Depth = Annotated[int, Interval(1, 10_000)]
 Width = Annotated[int, Interval(1, 2**16)]
+Stride = Annotated[int, Interval(1, 2)]
 Factor = Annotated[float, Interval(0, 1_000, above=True)]
 Deviation = Annotated[float, Interval(1e-4, 1)]
 Batch = Annotated[int, Interval(1, 2**20)]
@@ -71,6 +72,7 @@ class Model:
     depth: Depth = 20  # layers with weights, counted as the papers do
     stage_depths: tuple[Depth, ...] = ()  # blocks in each stage, in place of depth
     widths: tuple[Width, ...] = ()  # of each stage; (): the family's, 16-32-64 or 64-128-256-512
+    first_stride: Stride = 1  # of the first stage; 2 in RegNets, whose stems have no pool
     width_factor: Factor = 1.0  # multiplies the stages' widths
     stem: Annotated[Choice, STEMS] | None = None  # None is the family's
     stem_pool: Annotated[Choice, STEM_POOLS] | None = None  # None is the family's

@@ -56,7 +56,7 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
             "channels can be taken out of blocks with one branch, and this model.shortcut has"
             f" {model.block.shortcut.branches}"
         )
-    if any(spec.groups > 1 for spec in model.block.branch.convolutions):
+    if any(s.groups > 1 or s.group_width for s in model.block.branch.convolutions):
         raise UserError("channels of convolutions in groups can't be taken out one by one")
     norm, arrangement = model.layers.norm, model.block.arrangement
     if not (norm.folds or norm.absent):

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
 from resnet_jax.tables import Table
-from resnet_jax.tables.domains import Share
+from resnet_jax.tables.domains import PositiveInt, Share
 
 Image = Float[Array, "batch height width channels"]
 
@@ -40,15 +40,28 @@ def no_attention(x: Image, layers: Layers) -> Image:
     return x
 
 
-def squeeze_excitation(x: Image, layers: Layers, reduction: Share = 1 / 16) -> Image:
+def squeeze_excitation(
+    x: Image,
+    layers: Layers,
+    inputs: int,
+    reduction: Share = 1 / 16,
+    multiple: PositiveInt = 8,
+    of_input: bool = False,
+) -> Image:
     """x sigmoid(W2 relu(W1 mean(x))) (Hu et al., arXiv 1709.01507, section 3).
 
     Args:
-      reduction: channels between W1 and W2 as a share of x's, rounded to a multiple of 8, as every
-        released network has it; 1/4 in ResNet-RS (Bello et al., arXiv 2103.07579).
+      inputs: channels of the block's input.
+      reduction: channels between W1 and W2 as a share of x's; 1/4 in ResNet-RS (Bello et al.,
+        arXiv 2103.07579).
+      multiple: those channels are rounded to a multiple of it, of 8 in most released networks.
+      of_input: whether the share is of `inputs`, as in RegNetY (arXiv 2003.13678, section 5).
     """
     channels, dtype = x.shape[-1], layers.param_dtype
-    reduced = max(8, int(channels * reduction + 4) // 8 * 8)
+    share = reduction * (inputs if of_input else channels)
+    # Of two whole numbers pycls takes the even one, of two multiples SENet's code the larger.
+    count = round(share) if multiple == 1 else math.floor(share / multiple + 1 / 2)
+    reduced = max(1, count) * multiple
     types = {"dtype": dtype, "param_dtype": dtype}
     y = x.astype(dtype).mean(axis=(1, 2))
     y = nn.relu(nn.Dense(reduced, name="attention_reduce", **types)(y))
@@ -76,10 +89,20 @@ class Attention:
       function: (x, layers) -> x, its channels weighted. It is called while its block is built, so
         the layers that it makes belong to that block.
       layers: names of those layers.
+      sees_inputs: whether the function also takes the number of channels of the block's input.
     """
 
     function: Callable[..., Image]
     layers: tuple[str, ...] = ()
+    sees_inputs: bool = False
+
+    def apply(self, x: Image, layers: Layers, inputs: int) -> Image:
+        """x, its channels weighted.
+
+        Args:
+          inputs: channels of the block's input.
+        """
+        return self.function(x, layers, *([inputs] if self.sees_inputs else []))
 
 
 ATTENTIONS = Table(
@@ -87,7 +110,7 @@ ATTENTIONS = Table(
     {
         "none": Attention(no_attention),
         "squeeze_excitation": Attention(
-            squeeze_excitation, layers=("attention_reduce", "attention_expand")
+            squeeze_excitation, ("attention_reduce", "attention_expand"), sees_inputs=True
         ),
         "efficient": Attention(efficient, layers=("attention",)),
     },

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 from resnet_jax.tables import Table, UserError
 from resnet_jax.tables.constraints import Interval
-from resnet_jax.tables.domains import Kernel, PositiveInt
+from resnet_jax.tables.domains import Kernel, Positive, PositiveInt
 
 Pairs = Annotated[int, Interval(1, 1_000)]
 
@@ -18,12 +18,14 @@ class Convolution(NamedTuple):
       multiplier: features of its output, as a multiple of the stage's width.
       strided: whether it carries the stride of a stage-opening block.
       groups: of channels; an output sees the inputs of its own group alone.
+      group_width: channels of a group, in place of `groups`; one group where there are fewer.
     """
 
     kernel: int
     multiplier: float = 1
     strided: bool = False
     groups: int = 1
+    group_width: int | None = None
 
     def features(self, width: int) -> int:
         """Features of its output in a stage of this width.
@@ -32,12 +34,23 @@ class Convolution(NamedTuple):
           UserError: they can't be split into the groups.
         """
         features = int(width * self.multiplier)
+        if self.group_width and features > self.group_width and features % self.group_width:
+            raise UserError(
+                f"{features} features can't be split into groups of {self.group_width}: choose a"
+                " group_width of model.branch and model.widths that fit"
+            )
         if features < 1 or features % self.groups:
             raise UserError(
                 f"{features} features can't be split into {self.groups} groups: choose a"
                 " model.groups, model.base_width and model.widths that fit"
             )
         return features
+
+    def groups_in(self, width: int) -> int:
+        """Its groups in a stage of this width."""
+        if self.group_width is None:
+            return self.groups
+        return max(1, self.features(width) // self.group_width)
 
 
 class Branch(NamedTuple):
@@ -47,11 +60,13 @@ class Branch(NamedTuple):
       convolutions: one after another.
       repeats: how many residual blocks of these convolutions an outer shortcut spans.
       layers_outside: layers outside the blocks that a network's depth counts: stem and head.
+      attention_after: number of the convolution that attention follows; None: the last.
     """
 
     convolutions: tuple[Convolution, ...]
     repeats: int = 1
     layers_outside: int = 2
+    attention_after: int | None = None
 
     @property
     def expansion(self) -> int:
@@ -116,6 +131,26 @@ def deep(pairs: Pairs = 2) -> Branch:
     return Branch(basic().convolutions, repeats=pairs)
 
 
+def regnet(group_width: PositiveInt = 8, ratio: Positive = 1.0) -> Branch:
+    """1x1, 3x3, 1x1 without four-fold output, attention behind the 3x3.
+
+    The X block of RegNets (Radosavovic et al., arXiv 2003.13678, section 3.2); Y blocks have
+    squeeze and excitation (section 5).
+
+    Args:
+      group_width: channels of each group of the 3x3.
+      ratio: of the 3x3's width to the stage's: 1/b for the paper's bottleneck ratio b.
+    """
+    return Branch(
+        (
+            Convolution(1, multiplier=ratio),
+            Convolution(3, multiplier=ratio, strided=True, group_width=group_width),
+            Convolution(1),
+        ),
+        attention_after=2,
+    )
+
+
 BRANCHES = Table(
     "branch",
     {
@@ -124,5 +159,6 @@ BRANCHES = Table(
         "bottleneck_v1": bottleneck_v1,
         "wide": wide,
         "deep": deep,
+        "regnet": regnet,
     },
 )

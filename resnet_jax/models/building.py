@@ -127,7 +127,7 @@ def _rest(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       UserError: an argument that nothing takes.
     """
-    own = {"classes", "survival", "scan_blocks", "frozen_parts"}
+    own = {"classes", "first_stride", "survival", "scan_blocks", "frozen_parts"}
     others = arguments_of(Block) | arguments_of(Layers)
     for name in arguments:
         if name not in own | others:
@@ -165,6 +165,7 @@ DEFAULTS = {
     **defaults_of(Block),
     **defaults_of(Layers),
     "norm": "batch",
+    "first_stride": ResNet.first_stride,
     "survival": ResNet.survival,
     "scan_blocks": ResNet.scan_blocks,
 }

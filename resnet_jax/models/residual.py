@@ -186,6 +186,7 @@ class ResidualBlock(nn.Module):
 
     def _convolutions(self, x: Image, stride_of_block: int) -> Image:
         block, last = self.block, len(self.block.branch.convolutions)
+        attention_after, inputs = block.branch.attention_after or last, x.shape[-1]
         norms = 0
         for number, spec in enumerate(block.branch.convolutions, start=1):
             steps = block.arrangement.around(number, last)
@@ -211,7 +212,7 @@ class ResidualBlock(nn.Module):
                 spec.features(self.width),
                 spec.kernel,
                 1 if after else stride,
-                feature_group_count=spec.groups,
+                feature_group_count=spec.groups_in(self.width),
                 kernel_init=kernel_init,
                 name=f"conv{number}",
             )
@@ -219,7 +220,9 @@ class ResidualBlock(nn.Module):
             x = run(steps, x, self.layers, conv, names, preparing, **zero_scale)
             if after:
                 x = after.function(x, stride)
-        return block.attention.function(x, self.layers)
+            if number == attention_after:
+                x = block.attention.apply(x, self.layers, inputs)
+        return x
 
     def _inner_blocks(self, x: Image, stride: int, of_block: Any) -> Image:
         """Residual blocks in a row; the outer block takes the steps after the last addition."""

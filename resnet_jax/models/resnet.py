@@ -29,6 +29,7 @@ class ResNet(nn.Module):
     Attributes:
       classes: number of logits.
       stage_depths: blocks in each stage; every stage after the first halves the resolution.
+      first_stride: stride of the first stage.
       stage_widths: width of each stage, before the branch's expansion.
       stem: a row of STEMS.
       stem_pool: a row of STEM_POOLS.
@@ -52,6 +53,7 @@ class ResNet(nn.Module):
     stem_width: int
     block: Block
     layers: Layers
+    first_stride: int = 1
     stage_branches: tuple[Branch, ...] = ()
     survival: float = 1.0
     scan_blocks: bool = False
@@ -66,6 +68,10 @@ class ResNet(nn.Module):
     def branches(self) -> tuple[Branch, ...]:
         """The branch of each stage."""
         return self.stage_branches or (self.block.branch,) * len(self.stage_depths)
+
+    def stride(self, stage: int) -> int:
+        """The stride of a stage, counted from 1."""
+        return self.first_stride if stage == 1 else 2
 
     @nn.compact
     def __call__(self, x: Image, *, train: bool) -> Float[Array, "batch classes"]:
@@ -104,7 +110,7 @@ class ResNet(nn.Module):
                 frozen_layers if number < self.frozen_parts else layers,
                 width,
                 survival[:depth],
-                stride=1 if number == 1 else 2,
+                stride=self.stride(number),
                 first=1 + blocks - len(survival),
                 scan=self.scan_blocks,
                 remat_blocks=self.remat == "block",

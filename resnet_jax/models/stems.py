@@ -37,6 +37,7 @@ class StemConvolution(NamedTuple):
 
 Stem = tuple[StemConvolution, ...]
 
+# Strided: RegNet's (arXiv 2003.13678, section 3.2).
 # Deep: three 3x3 in place of the 7x7 ('Bag of Tricks', He et al., arXiv 1812.01187, Figure 2b);
 # tiered: the first of them narrower (the 't' networks of timm's resnet.py).
 STEMS = Table(
@@ -44,6 +45,7 @@ STEMS = Table(
     {
         "cifar": (StemConvolution(3),),
         "imagenet": (StemConvolution(7, stride=2),),
+        "strided": (StemConvolution(3, stride=2),),
         "deep": (
             StemConvolution(3, stride=2, share=1 / 2),
             StemConvolution(3, share=1 / 2),

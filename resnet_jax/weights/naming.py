@@ -1,8 +1,9 @@
 """What other codes call the parameters: from a path in Flax variables to a name in a state dict.
 
-Three codes cover the field. 'torchvision' is also fb.resnet.torch's port and timm's resnet.py;
-'resnetv2' is timm's resnetv2.py; 'akamaster' is pytorch_resnet_cifar10, with its own head. 'flax'
-is no other code: the paths in the variables, joined by slashes, and arrays in Flax's layout.
+A row is a code. 'torchvision' is also fb.resnet.torch's port and timm's resnet.py; 'akamaster' is
+pytorch_resnet_cifar10, with its own head; 'torchvision_regnet' is torchvision's regnet.py; 'flax'
+is no other code: the paths in the variables, joined by slashes, and arrays in Flax's layout. The
+others are files of timm.
 """
 
 import re
@@ -91,6 +92,37 @@ def _flax(model: ResNet) -> Rules:
     return ()
 
 
+def _regnet(model: ResNet) -> Rules:
+    return (
+        (r"^stem_conv$", "stem.conv"),
+        (r"^stem_norm$", "stem.bn"),
+        (r"^head$", "head.fc"),
+        (r"^stage(\d+)\.block(\d+)", r"s\1.b\2"),
+        (r"\.conv(\d)$", r".conv\1.conv"),
+        (r"\.norm(\d)$", r".conv\1.bn"),
+        (r"\.projection_norm$", ".downsample.bn"),
+        (r"\.projection$", ".downsample.conv"),
+        (r"\.attention_reduce$", ".se.fc1"),
+        (r"\.attention_expand$", ".se.fc2"),
+    )
+
+
+def _torchvision_regnet(model: ResNet) -> Rules:
+    letters = "abc"
+    return (
+        (r"^stem_conv$", "stem.0"),
+        (r"^stem_norm$", "stem.1"),
+        (r"^head$", "fc"),
+        (r"^stage(\d+)\.block(\d+)", _block("trunk_output.block{2}.block{2}-{1}")),
+        (r"\.conv(\d)$", lambda found: f".f.{letters[int(found[1]) - 1]}.0"),
+        (r"\.norm(\d)$", lambda found: f".f.{letters[int(found[1]) - 1]}.1"),
+        (r"\.projection_norm$", ".proj.1"),
+        (r"\.projection$", ".proj.0"),
+        (r"\.attention_reduce$", ".f.se.fc1"),
+        (r"\.attention_expand$", ".f.se.fc2"),
+    )
+
+
 NAMINGS = Table(
     "naming",
     {
@@ -98,6 +130,8 @@ NAMINGS = Table(
         "resnetv2": _resnetv2,
         "akamaster": _akamaster,
         "flax": _flax,
+        "regnet": _regnet,
+        "torchvision_regnet": _torchvision_regnet,
     },
 )
 TIMM = "timm"  # the naming of timm's file that has networks like this one
@@ -124,6 +158,10 @@ def naming_of(tensors: Iterable[str]) -> str:
     names = set(tensors)
     if any(name.startswith(FLAX) for name in names):
         return "flax"
+    if any(name.startswith("trunk_output.") for name in names):
+        return "torchvision_regnet"
+    if any(re.match(r"s\d+\.b\d+\.", name) for name in names):
+        return "regnet"
     if any(name.startswith(("stages.", "stem.", "head.")) for name in names):
         return "resnetv2"
     return "akamaster" if "linear.weight" in names else "torchvision"

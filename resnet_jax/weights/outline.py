@@ -11,7 +11,18 @@ from resnet_jax.models.resnet import ResNet
 from resnet_jax.weights.files import Tensors
 from resnet_jax.weights.naming import module_name, naming_of
 
-BLOCK = re.compile(r"^(?:layer|stages\.)(\d+)\.(?:blocks\.)?(\d+)\.(.+)$")
+BLOCK = re.compile(
+    r"^(?:layer|stages\.|s|trunk_output\.block)(\d+)\.(?:blocks\.|b|block\d+-)?(\d+)\.(.+)$"
+)
+# What the codes call the same layers of a block, and their names in most codes.
+ALIASES = (
+    (r"^f\.a\.0", "conv1"),
+    (r"^f\.b\.0", "conv2"),
+    (r"^f\.c\.0", "conv3"),
+    (r"^f\.se", "se"),
+    (r"^proj\.", "downsample."),
+    (r"^(conv\d)\.conv", r"\1"),
+)
 
 
 class Outline(NamedTuple):
@@ -37,7 +48,7 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
     for name, tensor in tensors.items():
         if found := BLOCK.match(name):
             stage = stages.setdefault(int(found[1]), {})
-            stage.setdefault(int(found[2]), {})[found[3]] = tensor.shape
+            stage.setdefault(int(found[2]), {})[_alias(found[3])] = tensor.shape
     if not stages:
         return None
     ordered = [stages[key] for key in sorted(stages)]
@@ -70,6 +81,12 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
     )
 
 
+def _alias(layer: str) -> str:
+    for pattern, name in ALIASES:
+        layer = re.sub(pattern, name, layer)
+    return layer
+
+
 def _attention(block: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
     found = (re.fullmatch(r"(se\..+)\.weight", name) for name in block)
     return tuple(sorted(match[1] for match in found if match))
@@ -93,7 +110,7 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
         stage_depths=tuple(model.stage_depths),
         convolutions=tuple(len(branch.convolutions) for branch in model.branches),
         widths=widths,
-        groups=second.groups,
+        groups=second.groups_in(model.stage_widths[-1]),
         preactivated=bool(block.arrangement.lead),
         attention=_attention_layers(model, naming),
         stem_widths=tuple(conv.features(model.stem_width) for conv in model.stem),

@@ -17,6 +17,14 @@ TORCHVISION = (
     "resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d",
     "resnext101_32x8d", "resnext101_64x4d", "wide_resnet50_2", "wide_resnet101_2",
 )  # fmt: skip
+# Their widths are computed by torch, so these need memory: 2.6 GB for the largest.
+REGNETS = [name for name in torchvision.models.list_models() if name.startswith("regnet")]
+# Files of timm with all of their networks but the pruned.
+FILES = ("resnet", "resnetv2", "regnet")
+# Networks of those files that can't be built here.
+LEFT_OUT = (
+    "regnety_040_sgn", "regnetv_040", "regnetv_064", "regnetz_005", "regnetz_040", "regnetz_040_h",
+)  # fmt: skip
 BASIC, BOTTLENECK = ((3, 1), (3, 1)), ((1, 1), (3, 1), (1, 4))
 
 
@@ -121,20 +129,26 @@ def papers():
     yield "preresnet200", lambda: imagenet((3, 24, 36, 3), branch=BOTTLENECK, preactivated=True)
 
 
-def count(build) -> int:
-    with torch.device("meta"):
+def count(build, device="meta") -> int:
+    with torch.device(device):
         return sum(parameter.numel() for parameter in build().parameters())
 
 
+def torchvision_counts() -> dict[str, int]:
+    """Of all of torchvision's networks here."""
+    devices = {name: "meta" for name in TORCHVISION} | {name: "cpu" for name in REGNETS}
+    return {n: count(getattr(torchvision.models, n), device) for n, device in devices.items()}
+
+
 def timm_names() -> list[str]:
-    names = timm.list_models(module="resnet") + timm.list_models(module="resnetv2")
-    return [name for name in names if not name.endswith("_pruned")]
+    names = [name for file in FILES for name in timm.list_models(module=file)]
+    return [name for name in names if not name.endswith("_pruned") and name not in LEFT_OUT]
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     counts = {
-        "torchvision": {n: count(getattr(torchvision.models, n)) for n in TORCHVISION},
+        "torchvision": torchvision_counts(),
         "timm": {n: count(lambda n=n: timm.create_model(n)) for n in timm_names()},
         "papers": {name: count(build) for name, build in papers()},
     }

@@ -1,4 +1,4 @@
-"""Writes what small networks of timm's classes compute: `python write_timm.py [folder]`.
+"""Writes what small networks of timm's classes compute: `python write_timm.py [folder] [names]`.
 
 Needs torch, torchvision and timm. Widths and depths are small, the options those of the networks
 that the names recall.
@@ -22,6 +22,7 @@ from timm.layers import (
     create_conv2d,
     get_attn,
 )
+from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
 from torch import nn
@@ -78,13 +79,17 @@ NETS = {
     "timm_resnetv2_frn": lambda: resnetv2(
         BOTTLENECKS, norm_layer=FilterResponseNormTlu2d, **V2_D
     ),
+    # Widths 8, 16, 32, 64 and depths 1, 1, 2, 2, by the rule of RegNets.
+    "timm_regnety": lambda: RegNet(
+        RegNetCfg(6, 8, 12.0, 2.0, 8, se_ratio=0.25, stem_width=8), num_classes=CLASSES
+    ),
 }  # fmt: skip
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for name, build in NETS.items():
-        arrays, updated = step(build(), SIZES)
+    for name in sys.argv[2:] or NETS:
+        arrays, updated = step(NETS[name](), SIZES)
         digests = np.stack([digest(*item) for item in updated.items()]).astype(np.float32)
         np.savez_compressed(folder / f"{name}.npz", digests=digests, **arrays)
         print(f"{name}: {len(updated)} tensors")

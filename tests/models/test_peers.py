@@ -14,6 +14,7 @@ from golden.tensors import BATCH, CLASSES, LEARNING_RATE, digest, draw
 from resnet_jax.data.sources.catalogue import tfds
 from resnet_jax.models import create
 from resnet_jax.models.building import resnet
+from resnet_jax.models.published import regnet
 from resnet_jax.weights import read_tensors, to_tensors, to_variables
 from resnet_jax.weights.mapping import tensor_shapes
 
@@ -92,7 +93,9 @@ NETS |= {
         "norm": {"name": "evo", "channel_groups": 2},
     },
     "timm_resnetv2_frn": {**V2, "stem": "deep", "shortcut": "D", "norm": "filter_response"},
+    "timm_regnety": regnet.row(regnet.Line(6, 8, 12.0, 2.0, 8), regnet.SE, {"stem_width": 8}),
 }  # fmt: skip
+NAMING = {"timm_resnetv2": "resnetv2", "timm_regnet": "regnet"}
 
 
 class Peer:
@@ -101,8 +104,8 @@ class Peer:
     def __init__(self, name):
         with np.load(GOLDEN / f"{name}.npz") as arrays:
             self.golden = dict(arrays)
-        self.model = resnet(classes=CLASSES, **NETS[name])
-        self.naming = "resnetv2" if name.startswith("timm_resnetv2") else "torchvision"
+        self.model = resnet(**{**NETS[name], "classes": CLASSES})
+        self.naming = next((NAMING[key] for key in NAMING if name.startswith(key)), "torchvision")
         self.sizes = [int(key[6:]) for key in self.golden if key.startswith("logits")]
         self.counts = dict(zip(self.golden["norms"], self.golden["counts"], strict=True))
         self.shapes = tensor_shapes(self.model, self.naming)
@@ -186,7 +189,7 @@ def objective(peer):
 STEPPED = ("timm_senet", "timm_resnetv2_bit")
 
 # Most of timm's differ from these in one row, which has tests of its own. The others are slow.
-QUICK = [name for name in NETS if not name.startswith("timm_")] + list(STEPPED)
+QUICK = [name for name in NETS if not name.startswith("timm_")] + [*STEPPED, "timm_regnety"]
 
 
 @pytest.mark.parametrize(

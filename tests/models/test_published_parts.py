@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 
 from resnet_jax.models.attention import ATTENTIONS
-from resnet_jax.models.branches import bottleneck
+from resnet_jax.models.branches import bottleneck, regnet
 from resnet_jax.models.building import resnet
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS, average_pool, blur_pool
+from resnet_jax.models.published.regnet import Line
 from resnet_jax.models.standardisation import standardise, standardised
 from resnet_jax.models.stems import STEMS
 from resnet_jax.tables import UserError
 
 SMALL = {"family": "cifar", "classes": 3, "stage_depths": (1, 1), "widths": (8, 16)}
 LAYERS = Layers()
+SE_OF_INPUT = {"name": "squeeze_excitation", "multiple": 1, "of_input": True}
 
 
 def test_blurring_keeps_a_constant_and_weighs_neighbours_1_2_1():
@@ -63,7 +65,7 @@ def test_attention_multiplies_each_channel_by_one_number_below_1(drawn, rng, nam
     class Module(nn.Module):
         @nn.compact
         def __call__(self, x):
-            return ATTENTIONS[name].function(x, LAYERS)
+            return ATTENTIONS[name].apply(x, LAYERS, 8)
 
     x = rng.normal(size=(2, 3, 4, 16)).astype(np.float32)
     y = Module().apply(drawn(Module(), x), x)
@@ -93,6 +95,33 @@ def test_a_group_sees_its_own_channels_alone():
     assert [conv.groups for conv in branch.convolutions] == [1, 4, 1]
     with pytest.raises(UserError, match="10 features can't be split into 4 groups"):
         branch.convolutions[1].features(40)
+    middle = regnet(group_width=6).convolutions[1]
+    assert [middle.groups_in(width) for width in (4, 6, 12)] == [1, 1, 2]
+    with pytest.raises(UserError, match="8 features can't be split into groups of 6"):
+        middle.features(8)
+
+
+def test_a_share_of_a_blocks_input_is_rounded_to_whole_channels():
+    """RegNetY: a quarter of 10 and of 14 channels are 2.5 and 3.5, and pycls takes the even one."""
+    model = resnet(
+        **{**SMALL, "widths": (10, 14), "stem_width": 14},
+        branch={"name": "regnet", "group_width": 14},
+        attention={**SE_OF_INPUT, "reduction": 1 / 4},
+    )
+    x = jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32)
+    params = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), x)["params"]
+    shapes = [params[s]["block1"]["attention_reduce"]["kernel"].shape for s in ("stage1", "stage2")]
+    assert shapes == [(10, 4), (14, 2)]
+
+
+def test_the_line_of_a_regnet_by_hand():
+    """8, 20, 32, 44, 56, 68 are 8 times 2 to the 0, 1.3, 2, 2.5, 2.8, 3.1: 0, 1, 2, 2, 3, 3."""
+    line = Line(depth=6, initial=8, slope=12.0, growth=2.0, group_width=24)
+    assert line.stages() == {8: 1, 16: 1, 32: 2, 64: 2}
+    # 1 1/3 and 2 2/3 groups of 24; a half goes to the even number of groups, or up.
+    assert [line.whole_groups(width) for width in (8, 32, 64, 36, 60)] == [8, 24, 72, 48, 48]
+    widths = [line.whole_groups_of_torchvision(width) for width in (8, 64, 32, 36, 60)]
+    assert widths == [8, 72, 48, 48, 72]  # 24 would be less than nine tenths of 32
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,16 @@ from resnet_jax.weights.naming import naming_of
 pytestmark = pytest.mark.peers
 
 NETWORKS = {
-    "torchvision": ("resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2"),
+    "torchvision": (
+        "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2",
+        "regnet_x_400mf", "regnet_y_400mf",
+    ),
     "timm": (
         "resnet10t", "resnet18d", "resnet50c", "resnet50s", "resnext50d_32x4d", "resnet50_gn",
         "seresnet18", "seresnext26t_32x4d", "ecaresnetlight", "resnetblur18", "resnetaa34d",
         "seresnetaa50d", "resnetrs50", "test_resnet", "resnetv2_18d", "resnetv2_50",
         "resnetv2_50t", "resnetv2_50d_gn", "resnetv2_50d_evos", "resnetv2_50d_frn",
-        "resnetv2_50x1_bit",
+        "resnetv2_50x1_bit", "regnetx_002", "regnety_002", "regnety_008_tv",
     ),
 }  # fmt: skip
 

@@ -21,10 +21,15 @@ def tensors_of(model, naming="torchvision", filled=False):
     return {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
 
 
+# The naming of a network's own code, by the first letters of its name.
+NAMED = {"resnetv": "resnetv2", "regnetx": "regnet", "regnety": "regnet",
+         "regnet_": "torchvision_regnet"}  # fmt: skip
+
+
 def published(name):
     """Its state dict, in the naming of the code that has it."""
-    naming = "resnetv2" if name.startswith("resnetv2") else "torchvision"
-    return tensors_of(create(name), "akamaster" if name.endswith("akamaster") else naming)
+    naming = "akamaster" if name.endswith("akamaster") else NAMED.get(name[:7], "torchvision")
+    return tensors_of(create(name), naming)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnetv2_50x1_bit", "seresnext26d_32x4d"])
@@ -63,6 +68,22 @@ KNOWN = {
         "stages.3.blocks.0.downsample.conv.weight": (2048, 1024, 1, 1),
         "norm.bias": (2048,),
         "head.fc.weight": (1000, 2048, 1, 1),
+    },
+    "regnety_002": {
+        "stem.conv.weight": (32, 3, 3, 3),
+        "s1.b1.conv1.bn.running_var": (24,),
+        "s2.b1.conv2.conv.weight": (56, 8, 3, 3),
+        "s2.b1.se.fc1.weight": (6, 56, 1, 1),
+        "s4.b1.downsample.bn.bias": (368,),
+        "head.fc.weight": (1000, 368),
+    },
+    "regnet_y_400mf": {
+        "stem.1.weight": (32,),
+        "trunk_output.block1.block1-0.proj.0.weight": (48, 32, 1, 1),
+        "trunk_output.block3.block3-5.f.b.0.weight": (208, 8, 3, 3),
+        "trunk_output.block4.block4-5.f.se.fc1.bias": (110,),
+        "trunk_output.block4.block4-0.f.c.1.running_mean": (440,),
+        "fc.weight": (1000, 440),
     },
     "cifar_resnet20_akamaster": {"layer3.2.bn2.running_var": (64,), "linear.weight": (10, 64)},
 }
@@ -190,6 +211,7 @@ def test_a_file_of_no_residual_network_is_said_to_be_none(resnet18):
         pytest.param(name, marks=[pytest.mark.slow] * (number > 2))
         for number, name in enumerate(
             ["resnetv2_50t", "cifar_resnet20_a", "resnetrs50", "senet154", "resnet26d",
+             "regnety_004", "regnet_x_800mf",
              "resnetv2_50x3_bit", "cifar_wrn_28_10", "resnet50_gn", "resnext101_64x4d"]
         )
     ],

@@ -47,7 +47,7 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
     fields, antialias, shortcut = {}, model.block.antialias, model.block.shortcut
     for name in names(model):
         branch = model.branches[name.stage - 1]
-        halves = name.stage > 1 and name.block == 1
+        halves = model.stride(name.stage) > 1 and name.block == 1
         for kernel, stride in shortcut.windows if halves else ():
             field = field.through(kernel, stride)
         for repeat in range(branch.repeats * shortcut.in_sequence):

@@ -3,6 +3,7 @@
 from resnet_jax.models.published.cifar import CIFAR
 from resnet_jax.models.published.imagenet import IMAGENET
 from resnet_jax.models.published.preactivated import PREACTIVATED
+from resnet_jax.models.published.regnet import REGNET
 from resnet_jax.tables import Table
 
-ROWS = Table("network", {**IMAGENET, **PREACTIVATED, **CIFAR})
+ROWS = Table("network", {**IMAGENET, **PREACTIVATED, **REGNET, **CIFAR})
