@@ -19,7 +19,8 @@ def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
     """Returns a network without norms that computes the same in evaluation.
 
     A convolution W x followed by the norm s (x - m) / sqrt(v + e) + b equals a convolution with the
-    kernel W s / sqrt(v + e) and the bias b - m s / sqrt(v + e).
+    kernel W s / sqrt(v + e) and the bias b - m s / sqrt(v + e); a bias of the convolution is added
+    to -m.
 
     Args:
       variables: unrolled.
@@ -64,7 +65,7 @@ def _folded(params: Mapping, statistics: Mapping, epsilon: float) -> dict:
             shape = (1,) * (node["kernel"].ndim - 1) + (-1,)
             result[name] = {
                 "kernel": node["kernel"] * factor.reshape(shape),
-                "bias": its["bias"] - own["mean"] * factor,
+                "bias": its["bias"] + (node.get("bias", 0) - own["mean"]) * factor,
             }
         elif "kernel" in node:
             # Without norms every convolution has a bias.

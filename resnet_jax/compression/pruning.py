@@ -56,6 +56,11 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
             "channels can be taken out of blocks with one branch, and this model.shortcut has"
             f" {model.block.shortcut.branches}"
         )
+    if any(spec.compound for spec in model.block.branch.convolutions):
+        raise UserError(
+            "channels can be taken out of single convolutions, and this model.branch has several in"
+            " the place of one: choose another, as bottleneck"
+        )
     if any(s.groups > 1 or s.group_width for s in model.block.branch.convolutions):
         raise UserError("channels of convolutions in groups can't be taken out one by one")
     norm, arrangement = model.layers.norm, model.block.arrangement

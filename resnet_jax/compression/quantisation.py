@@ -62,6 +62,7 @@ def apply_quantised(model: ResNet, quantised_params: Tree, images: Array) -> Arr
                 node["kernel"],
                 conv_or_dense.strides,
                 conv_or_dense.padding,
+                rhs_dilation=conv_or_dense.kernel_dilation,
                 dimension_numbers=DIMENSIONS,
                 feature_group_count=conv_or_dense.feature_group_count,
             )
@@ -92,6 +93,7 @@ def apply_rounded(model: ResNet, variables: Tree, images: Array, **options: Any)
                 kernel,
                 conv_or_dense.strides,
                 conv_or_dense.padding,
+                rhs_dilation=conv_or_dense.kernel_dilation,
                 dimension_numbers=DIMENSIONS,
                 feature_group_count=conv_or_dense.feature_group_count,
             )

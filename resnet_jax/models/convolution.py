@@ -3,8 +3,8 @@
 XLA's CPU backend is slow at weight gradients and at 1x1 convolutions, so on one CPU device both
 are written as matrix products; forward passes and input gradients of larger kernels stay with
 `lax.conv`. On GPU, TPU and on several devices nothing is rewritten: a loop over groups of images
-would have to gather a batch that is sharded over devices. Convolutions in groups of channels are
-left to JAX everywhere.
+would have to gather a batch that is sharded over devices. Convolutions in groups of channels
+and dilated ones are left to JAX everywhere.
 
 A kernel has the type of the parameters and is rounded to the type of the images where the two are
 multiplied. Where nothing is rewritten, its gradient is summed in float32 and rounded to the type of
@@ -46,6 +46,7 @@ def convolution(
     padding: Sequence[Pair],
     *,
     feature_group_count: int = 1,
+    rhs_dilation: Sequence[int] = (1, 1),
     **_: Any,
 ) -> Float[Array, "batch height_out width_out features"]:
     """Two-dimensional convolution as `nn.Conv(conv_general_dilated=...)` calls it.
@@ -54,20 +55,33 @@ def convolution(
       strides: of rows and columns.
       padding: zeros before and after, for rows and columns.
       feature_group_count: number of groups; each sees its share of the channels.
+      rhs_dilation: distance of the pixels that a kernel sees, of rows and columns.
     """
     (down, right), (rows, columns) = strides, padding
-    if feature_group_count > 1:
-        return lax_convolution(inputs, kernel, (down, right), (rows, columns), feature_group_count)
+    dilation = (rhs_dilation[0], rhs_dilation[1])
+    if feature_group_count > 1 or dilation != (1, 1):
+        geometry = (down, right), (rows, columns)
+        return lax_convolution(inputs, kernel, *geometry, feature_group_count, dilation)
     return _convolution(inputs, kernel, (down, right), (rows, columns))
 
 
 def lax_convolution(
-    x: Array, kernel: Array, strides: Pair, padding: Padding, groups: int = 1
+    x: Array,
+    kernel: Array,
+    strides: Pair,
+    padding: Padding,
+    groups: int = 1,
+    dilation: Pair = (1, 1),
 ) -> Array:
     """XLA's convolution, of arrays as `convolution` takes them."""
-    kernel = kernel.astype(x.dtype)
     return lax.conv_general_dilated(
-        x, kernel, strides, padding, dimension_numbers=DIMENSIONS, feature_group_count=groups
+        x,
+        kernel.astype(x.dtype),
+        strides,
+        padding,
+        rhs_dilation=dilation,
+        dimension_numbers=DIMENSIONS,
+        feature_group_count=groups,
     )
 
 

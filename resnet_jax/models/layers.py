@@ -123,8 +123,10 @@ class Layers:
     def param_dtype(self) -> Any:
         return jnp.promote_types(self.dtype, jnp.float32)
 
-    def conv(self, features: int, kernel: int, stride: int = 1, **options: Any) -> nn.Conv:
-        """A convolution that pads (k - 1) / 2 on both sides, as torchvision does.
+    def conv(
+        self, features: int, kernel: int, stride: int = 1, dilation: int = 1, **options: Any
+    ) -> nn.Conv:
+        """A convolution that pads dilation (k - 1) / 2 on both sides, as torchvision does.
 
         It has a bias where the network has no norms (Fixup aside), or where `bias_init` is given.
         """
@@ -132,7 +134,8 @@ class Layers:
             features,
             (kernel, kernel),
             (stride, stride),
-            padding=[(kernel // 2, kernel // 2)] * 2,
+            padding=[(dilation * (kernel // 2),) * 2] * 2,
+            kernel_dilation=(dilation, dilation),
             use_bias=(self.norm.absent and not self.norm.fixup) or "bias_init" in options,
             dtype=self.dtype,
             param_dtype=self.param_dtype,

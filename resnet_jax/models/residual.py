@@ -22,6 +22,8 @@ from resnet_jax.models.arrangements import (
 from resnet_jax.models.attention import ATTENTIONS, Attention
 from resnet_jax.models.branches import BRANCHES, Branch
 from resnet_jax.models.choosing import chosen, derived
+from resnet_jax.models.compounds import Place
+from resnet_jax.models.connections.ends import changes_shape
 from resnet_jax.models.connections.record import Connection, Site, State
 from resnet_jax.models.layers import Layers, scaled_init
 from resnet_jax.models.pooling import ANTIALIASING, Pool
@@ -187,6 +189,7 @@ class ResidualBlock(nn.Module):
     def _convolutions(self, x: Image, stride_of_block: int) -> Image:
         block, last = self.block, len(self.block.branch.convolutions)
         attention_after, inputs = block.branch.attention_after or last, x.shape[-1]
+        opens = changes_shape(x, self.width * block.branch.expansion, stride_of_block)
         norms = 0
         for number, spec in enumerate(block.branch.convolutions, start=1):
             steps = block.arrangement.around(number, last)
@@ -198,31 +201,58 @@ class ResidualBlock(nn.Module):
             stride = stride_of_block if spec.strided else 1
             antialias = block.antialias if stride > 1 else None
             after = antialias if antialias and not antialias.before else None
-            preparing: list[Callable[[Array], Array]] = []
-            if number > 1 and block.dropout:
-                preparing.append(self.layers.dropout(block.dropout, name=f"dropout{number}"))
-            if antialias and antialias.before:
-                preparing.append(partial(antialias.function, stride=stride))
-            zero = block.zero_init_branch and number == last
-            follows = steps[steps.index(CONVOLUTION) + 1 :][:1] == (NORM,)
-            kernel_init = scaled_init(self.layers.kernel_init, block.kernel_scale)
-            if zero and not follows:
-                kernel_init = nn.initializers.zeros
-            conv = self.layers.conv(
-                spec.features(self.width),
-                spec.kernel,
-                1 if after else stride,
-                feature_group_count=spec.groups_in(self.width),
-                kernel_init=kernel_init,
-                name=f"conv{number}",
-            )
-            zero_scale = {"scale_init": nn.initializers.zeros} if zero and follows else {}
-            x = run(steps, x, self.layers, conv, names, preparing, **zero_scale)
+            features, groups = spec.features(self.width), spec.groups_in(self.width)
+            stride = 1 if after else stride
+            convolve = partial(self._convolution, number, steps, names)
+            if spec.compound:
+                place = Place(number, features, stride, groups, opens)
+                x = spec.compound.function(x, convolve, place, self.layers)
+            else:
+                x = convolve(x, features, stride=stride, groups=groups)
             if after:
-                x = after.function(x, stride)
+                x = after.function(x, stride_of_block)
             if number == attention_after:
                 x = block.attention.apply(x, self.layers, inputs)
         return x
+
+    def _convolution(
+        self,
+        number: int,
+        steps: Steps,
+        names: Sequence[str],
+        x: Image,
+        features: int,
+        *,
+        stride: int,
+        groups: int,
+        name: str = "",
+        dilation: int = 1,
+    ) -> Image:
+        """Convolution `number` of the branch with the steps around it; see compounds.Convolve."""
+        block, last = self.block, len(self.block.branch.convolutions)
+        spec = block.branch.convolutions[number - 1]
+        preparing: list[Callable[[Array], Array]] = []
+        if number > 1 and block.dropout:
+            preparing.append(self.layers.dropout(block.dropout, name=f"dropout{number}{name}"))
+        if stride > 1 and block.antialias and block.antialias.before:
+            preparing.append(partial(block.antialias.function, stride=stride))
+        zero = block.zero_init_branch and number == last
+        follows = steps[steps.index(CONVOLUTION) + 1 :][:1] == (NORM,)
+        kernel_init = scaled_init(self.layers.kernel_init, block.kernel_scale)
+        if zero and not follows:
+            kernel_init = nn.initializers.zeros
+        conv = self.layers.conv(
+            features,
+            spec.kernel,
+            stride,
+            dilation,
+            feature_group_count=groups,
+            kernel_init=kernel_init,
+            name=f"conv{number}{name}",
+        )
+        zero_scale = {"scale_init": nn.initializers.zeros} if zero and follows else {}
+        norms = [f"{norm}{name}" for norm in names]
+        return run(steps, x, self.layers, conv, norms, preparing, **zero_scale)
 
     def _inner_blocks(self, x: Image, stride: int, of_block: Any) -> Image:
         """Residual blocks in a row; the outer block takes the steps after the last addition."""

@@ -32,13 +32,14 @@ def convolution_side_by_side(
     padding: Sequence[Pair],
     *,
     feature_group_count: int = 1,
+    rhs_dilation: Sequence[int] = (1, 1),
     **_: Any,
 ) -> Float[Array, "batch height_out width_out features"]:
-    """As `models.convolution.convolution`; convolutions in groups are left to JAX."""
+    """As `models.convolution.convolution`, which leaves the same convolutions to JAX."""
     (down, right), (rows, columns) = strides, padding
-    geometry = (down, right), (rows, columns)
-    if feature_group_count > 1:
-        return lax_convolution(inputs, kernel, *geometry, feature_group_count)
+    geometry, dilation = ((down, right), (rows, columns)), (rhs_dilation[0], rhs_dilation[1])
+    if feature_group_count > 1 or dilation != (1, 1):
+        return lax_convolution(inputs, kernel, *geometry, feature_group_count, dilation)
     return _convolution(inputs, kernel, *geometry)
 
 

@@ -24,6 +24,8 @@ LEAVES = {
     "threshold": "tau",
 }
 FLAX = ("params/", "batch_stats/")  # how names of the naming 'flax' begin
+# A convolution and its norm in timm's ConvNormAct.
+PARTS = {"conv": "conv", "norm": "bn"}
 Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 
 
@@ -52,6 +54,14 @@ def _torchvision(model: ResNet) -> Rules:
         (r"^head$", "fc"),
         (r"^stage(\d+)\.norm_shared$", _shared_norm("layer{2}.{1}.bn1")),
         (r"^stage(\d+)\.block(\d+)", _block("layer{2}.{1}")),
+        # timm's res2net.py and resnest.py.
+        (r"\.conv\d_scale(\d+)$", lambda found: f".convs.{int(found[1]) - 1}"),
+        (r"\.norm\d_scale(\d+)$", lambda found: f".bns.{int(found[1]) - 1}"),
+        (r"\.conv(\d)_splits$", r".conv\1.conv"),
+        (r"\.norm(\d)_splits$", r".conv\1.bn0"),
+        (r"\.norm(\d)_attention_reduce$", r".conv\1.bn1"),
+        (r"\.conv(\d)_attention_reduce$", r".conv\1.fc1"),
+        (r"\.conv(\d)_attention_expand$", r".conv\1.fc2"),
         (r"\.norm(\d)", r".bn\1"),
         (r"\.norm_after$", ".bn_after"),
         (r"\.projection_norm$", f".downsample.{first + 1}"),
@@ -92,6 +102,21 @@ def _flax(model: ResNet) -> Rules:
     return ()
 
 
+def _sknet(model: ResNet) -> Rules:
+    def path(found: re.Match[str]) -> str:
+        return f".conv{found[2]}.paths.{int(found[3]) - 1}.{PARTS[found[1]]}"
+
+    return (
+        (r"\.(conv|norm)(\d)_path(\d)$", path),
+        (r"\.norm(\d)_selection_reduce$", r".conv\1.attn.bn"),
+        (r"\.conv(\d)_selection_reduce$", r".conv\1.attn.fc_reduce"),
+        (r"\.conv(\d)_selection_expand$", r".conv\1.attn.fc_select"),
+        (r"\.conv(\d)$", r".conv\1.conv"),
+        (r"\.norm(\d)$", r".conv\1.bn"),
+        *_torchvision(model),
+    )
+
+
 def _regnet(model: ResNet) -> Rules:
     return (
         (r"^stem_conv$", "stem.conv"),
@@ -130,6 +155,7 @@ NAMINGS = Table(
         "resnetv2": _resnetv2,
         "akamaster": _akamaster,
         "flax": _flax,
+        "sknet": _sknet,
         "regnet": _regnet,
         "torchvision_regnet": _torchvision_regnet,
     },
@@ -148,7 +174,8 @@ def naming_for(model: ResNet, wanted: str | None = None) -> str:
       UserError: it is none of them.
     """
     if wanted is None or wanted == TIMM:
-        return "resnetv2" if model.block.arrangement.lead else "torchvision"
+        own = model.branches[0].naming
+        return "resnetv2" if model.block.arrangement.lead else own
     choose(dict.fromkeys(CHOICES), wanted, "naming")
     return wanted
 
@@ -162,6 +189,8 @@ def naming_of(tensors: Iterable[str]) -> str:
         return "torchvision_regnet"
     if any(re.match(r"s\d+\.b\d+\.", name) for name in names):
         return "regnet"
+    if any(re.search(r"\.conv\d\.(bn|paths)\.", name) for name in names):
+        return "sknet"
     if any(name.startswith(("stages.", "stem.", "head.")) for name in names):
         return "resnetv2"
     return "akamaster" if "linear.weight" in names else "torchvision"

@@ -21,7 +21,8 @@ ALIASES = (
     (r"^f\.c\.0", "conv3"),
     (r"^f\.se", "se"),
     (r"^proj\.", "downsample."),
-    (r"^(conv\d)\.conv", r"\1"),
+    (r"^(conv\d)\.(?:paths\.0\.)?conv", r"\1"),
+    (r"^convs\.0", "conv2"),
 )
 
 
@@ -31,7 +32,7 @@ class Outline(NamedTuple):
     stage_depths: tuple[int, ...]
     convolutions: tuple[int, ...]  # of a block, in each stage
     widths: tuple[int, ...]  # of the last block's first convolution, in each stage
-    groups: int  # of the last block's second convolution
+    groups: int  # of the last block's second convolution, times the parts of a compound one
     preactivated: bool
     attention: tuple[str, ...]  # names of the attention's layers in the state dict
     stem_widths: tuple[int, ...]  # of the stem's convolutions
@@ -102,6 +103,7 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
     """The outline of the model's state dict in that naming, as `outline_of_tensors` gives it."""
     firsts = [branch.convolutions[0] for branch in model.branches]
     second = model.branches[-1].convolutions[1]
+    parts = second.compound.parts if second.compound else 1
     block, shortcut = model.block, at_ends(model.block.shortcut)
     widths = tuple(
         first.features(width) for first, width in zip(firsts, model.stage_widths, strict=True)
@@ -110,7 +112,7 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
         stage_depths=tuple(model.stage_depths),
         convolutions=tuple(len(branch.convolutions) for branch in model.branches),
         widths=widths,
-        groups=second.groups_in(model.stage_widths[-1]),
+        groups=second.groups_in(model.stage_widths[-1]) * parts,
         preactivated=bool(block.arrangement.lead),
         attention=_attention_layers(model, naming),
         stem_widths=tuple(conv.features(model.stem_width) for conv in model.stem),

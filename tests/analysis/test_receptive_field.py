@@ -20,6 +20,8 @@ from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS
         # 7, then 4 of the pool; 4 x 8; 8 + 3 x 16; 16 + 3 x 32; 32 + 3 x 64.
         ("resnet18", {(1, 2): 43, (2, 2): 99, (3, 2): 211, (4, 2): 435}),
         # 3x3 alone count: 3 x 8; 8 + 3 x 16; 16 + 5 x 32; 32 + 2 x 64.
+        # One 3x3 where the shape changes, else three of four scales: 7 + 4, 8 + 2 x 24; 8 + 3 x 48.
+        ("res2net50_26w_4s", {(1, 3): 67, (2, 4): 219}),
         # The stem's 3; 4, since the first stage halves too; 8; 16 + 3 x 32; 32 + 6 x 64.
         ("regnetx_002", {(1, 1): 7, (2, 1): 15, (3, 4): 127, (4, 7): 543}),
         ("resnet50", {(1, 3): 35, (2, 4): 91, (3, 6): 267, (4, 3): 427}),

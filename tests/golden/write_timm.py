@@ -23,8 +23,11 @@ from timm.layers import (
     get_attn,
 )
 from timm.models.regnet import RegNet, RegNetCfg
+from timm.models.res2net import Bottle2neck
+from timm.models.resnest import ResNestBottleneck
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
+from timm.models.sknet import SelectiveKernelBottleneck
 from torch import nn
 
 SIZES = (32, 33)
@@ -34,8 +37,8 @@ D = {**DEEP, "avg_down": True}
 RS_ATTENTION = partial(get_attn("se"), rd_ratio=0.25)
 
 
-def resnet(block, channels=NARROW, layers=(1, 1, 1, 1), attention=None, **options):
-    block_args = {"attn_layer": attention} if attention else None
+def resnet(block, channels=NARROW, layers=(1, 1, 1, 1), attention=None, block_args=None, **options):
+    block_args = {"attn_layer": attention} if attention else block_args
     return ResNet(block, layers, CLASSES, channels=channels, block_args=block_args, **options)
 
 
@@ -78,6 +81,18 @@ NETS = {
     ),
     "timm_resnetv2_frn": lambda: resnetv2(
         BOTTLENECKS, norm_layer=FilterResponseNormTlu2d, **V2_D
+    ),
+    "timm_res2net": lambda: resnet(
+        Bottle2neck, (8, 8, 8, 8), (1, 2, 1, 1), cardinality=2, base_width=32,
+        block_args={"scale": 3},
+    ),
+    "timm_resnest": lambda: resnet(
+        ResNestBottleneck, (8, 8, 8, 8), cardinality=2, base_width=64,
+        block_args={"radix": 2, "avd": True}, **D,
+    ),
+    "timm_sknet": lambda: resnet(
+        SelectiveKernelBottleneck, (8, 8, 8, 8), cardinality=2, base_width=32,
+        block_args={"sk_kwargs": {"rd_ratio": 1 / 2, "rd_divisor": 4, "split_input": False}},
     ),
     # Widths 8, 16, 32, 64 and depths 1, 1, 2, 2, by the rule of RegNets.
     "timm_regnety": lambda: RegNet(

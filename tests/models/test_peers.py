@@ -93,9 +93,19 @@ NETS |= {
         "norm": {"name": "evo", "channel_groups": 2},
     },
     "timm_resnetv2_frn": {**V2, "stem": "deep", "shortcut": "D", "norm": "filter_response"},
+    "timm_res2net": {
+        **V1, "widths": (8, 8, 8, 8), "stage_depths": (1, 2, 1, 1),
+        "branch": {"name": "res2net", "scales": 3, "groups": 2, "base_width": 32},
+    },
+    "timm_resnest": {**V1, **D, "widths": (8, 8, 8, 8), "branch": {"name": "resnest", "groups": 2}},
+    "timm_sknet": {
+        **V1, "widths": (8, 8, 8, 8),
+        "branch": {"name": "selective_kernel", "groups": 2, "base_width": 32, "reduction": 1 / 2,
+                   "multiple": 4, "split": False},
+    },
     "timm_regnety": regnet.row(regnet.Line(6, 8, 12.0, 2.0, 8), regnet.SE, {"stem_width": 8}),
 }  # fmt: skip
-NAMING = {"timm_resnetv2": "resnetv2", "timm_regnet": "regnet"}
+NAMING = {"timm_resnetv2": "resnetv2", "timm_regnet": "regnet", "timm_sknet": "sknet"}
 
 
 class Peer:
@@ -189,7 +199,13 @@ def objective(peer):
 STEPPED = ("timm_senet", "timm_resnetv2_bit")
 
 # Most of timm's differ from these in one row, which has tests of its own. The others are slow.
-QUICK = [name for name in NETS if not name.startswith("timm_")] + [*STEPPED, "timm_regnety"]
+QUICK = [name for name in NETS if not name.startswith("timm_")] + [
+    *STEPPED,
+    "timm_res2net",
+    "timm_resnest",
+    "timm_sknet",
+    "timm_regnety",
+]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def tensors_of(model, naming="torchvision", filled=False):
 
 
 # The naming of a network's own code, by the first letters of its name.
-NAMED = {"resnetv": "resnetv2", "regnetx": "regnet", "regnety": "regnet",
+NAMED = {"resnetv": "resnetv2", "skresne": "sknet", "regnetx": "regnet", "regnety": "regnet",
          "regnet_": "torchvision_regnet"}  # fmt: skip
 
 
@@ -68,6 +68,25 @@ KNOWN = {
         "stages.3.blocks.0.downsample.conv.weight": (2048, 1024, 1, 1),
         "norm.bias": (2048,),
         "head.fc.weight": (1000, 2048, 1, 1),
+    },
+    "res2net50_26w_4s": {
+        "layer1.0.conv1.weight": (104, 64, 1, 1),
+        "layer2.1.convs.2.weight": (52, 52, 3, 3),
+        "layer2.1.bns.2.running_var": (52,),
+        "layer4.2.bn3.bias": (2048,),
+    },
+    "resnest50d": {
+        "layer1.0.conv2.conv.weight": (128, 32, 3, 3),
+        "layer1.0.conv2.bn0.weight": (128,),
+        "layer1.0.conv2.fc1.bias": (32,),
+        "layer1.0.conv2.bn1.running_mean": (32,),
+        "layer1.0.conv2.fc2.weight": (128, 32, 1, 1),
+    },
+    "skresnet18": {
+        "layer1.0.conv1.paths.1.conv.weight": (64, 32, 3, 3),
+        "layer1.0.conv1.attn.fc_select.weight": (128, 16, 1, 1),
+        "layer1.0.conv2.bn.weight": (64,),
+        "layer2.0.downsample.1.bias": (128,),
     },
     "regnety_002": {
         "stem.conv.weight": (32, 3, 3, 3),
@@ -211,6 +230,7 @@ def test_a_file_of_no_residual_network_is_said_to_be_none(resnet18):
         pytest.param(name, marks=[pytest.mark.slow] * (number > 2))
         for number, name in enumerate(
             ["resnetv2_50t", "cifar_resnet20_a", "resnetrs50", "senet154", "resnet26d",
+             "res2net50_14w_8s", "resnest26d", "skresnet34", "skresnext50_32x4d",
              "regnety_004", "regnet_x_800mf",
              "resnetv2_50x3_bit", "cifar_wrn_28_10", "resnet50_gn", "resnext101_64x4d"]
         )

@@ -52,18 +52,22 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
             field = field.through(kernel, stride)
         for repeat in range(branch.repeats * shortcut.in_sequence):
             opens = halves and repeat == 0 and not shortcut.windows
+            # A block that keeps the stride still opens its stage where it widens the stem's image.
+            widens = model.stem_width != model.stage_widths[0] * model.branches[0].expansion
+            changes = name.block == 1 and repeat == 0 and (opens or name.stage > 1 or widens)
             for spec in branch.convolutions:
                 strided = opens and spec.strided
                 if strided and antialias is not None and antialias.before:
                     for kernel, stride in antialias.windows:
                         field = field.through(kernel, stride)
-                    field = field.through(spec.kernel, 2)
+                    for kernel, stride in spec.windows(2, changes):
+                        field = field.through(kernel, stride)
                 elif strided and antialias is not None:
-                    field = field.through(spec.kernel, 1)
-                    for kernel, stride in antialias.windows:
+                    for kernel, stride in (*spec.windows(1, changes), *antialias.windows):
                         field = field.through(kernel, stride)
                 else:
-                    field = field.through(spec.kernel, 2 if strided else 1)
+                    for kernel, stride in spec.windows(2 if strided else 1, changes):
+                        field = field.through(kernel, stride)
         fields[name] = field
     return fields
 
