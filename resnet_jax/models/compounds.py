@@ -7,6 +7,7 @@ around this place; see `Convolve`.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 import flax.linen as nn
@@ -56,6 +57,8 @@ class Place(NamedTuple):
 class Compound:
     """A kind of compound convolution.
 
+    Those of equal options are one object, so that networks which mean the same are equal.
+
     Attributes:
       function: see above.
       windows: (kernel, stride, opens) -> kernels and strides on the longest path through it.
@@ -78,6 +81,7 @@ def whole(share: float, multiple: int, least: int = 1) -> int:
     return nearest if nearest >= 0.9 * share else nearest + multiple
 
 
+@cache
 def hierarchy(pieces: int) -> Compound:
     """Res2Net's hierarchy (Gao et al., arXiv 1904.01169, section 3.1, equation 1).
 
@@ -111,6 +115,7 @@ def hierarchy(pieces: int) -> Compound:
     return Compound(function, windows, pieces)
 
 
+@cache
 def split_attention(radix: int, pool_first: bool) -> Compound:
     """ResNeSt's split attention (Zhang et al., arXiv 2004.08955, section 3.1, equations 1 to 3).
 
@@ -150,6 +155,7 @@ def split_attention(radix: int, pool_first: bool) -> Compound:
     return Compound(function, windows, radix)
 
 
+@cache
 def kernel_selection(reduction: float, multiple: int, split: bool) -> Compound:
     """Kernels of 3x3 and, dilated, 5x5, chosen by attention (Li et al., arXiv 1903.06586).
 

@@ -31,7 +31,7 @@ MUTANTS = [
     ),
     Mutant(
         "folding adds the mean",
-        FOLDING, 'its["bias"] - own["mean"]', 'its["bias"] + own["mean"]',
+        FOLDING, '- own["mean"]) * factor', '+ own["mean"]) * factor',
         test("a_folded_kernel_by_hand"),
     ),
     Mutant(

@@ -126,8 +126,8 @@ MUTANTS = [
     ),
     Mutant(
         "a table takes training errors for test errors",
-        "sweeps/table.py", 'values(runs, "test_error").values()',
-        'values(runs, "train_error").values()', (TABLE,),
+        "sweeps/table.py", 'test, train = line.summaries["test_error"]',
+        'test, train = line.summaries["train_error"]', (TABLE,),
     ),
     Mutant(
         "a table compares a row with itself",
@@ -145,7 +145,8 @@ MUTANTS = [
     ),
     Mutant(
         "small runs are compared with published figures",
-        "sweeps/results.py", 'published_scale=scale == "paper"', "published_scale=True", (TABLE,),
+        "sweeps/results.py", "published_scale=scale == chosen.published_scale",
+        "published_scale=True", (TABLE,),
     ),
     Mutant(
         "a report counts minutes as hours",
