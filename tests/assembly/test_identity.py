@@ -56,6 +56,7 @@ class TestClasses:
 
     @pytest.mark.parametrize("changed", ["train", "val", "both"])
     def test_a_folder_that_is_renamed_and_sorts_first(self, place, original, changed):
+        """As ultralytics/ultralytics issue 13936 tells of classes that go by their order."""
         for split in ("train", "val") if changed == "both" else (changed,):
             (place / "data" / split / "bee").rename(place / "data" / split / "Abee")
         sentence = r"Abee is a class that the training set does not have (did you mean 'bee'?)"
@@ -242,6 +243,7 @@ time.sleep(60)
 
 
 def test_a_second_process_does_not_train_and_a_dead_one_holds_nothing(place, original):
+    """As torchtune's issue 481 and deepinv's issue 525 tell of two runs in one folder."""
     lock = place / "run" / "lock"
     holder = subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE, text=True)
     try:

@@ -35,6 +35,7 @@ def disk(tmp_path):
 
 @pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_the_next_start_goes_on(disk, uninterrupted, tmp_path):
+    """As in bghira/SimpleTuner issue 2353 and facebookresearch/metaseq issue 53."""
     draw, wanted, failed, kept = drawn(), amount(30, 3), 0, 0
     for number in range(wanted):
         size = int(math.exp(draw.uniform(math.log(8), math.log(500))))

@@ -20,6 +20,7 @@ from campaigns.runs import (
 
 @pytest.mark.slow
 def test_killed_runs_equal_the_unstopped_one(tmp_path, uninterrupted):
+    """As vllm-project/speculators pull request 739 tells of checkpoints that a kill cuts off."""
     draw, wanted = drawn(), amount(100, 6)
     kills = inside = runs = 0
     while kills < wanted:

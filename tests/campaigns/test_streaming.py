@@ -75,6 +75,7 @@ def start(place: Path, temporary: Path) -> subprocess.Popen:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_streaming_leaks_nothing_and_leaves_nothing(tmp_path):
+    """As joblib/joblib issue 198 and pytorch/pytorch issue 93846 tell of what is left behind."""
     folder_runs.write_data(tmp_path)
     seconds, seen, ever_shared = amount(1_800, 30), list[Use](), set[str]()
     # A short path, since that of a socket may have no more than some hundred bytes.

@@ -169,7 +169,10 @@ launch(SimpleNamespace(FLAGS=flags.FlagValues(), main=work), [])
 
 
 def test_ctrl_c_inside_the_garbage_collector_is_not_lost():
-    """JAX has a callback there, in which Python would drop it after a traceback."""
+    """JAX has a callback there, in which Python would drop it after a traceback.
+
+    As in jax-ml/jax issue 18246.
+    """
     done = subprocess.run([sys.executable, "-c", FINALISER, "once"], cwd=ROOT, capture_output=True,
                           text=True, timeout=120)  # fmt: skip
     assert done.returncode == 130

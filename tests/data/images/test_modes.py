@@ -76,12 +76,14 @@ def test_a_mode_without_a_meaning_is_refused_by_its_name(mode):
 
 
 def test_three_levels_of_grey_that_clamping_makes_one():
+    """As in python-pillow/Pillow issue 2574 and pytorch/vision issue 2218."""
     levels = (10_000, 30_000, 50_000)
     contents = [zoo.wide_png(0, np.full((SIDE, SIDE), level)) for level in levels]
     assert [int(decode(content).max()) for content in contents] == [39, 117, 195]
 
 
 def test_a_rotation_is_told_and_applied_on_request(caplog):
+    """As asked for in kohya-ss/sd-scripts issue 1316."""
     content, _ = zoo.PICTURES["exif"]
     with caplog.at_level(logging.ERROR):
         read_picture(io.BytesIO(content), WHOLE, (SIDE, SIDE, 3), name="phone.jpg")
