@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from resnet_jax.reporting.drawing import as_png, as_svg
-from resnet_jax.reporting.files import replace
+from resnet_jax.reporting.files import read_object, replace
 
 
 class Findings(NamedTuple):
@@ -56,7 +56,7 @@ def read_findings(folder: Path) -> list[WrittenFindings]:
     return [
         WrittenFindings(
             path.stem,
-            json.loads(path.read_text())["summary"],
+            str(read_object(path, "remove it, or make this analysis again").get("summary", "")),
             [figure.read_text() for figure in sorted(folder.glob(f"{path.stem}-*.svg"))],
         )
         for path in sorted(folder.glob("*.json"))

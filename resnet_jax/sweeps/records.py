@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from resnet_jax.reporting.files import replace
+from resnet_jax.reporting.files import read_object, replace
 from resnet_jax.reporting.metrics_file import read_lines
 from resnet_jax.sweeps.experiment import Task, defaults
 from resnet_jax.training.metrics import in_brief
@@ -129,7 +129,7 @@ class Store:
         self._runs, self._path = runs, kept
         self._kept: dict[str, Any] = {"defaults": {}, "runs": {}}
         if kept.exists():
-            self._kept = json.loads(kept.read_text())
+            self._kept = read_object(kept, "put a copy of it back, or remove it")
         self._defaults = defaults()
 
     def workdir(self, task: Task) -> Path:
@@ -184,7 +184,8 @@ def put(workdir: Path, record: Record) -> None:
 def read(workdir: Path) -> dict[str, Any] | None:
     """Returns what `put` has written."""
     path = workdir / "result.json"
-    return json.loads(path.read_text()) if path.exists() else None
+    cure = "remove it, and the sweep goes on with this run from its checkpoint"
+    return read_object(path, cure) if path.exists() else None
 
 
 def is_over(workdir: Path) -> bool:

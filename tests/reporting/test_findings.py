@@ -2,9 +2,11 @@
 
 import math
 
+import pytest
 from matplotlib.figure import Figure
 
 from resnet_jax.reporting.findings import Findings, read_findings, write_findings
+from resnet_jax.tables import UserError
 
 
 def test_what_is_written_is_read_back(tmp_path):
@@ -17,3 +19,10 @@ def test_what_is_written_is_read_back(tmp_path):
     assert (cost.name, cost.summary, cost.figures) == ("cost", "Or so", [])
     assert (lesion.name, lesion.summary, len(lesion.figures)) == ("lesion", "It is so", 2)
     assert all("<svg" in figure for figure in lesion.figures)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"summary": '])
+def test_damaged_findings_are_a_sentence(tmp_path, content):
+    (tmp_path / "lesion.json").write_text(content)
+    with pytest.raises(UserError, match=r"lesion\.json is damaged .*: remove it"):
+        read_findings(tmp_path)

@@ -6,6 +6,7 @@ import pytest
 from sweeps.folders import write_experiment
 
 from resnet_jax.sweeps import experiment, records
+from resnet_jax.tables import UserError
 from resnet_jax.training.metrics import METRICS
 
 
@@ -118,3 +119,13 @@ def test_only_a_failure_is_tried_again(tmp_path):
         records.put(tmp_path, records.Record(status))
         assert records.is_over(tmp_path) == over
     assert not records.is_over(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"record": {'])
+def test_a_damaged_file_of_records_is_a_sentence(tmp_path, content):
+    for name in ("result.json", "small.json"):
+        (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=r"result\.json is damaged .*: remove it, and the sweep"):
+        records.read(tmp_path)
+    with pytest.raises(UserError, match=r"small\.json is damaged .*: put a copy of it back"):
+        records.Store(tmp_path, tmp_path / "small.json")
