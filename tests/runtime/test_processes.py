@@ -148,9 +148,10 @@ def test_two_processes_compute_what_one_does(folder):
 def test_the_first_process_alone_speaks(folder):
     (first, output, _), (second, silence, errors) = said(folder, "together")
     assert (first, second) == (0, 0)
-    assert not [line for line in silence.splitlines() if "Gloo" not in line]
+    # Gloo's threads write their lines and the ends of these apart, so that some lines are empty.
+    assert not [line for line in silence.splitlines() if line and "Gloo" not in line]
     assert json.loads(output.splitlines()[-1])["examples"] == 256
-    assert not [line for line in errors.splitlines() if "Gloo" not in line]
+    assert not [line for line in errors.splitlines() if line and "Gloo" not in line]
 
 
 @pytest.mark.slow
