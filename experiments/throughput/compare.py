@@ -46,7 +46,9 @@ SCRIPTS = {OURS: ("ours.py",), EAGER: ("pytorch.py", "eager"), COMPILED: ("pytor
            EAGER_AVX2: ("pytorch.py", "eager")}  # fmt: skip
 # What `python -m resnet_jax` restarts with; every other project runs as it is installed.
 LIBRARY = memory.library()
-MIMALLOC = memory.preloading(LIBRARY) if LIBRARY else memory.GLIBC
+if LIBRARY is None:
+    sys.exit("cmeel-mimalloc is not installed: pip install -r requirements.txt")
+MIMALLOC = memory.preloading(LIBRARY)
 AVX2 = {"XLA_FLAGS": "--xla_cpu_max_isa=AVX2", "ONEDNN_MAX_CPU_ISA": "AVX2",
         "ATEN_CPU_CAPABILITY": "avx2"}  # fmt: skip
 SETTINGS = {OURS: MIMALLOC, PREPARED: MIMALLOC, OURS_GLIBC: memory.GLIBC,

@@ -153,14 +153,16 @@ def facts_before(workdir: Path) -> Mapping[str, Any]:
     """The facts of the configuration that the run was begun with."""
     path = workdir / CONFIG
     stored = partial(stored_row, workdir)
-    found = _of_a_checkpoint(workdir)
+    damage = None
     try:
         if path.exists():
             return facts(ConfigDict(mapped(_with_tuples(_read(path)), stored)))
-    except UserError:
+    except UserError as error:
         # The checkpoint knows it too, and what is right is written again.
-        if found is None:
-            raise
+        damage = error
+    found = _of_a_checkpoint(workdir)
+    if found is None and damage:
+        raise damage
     if found is None:
         raise UserError(
             f"{workdir} holds checkpoints and no {CONFIG}, so nothing says which run they are of:"

@@ -55,7 +55,7 @@ def squeeze_excitation(
       reduction: channels between W1 and W2 as a share of x's; 1/4 in ResNet-RS (Bello et al.,
         arXiv 2103.07579).
       multiple: those channels are rounded to a multiple of it, of 8 in most released networks.
-      of_input: whether the share is of `inputs`, as in RegNetY (arXiv 2003.13678, section 5).
+      of_input: whether the share is of `inputs`, as in RegNetY (arXiv 2003.13678).
     """
     channels, dtype = x.shape[-1], layers.param_dtype
     share = reduction * (inputs if of_input else channels)

@@ -154,8 +154,8 @@ def deep(pairs: Pairs = 2) -> Branch:
 def regnet(group_width: PositiveInt = 8, ratio: Positive = 1.0) -> Branch:
     """1x1, 3x3, 1x1 without four-fold output, attention behind the 3x3.
 
-    The X block of RegNets (Radosavovic et al., arXiv 2003.13678, section 3.2); Y blocks have
-    squeeze and excitation (section 5).
+    The X block of RegNets (Radosavovic et al., arXiv 2003.13678); Y blocks have squeeze and
+    excitation.
 
     Args:
       group_width: channels of each group of the 3x3.

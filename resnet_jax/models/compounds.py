@@ -83,7 +83,7 @@ def whole(share: float, multiple: int, least: int = 1) -> int:
 
 @cache
 def hierarchy(pieces: int) -> Compound:
-    """Res2Net's hierarchy (Gao et al., arXiv 1904.01169, section 3.1, equation 1).
+    """Res2Net's hierarchy (Gao et al., arXiv 1904.01169).
 
     The channels are split into pieces x_i, and y_i = K_i(x_i + y_(i-1)). The last piece has no
     convolution. In blocks that change the shape the pieces do not meet, and the last one is pooled
@@ -117,7 +117,7 @@ def hierarchy(pieces: int) -> Compound:
 
 @cache
 def split_attention(radix: int, pool_first: bool) -> Compound:
-    """ResNeSt's split attention (Zhang et al., arXiv 2004.08955, section 3.1, equations 1 to 3).
+    """ResNeSt's split attention (Zhang et al., arXiv 2004.08955).
 
     Each group has `radix` splits. They are summed with a weight for each channel: a softmax over
     the splits of what two layers make of their pooled sum. A mean of 3x3 carries the stride, before
@@ -158,8 +158,6 @@ def split_attention(radix: int, pool_first: bool) -> Compound:
 @cache
 def kernel_selection(reduction: float, multiple: int, split: bool) -> Compound:
     """Kernels of 3x3 and, dilated, 5x5, chosen by attention (Li et al., arXiv 1903.06586).
-
-    Section 3.1, equations 1 to 6.
 
     Args:
       reduction: channels between the two layers of attention, as a share of the output's.

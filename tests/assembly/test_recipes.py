@@ -135,11 +135,6 @@ class TestSchedules:
         for step, expected in points.items():
             assert rate_of(made, step) == pytest.approx(expected, rel=1e-4)
 
-    def test_ra4(self):
-        """timm's tag e3600_r224; the other settings are stand-ins."""
-        made = assembly("imagenet_ra4")
-        assert epochs(made) == pytest.approx(3_600, abs=1e-2)
-
     def test_fixres(self):
         """imnet_finetune/train.py: 8 x 1e-3 for batches of 512, a tenth of it at epoch 30."""
         made = assembly("imagenet_fixres")
@@ -211,13 +206,6 @@ def test_the_best_network_of_identity_mappings_is_that_of_fb_resnet_torch():
     config = importlib.import_module("configs.imagenet_preact").get_config()
     assert config.data.jitter == (0.4, 0.4, 0.4, 0.0) and config.data.lighting == 0.1
     assert config.model.activate_stem and config.optim.name == "nesterov"
-
-
-def test_ra4_sees_pixels_as_its_weights_do():
-    """timm/models/resnet.py: mean, std and crop_pct of resnet50d.ra4_e3600_r224_in1k."""
-    config = importlib.import_module("configs.imagenet_ra4").get_config()
-    assert config.data.mean == config.data.std == (0.5, 0.5, 0.5)
-    assert config.data.crop_ratio == 0.95 and config.model.stem == "deep"
 
 
 def test_algoperf_is_tested_on_224_of_256_pixels():

@@ -16,7 +16,7 @@ STEM_E: Arguments = {**STEM_D, "stem_width": 128}
 
 
 def res2net(scales: int, base_width: int, groups: int = 1) -> Arguments:
-    """Pieces of this width in a stage of width 64 (Gao et al., arXiv 1904.01169, section 4.1)."""
+    """Pieces of this width in a stage of width 64 (Gao et al., arXiv 1904.01169)."""
     choice = {"name": "res2net", "scales": scales, "groups": groups, "base_width": base_width}
     return {"branch": choice}
 

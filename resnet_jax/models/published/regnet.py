@@ -29,7 +29,7 @@ class Line(NamedTuple):
     group_width: int
 
     def stages(self) -> dict[int, int]:
-        """Blocks of each stage, by its width (section 3.3, equations 2 to 4)."""
+        """Blocks of each stage, by its width (generate_regnet of pycls)."""
         block_widths = []
         for number in range(self.depth):
             on_line = self.initial + self.slope * number
