@@ -41,8 +41,9 @@ shared_flags.define_peers(FLAGS)
 
 def main() -> dict[str, Any]:
     """Trains, and returns the figures of the final evaluation."""
+    from resnet_jax.assembly import Assembly
     from resnet_jax.assembly.run import train
-    from resnet_jax.assembly.run_folder import OtherRun
+    from resnet_jax.assembly.run_folder import OtherRun, steps_of
 
     overrides = list(_CONFIG.overrides)
     if _CONTINUE_FROM.value is not None:
@@ -58,7 +59,7 @@ def main() -> dict[str, Any]:
     try:
         result = train(config, workdir, runtime.ending_together)
     except OtherRun as error:
-        if not error.fits:
+        if not error.fits or Assembly(config).steps <= steps_of(workdir)[-1]:
             raise
         goes_on = going_on(str(_CONFIG.text), _CONFIG.overrides, workdir)
         raise UserError(f"{error}; to go on from its state, say {goes_on}") from None

@@ -73,9 +73,16 @@ def test_a_finished_run_that_is_to_go_on_says_the_command_that_does_it(runs):
     assert (runs / "half_2" / "config.json").is_file()
 
 
-def test_a_run_of_another_network_has_no_such_command(runs):
-    flags = ("--config.train.steps=4", "--config.model.widths=(8,)", f"--workdir={runs / 'half'}")
-    assert "from its state" not in mistake("train", CONFIG, *flags)
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--config.train.steps=4", "--config.model.widths=(8,)"],
+        ["--config.train.steps=3"],  # the state has made more updates
+    ],
+)
+def test_a_run_that_can_not_go_on_from_the_state_has_no_such_command(runs, flags):
+    said = mistake("train", CONFIG, *flags, f"--workdir={runs / 'half'}")
+    assert "holds a run of another configuration" in said and "from its state" not in said
 
 
 @pytest.mark.parametrize(
