@@ -20,7 +20,7 @@ def network(config: ConfigDict, *, classes: int, side_by_side: bool = False) -> 
       UserError: the configuration describes no network.
     """
     return resnet(
-        **config.model,
+        **config.model.to_dict(),
         norm=config.norm.to_dict(),
         classes=classes,
         frozen_parts=config.finetune.frozen_parts,

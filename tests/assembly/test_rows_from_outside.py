@@ -255,6 +255,23 @@ class TestStored:
         run_folder.claim(folder, stored, DATA)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        "shortcut=hyper,dynamic=False,ends=B,arrangement=full_preactivation",
+        "shortcut=exclusive_gating,gate_bias=-5.0,arrangement=full_preactivation",
+        "branch=bottleneck,attention=squeeze_excitation,reduction=0.25",
+    ],
+)
+def test_a_stored_run_has_the_network_of_its_configuration(tmp_path, changes):
+    """A row with options too, which comes back from config.json as a mapping of its own."""
+    config = read(changes)
+    run_folder.claim(tmp_path / "run", config, DATA)
+    stored = run_folder.load(tmp_path / "run")
+    assert keys.facts(stored) == keys.facts(config)
+    assert Trace(stored).step == Trace(config).step != Trace(read()).step
+
+
 def test_two_files_of_one_name_are_refused(file, tmp_path):
     other = tmp_path / "other" / "my_rows.py"
     other.parent.mkdir()
