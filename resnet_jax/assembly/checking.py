@@ -77,6 +77,12 @@ def _check_together(values: Mapping[str, Any]) -> None:
             "init.run and init.weights are both set, and a run starts from one of them: unset the"
             " other"
         )
+    for one, other in (("pad", "reflect_pad"), ("cutout", "inner_cutout")):
+        if values["data"].get(one) and values["data"].get(other):
+            raise UserError(
+                f"data.{one} and data.{other} are both set, and they are two forms of one change:"
+                " set one of them to 0"
+            )
     if values["data"]["repeats"] > train["batch_size"]:
         raise UserError(
             f"data.repeats={values['data']['repeats']} is more than the {train['batch_size']}"
@@ -110,16 +116,18 @@ def check_images(data: Mapping[str, Any], shape: tuple[int, int, int]) -> None:
                 " channel, or one for all"
             )
     side = min(height, width, data.get("first_size") or height)
-    if (data.get("pad") or 0) >= side:
-        raise UserError(
-            f"data.pad={data['pad']} would move images of {side} pixels out of their crops: set it"
-            f" to at most {side - 1}"
-        )
-    if (data.get("cutout") or 0) > side:
-        raise UserError(
-            f"data.cutout={data['cutout']} is larger than images of {side} pixels: set it to at"
-            f" most {side}"
-        )
+    for key in ("pad", "reflect_pad"):
+        if (data.get(key) or 0) >= side:
+            raise UserError(
+                f"data.{key}={data[key]} would move images of {side} pixels out of their crops: set"
+                f" it to at most {side - 1}"
+            )
+    for key in ("cutout", "inner_cutout"):
+        if (data.get(key) or 0) > side:
+            raise UserError(
+                f"data.{key}={data[key]} is larger than images of {side} pixels: set it to at most"
+                f" {side}"
+            )
 
 
 def check_averages(config: ConfigDict, *, running: bool) -> None:

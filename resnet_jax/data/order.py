@@ -14,10 +14,15 @@ if TYPE_CHECKING:
 
 
 class Indices(NamedTuple):
-    """The numbers of a batch's examples, and which of them count."""
+    """The numbers of a batch's examples, and which of them count.
+
+    Attributes:
+      flipped: which are mirrored, where flips alternate; else None.
+    """
 
     indices: Int32[np.ndarray, "batch"]
     mask: Bool[np.ndarray, "batch"]
+    flipped: Bool[np.ndarray, "batch"] | None = None
 
 
 def stream(seed: int, start: int, count: int, examples: int) -> np.ndarray:
@@ -45,6 +50,26 @@ def repeated(seed: int, start: int, count: int, examples: int, repeats: int) -> 
     places = np.arange(start, start + count) // repeats
     first = int(places[0])
     return stream(seed, first, int(places[-1]) + 1 - first, examples)[places - first]
+
+
+def flipped(seed: int, start: int, count: int, examples: int, repeats: int = 1) -> np.ndarray:
+    """Returns which images of `repeated` are mirrored where flips alternate, as booleans.
+
+    An example is mirrored every second time that it stands in the stream; whether it is the first
+    time is drawn for each. So two epochs show both sides of every image, where flips that are drawn
+    anew show one side twice in half of the cases. Jordan, arXiv 2404.00498, in airbench94.py.
+    """
+    places, copies = np.divmod(np.arange(start, start + count), repeats)
+    times = places // examples * repeats + copies
+    indices = repeated(seed, start, count, examples, repeats)
+    return _flipped_first(seed, examples)[indices] ^ (times % 2 == 1)
+
+
+@lru_cache(maxsize=2)
+def _flipped_first(seed: int, examples: int) -> np.ndarray:
+    # A child of the seed, so that no epoch's permutation is drawn from the same numbers.
+    draw = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0,)))
+    return draw.random(examples) < 0.5
 
 
 @lru_cache(maxsize=2)

@@ -14,7 +14,7 @@ from jaxtyping import Array
 
 from resnet_jax.data.changes.augment import Augmentation, normalise
 from resnet_jax.data.contract import Batch
-from resnet_jax.data.order import Indices, eval_indices, repeated, shard_rows
+from resnet_jax.data.order import Indices, eval_indices, flipped, repeated, shard_rows
 from resnet_jax.data.sources.decoded import ImageSet
 
 
@@ -57,8 +57,10 @@ class ResidentData:
         """Returns the numbers of this process's examples in the batch of step `step`."""
         rows = shard_rows(self._shard, batch_size)
         start = step * batch_size + rows.start
-        indices = repeated(seed, start, len(rows), self.examples, self._repeats)
-        return Indices(indices, np.ones(len(rows), bool))
+        place = seed, start, len(rows), self.examples, self._repeats
+        alternating = self._augmentation.alternating
+        sides = flipped(*place) if alternating else None
+        return Indices(repeated(*place), np.ones(len(rows), bool), sides)
 
     def eval_picks(self, batch_size: int, multiple: int = 1) -> Iterator[Indices]:
         """See contract.EvalData."""
@@ -67,7 +69,7 @@ class ResidentData:
     def train_batch(self, arrays: dict[str, Array], picks: Any, key: Array) -> Batch:
         """Inside a step: gathers and augments the picked examples."""
         batch = self.eval_batch(arrays, picks)
-        return batch._replace(images=self._augmentation(key, batch.images))
+        return batch._replace(images=self._augmentation(key, batch.images, picks.flipped))
 
     def eval_batch(self, arrays: dict[str, Array], picks: Any) -> Batch:
         """Inside a step: gathers the picked examples."""

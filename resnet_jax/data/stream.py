@@ -28,7 +28,7 @@ from resnet_jax.data.chunks import (
 from resnet_jax.data.contract import Batch
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.images.resizing import Resizing
-from resnet_jax.data.order import EvalOrder, shard_rows
+from resnet_jax.data.order import EvalOrder, flipped, shard_rows
 from resnet_jax.data.pipeline import Pipeline
 from resnet_jax.tables import UserError
 
@@ -42,11 +42,13 @@ class Pixels(NamedTuple):
       images: as bytes; evaluation has a stack of crops for each.
       labels: class of each example.
       mask: False where a row only fills up an evaluation batch.
+      flipped: which images are mirrored in the step, where flips alternate; else None.
     """
 
     images: UInt8[np.ndarray, "batch *crops height width channels"]
     labels: Int32[np.ndarray, "batch"]
     mask: Bool[np.ndarray, "batch"]
+    flipped: Bool[np.ndarray, "batch"] | None = None
 
 
 class StreamedData:
@@ -110,7 +112,12 @@ class StreamedData:
         chunks = (self._checked(next(reading.chunks)) for _ in range(reading.per_batch))
         pixels = _joined(chunks, np.ones(reading.rows, bool))
         self._reading = reading._replace(at=(seed, step + 1, batch_size))
-        return pixels
+        if not self._augmentation.alternating:
+            return pixels
+        rows = shard_rows(self._shard, batch_size)
+        start = step * batch_size + rows.start
+        sides = flipped(seed, start, len(rows), self.examples, self._repeats)
+        return pixels._replace(flipped=sides)
 
     def _read_from(self, seed: int, step: int, batch_size: int) -> _Reading:
         rows = shard_rows(self._shard, batch_size)
@@ -160,7 +167,8 @@ class StreamedData:
     def train_batch(self, arrays: dict[str, Array], picks: Any, key: Array) -> Batch:
         """Inside a step: normalises and augments."""
         images = normalise(picks.images, **self._normalisation)
-        return Batch(self._augmentation(key, images), picks.labels, picks.mask)
+        images = self._augmentation(key, images, picks.flipped)
+        return Batch(images, picks.labels, picks.mask)
 
     def eval_batch(self, arrays: dict[str, Array], picks: Any) -> Batch:
         """Inside a step: normalises the views of each image, or the only one."""

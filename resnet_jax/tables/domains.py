@@ -72,8 +72,12 @@ def read(text: str, annotation: Any, what: str) -> Any:
     kinds = tuple(_kinds(annotation))
     if bool in kinds and text in ("true", "false"):
         value = text == "true"
-    elif str in kinds and not isinstance(value, str | collections.abc.Mapping | tuple | list):
-        value = value if value is None and is_optional(annotation) else text
+    elif (
+        str in kinds
+        and type(value) not in kinds
+        and not isinstance(value, str | collections.abc.Mapping | tuple | list)
+    ):
+        value = text
     return checked(value, annotation, what)
 
 

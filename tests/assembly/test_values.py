@@ -198,6 +198,13 @@ def test_keys_that_contradict_each_other(changes, sentence):
         ({"data.pad": 8}, r"data\.pad=8 would move images of 8 pixels out of their crops.* most 7"),
         ({"data.pad": 1_000}, "at most 7"),
         ({"data.cutout": 9}, "data.cutout=9 is larger than images of 8 pixels"),
+        (
+            {"data.pad": 0, "data.reflect_pad": 8},
+            r"data\.reflect_pad=8 would move images of 8 pixels.* most 7",
+        ),
+        ({"data.inner_cutout": 9}, "data.inner_cutout=9 is larger than images of 8 pixels"),
+        ({"data.pad": 1, "data.reflect_pad": 1}, "data.pad and data.reflect_pad are both set"),
+        ({"data.cutout": 1, "data.inner_cutout": 1}, "set one of them to 0"),
         ({"data.mean": (0.1, 0.2)}, "data.mean=.* has 2 values.* have 3 channels"),
         ({"data.std": (0.1,) * 4}, "data.std=.* has 4 values"),
         ({"model.stage_depths": (1, 1, 1)}, "3 stage depths"),

@@ -58,7 +58,7 @@ def test_evaluation_meets_each_example_once(examples, batch_size, multiple):
     np.testing.assert_array_equal(np.sort(seen), np.arange(examples))
     assert sum(pick.mask.sum() for pick in picks) == examples
 
-    sizes = {len(array) for pick in picks for array in pick}
+    sizes = {len(array) for pick in picks for array in jax.tree.leaves(pick)}
     assert len(sizes) == 1  # so that it compiles once
     (size,) = sizes
     assert size % multiple == 0
@@ -92,10 +92,70 @@ class TestBatches:
         assert batch.images.dtype == np.float16
 
 
+def arrows(examples, **options):
+    """Images of two pixels, [0, n] for example n > 0: their mirror images begin with n."""
+    images = np.zeros((examples, 1, 2, 1), np.uint8)
+    images[:, 0, 1, 0] = 1 + np.arange(examples)
+    image_set = ImageSet(images, np.arange(examples, dtype=np.int32))
+    augmentation = Augmentation(flip="alternating")
+    return ResidentData(
+        image_set, mean=(0.0,), std=(1 / 255,), augmentation=augmentation, **options
+    )
+
+
+def mirrored_at(data, seed, steps, batch_size):
+    """Example and whether it came mirrored, of every row of these steps."""
+    found = []
+    for step in steps:
+        picks = data.train_picks(seed, step, batch_size)
+        batch = data.train_batch(data.arrays, picks, jax.random.key(step))
+        sides = np.asarray(batch.images)[:, 0, :, 0] > 0
+        assert (sides.sum(axis=1) == 1).all()
+        found += zip(picks.indices.tolist(), sides[:, 0].tolist(), strict=True)
+    return found
+
+
+class TestAlternatingFlips:
+    @pytest.mark.parametrize("repeats", [1, 2, 3])
+    @pytest.mark.parametrize("batch_size", [6, 24])
+    def test_each_image_is_mirrored_every_second_time(self, batch_size, repeats):
+        """Wherever epochs begin: batches of 6 span two of them, those of 24 three."""
+        sides = {}
+        rows = mirrored_at(arrows(10, repeats=repeats), 3, range(120 // batch_size), batch_size)
+        for example, mirrored in rows:
+            sides.setdefault(example, []).append(mirrored)
+        assert {len(times) for times in sides.values()} == {12}
+        for times in sides.values():
+            assert times in ([True, False] * 6, [False, True] * 6)
+
+    def test_the_seed_draws_which_half_begins_mirrored(self):
+        first = [
+            np.array(sorted(mirrored_at(arrows(200), seed, [0], 200)))[:, 1] for seed in (0, 1, 2)
+        ]
+        assert all(70 < begins.sum() < 130 for begins in first)
+        agree = [(first[one] == first[other]).mean() for one, other in ((0, 1), (0, 2), (1, 2))]
+        assert all(0.35 < share < 0.65 for share in agree)
+
+    def test_a_run_that_goes_on_anywhere_sees_the_same_sides(self):
+        whole = mirrored_at(arrows(10), 3, range(8), 7)
+        again = mirrored_at(arrows(10), 3, range(5, 8), 7)
+        assert again == whole[5 * 7 :]
+
+    def test_the_draws_are_not_those_of_an_order(self):
+        """Else the images of a permutation's first half would begin mirrored, say."""
+        first = np.array(sorted(mirrored_at(arrows(200), 0, [0], 200)))[:, 1]
+        for epoch in range(3):
+            places = np.argsort(stream(0, 200 * epoch, 200, 200))
+            assert abs(np.corrcoef(first, places)[0, 1]) < 0.25
+
+
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_the_shards_of_all_processes_are_the_batch_of_one(count):
-    whole = resident(17)
-    shards = [resident(17, shard=(index, count)) for index in range(count)]
+@pytest.mark.parametrize("augmentation", [None, Augmentation(flip="alternating")])
+def test_the_shards_of_all_processes_are_the_batch_of_one(count, augmentation):
+    whole = resident(17, augmentation=augmentation)
+    shards = [
+        resident(17, shard=(index, count), augmentation=augmentation) for index in range(count)
+    ]
     for step in range(5):
         expected = whole.train_picks(3, step, 12)
         found = [shard.train_picks(3, step, 12) for shard in shards]

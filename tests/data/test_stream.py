@@ -9,6 +9,7 @@ import photographs
 import pytest
 
 from resnet_jax.data import chunks
+from resnet_jax.data import order as orders
 from resnet_jax.data.changes.augment import Augmentation
 from resnet_jax.data.images.crops import RandomCrop
 from resnet_jax.data.images.resizing import resizing
@@ -44,14 +45,14 @@ def data(files, **options):
 
 def same(first, second):
     for one, two in zip(first, second, strict=True):
-        for left, right in zip(one, two, strict=True):
+        for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
             np.testing.assert_array_equal(left, right)
 
 
 def joined(shards):
     """Batches of several processes, put together."""
     return [
-        [np.concatenate(leaves) for leaves in zip(*batch, strict=True)]
+        jax.tree.map(lambda *leaves: np.concatenate(leaves), *batch)
         for batch in zip(*shards, strict=True)
     ]
 
@@ -106,6 +107,22 @@ class TestTraining:
         kept = np.abs(batch.images - plain).max((1, 2, 3)) < 1e-5
         assert (turned ^ kept).all() and turned.any() and kept.any()
         np.testing.assert_array_equal(batch.labels, picks.labels)
+
+    def test_flips_may_alternate(self, files):
+        """The step mirrors what the picks say, which two epochs of 21 photographs say once each."""
+        options = {"augmentation": Augmentation(flip="alternating")}
+        whole = data(files, **options)
+        picks = [whole.train_picks(3, step, 6) for step in range(7)]
+        batch = jax.device_get(whole.train_batch({}, picks[1], jax.random.key(0)))
+        plain = (picks[1].images / 255 - 0.5) / 0.25
+        sides = np.where(picks[1].flipped[:, None, None, None], plain[:, :, ::-1], plain)
+        np.testing.assert_allclose(batch.images, sides, rtol=1e-5, atol=1e-6)
+        first, second = np.concatenate([pick.flipped for pick in picks]).reshape(2, 21)
+        order = [orders.stream(3, 21 * epoch, 21, 21) for epoch in range(2)]
+        np.testing.assert_array_equal(first[np.argsort(order[0])], ~second[np.argsort(order[1])])
+        assert first.any() and not first.all()
+        shards = [data(files, shard=(index, 2), **options) for index in (0, 1)]
+        same(joined([[s.train_picks(3, 4, 6)] for s in shards]), [picks[4]])
 
 
 class TestEvaluation:

@@ -3,6 +3,7 @@
 from mutation.mutant import Mutant
 
 FILE = "data/changes/augment.py"
+ORDER = "data/order.py"
 TESTS = "tests/data/changes/test_augment.py"
 
 
@@ -71,6 +72,21 @@ MUTANTS = [
         "random cutout begins at its centre",
         FILE, "centres - size // 2", "centres",
         erasing("cutout_erases_a_square_around_a_pixel"),
+    ),
+    Mutant(
+        "inner cutout never reaches the last row",
+        FILE, "- size + 1\n", "- size\n",
+        erasing("inner_cutout_erases_a_whole_square_at_every_place_equally_often"),
+    ),
+    Mutant(
+        "alternating flips begin with the same side for all images",
+        ORDER, "draw.random(examples) < 0.5", "draw.random(examples) < 0",
+        ("tests/data/test_resident.py",),
+    ),
+    Mutant(
+        "alternating flips alternate with batches",
+        ORDER, "times = places // examples", "times = start // count",
+        ("tests/data/test_resident.py",),
     ),
     Mutant(
         "normalisation takes pixels from 0 to 256",

@@ -107,6 +107,7 @@ def test_a_row_is_chosen_with_valid_options():
         ("None", str, "None"), ("true", bool, True), ("False", bool, False), ("'a'", str, "a"),
         ("(1,2)", tuple[int, ...], (1, 2)), ("[1, 2]", tuple[int, ...], (1, 2)),
         ("1e-3", Share, 1e-3), ("a b", str, "a b"), 
+        ("True", bool | Literal["half"], True), ("half", bool | Literal["half"], "half"),
         ("{'name': 'red'}", Choice, {"name": "red"}),
     ],
 )  # fmt: skip

@@ -12,6 +12,8 @@ from resnet_jax.data.changes.augment import (
     random_cutout,
     random_erasing,
     random_flip,
+    random_inner_cutout,
+    random_reflected_crop,
 )
 
 erase = jax.jit(random_erasing, static_argnums=(3, 4))
@@ -32,13 +34,17 @@ def keys(count):
     return jax.random.split(jax.random.key(0), count)
 
 
-def test_crop_is_a_shift_of_the_padded_image_and_every_shift_occurs(images):
+@pytest.mark.parametrize("change", [random_crop, random_reflected_crop])
+def test_crop_is_a_shift_of_the_padded_image_and_every_shift_occurs(images, change):
     pad, side = 1, 3
     padded = np.pad(images, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    if change is random_reflected_crop:  # the row before the first one is the second one
+        padded[:, [0, -1]] = padded[:, [2, -3]]
+        padded[:, :, [0, -1]] = padded[:, :, [2, -3]]
     shifts = [(down, right) for down in range(side) for right in range(side)]
     candidates = np.stack([padded[:, d : d + 6, r : r + 5] for d, r in shifts])
 
-    crops = jax.vmap(lambda key: random_crop(key, images, pad))(keys(60))
+    crops = jax.vmap(lambda key: change(key, images, pad))(keys(60))
 
     equal = (np.asarray(crops)[:, None] == candidates[None]).all((3, 4, 5))
     np.testing.assert_array_equal(equal.sum(1), 1)  # each crop is one of the shifts
@@ -72,6 +78,21 @@ def test_cutout_erases_a_square_around_a_pixel(images, size):
     np.testing.assert_array_equal(cut, np.where(erased[..., None], 0, images[None]))
     drawn = {square.tobytes() for square in erased.reshape(-1, height, width)}
     assert drawn == squares  # every one, those clipped at an edge too, and no other
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_inner_cutout_erases_a_whole_square_at_every_place_equally_often(images, size):
+    height, width = images.shape[1:3]
+    cut = np.asarray(jax.vmap(lambda key: random_inner_cutout(key, images, size))(keys(200)))
+
+    erased = (cut == 0).all(-1)
+    np.testing.assert_array_equal(cut, np.where(erased[..., None], 0, images[None]))
+    np.testing.assert_array_equal(erased.sum((2, 3)), size**2)
+    assert (sides(erased.reshape(-1, height, width)) == size).all()
+    places = (height - size + 1) * (width - size + 1)
+    squares, times = np.unique(erased.reshape(-1, height * width), axis=0, return_counts=True)
+    assert len(squares) == places
+    assert np.abs(times - 2_000 / places).max() < 5 * np.sqrt(2_000 / places)
 
 
 def sides(erased) -> np.ndarray:
