@@ -17,7 +17,7 @@ from resnet_jax.training import metrics
 from resnet_jax.training.details import DetailedSums
 from resnet_jax.training.evaluation import BatchSums, Evaluator, Logits, Recalibration
 from resnet_jax.training.parallel import Placement
-from resnet_jax.training.steps import eval_logits
+from resnet_jax.training.steps import averaged, eval_logits, view_logits
 
 
 class Evaluation:
@@ -83,15 +83,26 @@ class Evaluation:
         )
 
     def _evaluator_of(self, data: EvalData, sums: BatchSums) -> Evaluator:
-        logits, mesh = self.logits(self._model), self._placement.mesh
         return Evaluator(
-            logits, data, self._examples, mesh, sums, self.metrics, self._compiler_options
+            partial(view_logits, self._model.apply),
+            data,
+            self._examples,
+            self._placement.mesh,
+            sums,
+            partial(averaged, **self._average),
+            self.metrics,
+            self._compiler_options,
         )
 
     def logits(self, model: ResNet) -> Logits:
         """(variables, images or stacks of their views) -> logits, by this evaluation's average."""
-        average = self._config.eval.average_logits
-        return partial(eval_logits, model.apply, average_logits=average)
+        return partial(eval_logits, model.apply, **self._average)
+
+    @cached_property
+    def _average(self) -> dict[str, Any]:
+        """How the views of an image are averaged; see training.steps.averaged."""
+        of_logits, weights = self._config.eval.average_logits, self._inputs.views.weights
+        return {"average_logits": of_logits, "weights": weights}
 
     @cached_property
     def _examples(self) -> int:

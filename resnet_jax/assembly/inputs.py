@@ -84,7 +84,8 @@ class Inputs:
         keys = {key: value for key, value in self._section.items() if key not in taken}
         keys = {key: value for key, value in keys.items() if value is not None}
         of_photographs = self.source.photographs
-        valid = {*AUGMENTATIONS, "augment"} | (set(photographs.KEYS) if of_photographs else set())
+        of_images = set(photographs.KEYS) if of_photographs else {"eval_views"}
+        valid = {*AUGMENTATIONS, "augment"} | of_images
         for key in keys:
             if key not in valid:
                 raise UserError(_refusal(key, name, valid, of_photographs))
@@ -149,7 +150,12 @@ class Inputs:
         """
         if self.source.photographs:
             return photographs.evaluation_views(self.source.image_shape[0], self._keys)
-        return views(max(self.source.image_shape[:2]), crop_ratio=1.0)
+        return views(max(self.source.image_shape[:2]), crop_ratio=1.0, kind=self._kind_of_views)
+
+    @cached_property
+    def _kind_of_views(self) -> str:
+        """Of images that have one size."""
+        return self._keys.get("eval_views", "centre")
 
     @cached_property
     def image_shape(self) -> tuple[int, int, int]:
@@ -161,7 +167,7 @@ class Inputs:
     def preprocessing(self) -> dict:
         """How evaluation prepares an image: resize, crop, scale, subtract mean, divide by std.
 
-        Of several views it averages what `average` names.
+        Of several views it averages what `average` names, with `view_weights` where these differ.
         """
         return {
             "layout": "NHWC",
@@ -169,6 +175,7 @@ class Inputs:
             "short_sides": list(self.views.scales),
             "interpolation": self.views.interpolation,
             "views": self.views.kind,
+            "view_weights": self.views.weights,
             "average": "logits" if self._config.eval.average_logits else "probabilities",
             "image_shape": list(self.image_shape),
             "scale": 1 / 255,
@@ -202,7 +209,8 @@ class Inputs:
                 f"{not resident})"
             )
         if isinstance(examples, ImageSet):
-            return ResidentData(examples, **options)
+            kind = self._kind_of_views if augmentation is None else "centre"
+            return ResidentData(examples, views=kind, **options)
         return photographs.streamed(
             examples,
             image_size=self.source.image_shape[0],

@@ -30,7 +30,10 @@ def subject(assembly: Assembly, variables: Any, seed: int = 0) -> Subject:
 
 
 def _examples(assembly: Assembly, split: str, count: int | None) -> Examples:
-    """The first `count` examples of a split, not augmented; all where there are fewer."""
+    """The first `count` examples of a split, not augmented; all where there are fewer.
+
+    Of several views of an image the first is taken.
+    """
     data: Any = assembly.train_data if split == "train" else assembly.eval_data
     count = data.examples if count is None else min(count, data.examples)
     images: list[np.ndarray] = []
@@ -38,7 +41,8 @@ def _examples(assembly: Assembly, split: str, count: int | None) -> Examples:
     for picks in data.eval_picks(min(count, 1_000), 1):
         batch = data.eval_batch(data.arrays, picks)
         mask = np.asarray(batch.mask)
-        images.append(np.asarray(batch.images)[mask])
+        shown = np.asarray(batch.images)[mask]
+        images.append(shown[:, 0] if shown.ndim == 5 else shown)
         labels.append(np.asarray(batch.labels)[mask])
         if sum(map(len, labels)) >= count:
             break

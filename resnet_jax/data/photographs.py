@@ -72,7 +72,8 @@ class EvaluationViews:
       crop_ratio: `eval_size` as a share of the short side of the resized image, which is rounded
         down.
       interpolation: bilinear or bicubic.
-      eval_views: a row of views: centre, mirrored, ten.
+      eval_views: a row of views: centre, mirrored, mirrored_shifted, ten. Images of one size take
+        it too, but ten.
       eval_scales: short sides, pixels, in place of `crop_ratio`; each scale gives views. None among
         them keeps the image's own size; see views.Views.
     """

@@ -10,12 +10,14 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
 from resnet_jax.data.changes.augment import Augmentation, normalise
 from resnet_jax.data.contract import Batch
+from resnet_jax.data.images.views import KINDS, Kind
 from resnet_jax.data.order import Indices, eval_indices, flipped, repeated, shard_rows
 from resnet_jax.data.sources.decoded import ImageSet
+from resnet_jax.tables import UserError, choose
 
 
 class ResidentData:
@@ -28,6 +30,8 @@ class ResidentData:
       dtype: of the images in a batch.
       repeats: see order.repeated.
       shard: see order.shard_rows.
+      views: what evaluation shows of each image, of those rows of views.KINDS that leave out no
+        part of it: all but crops of corners.
 
     Attributes:
       arrays: all images and labels.
@@ -46,7 +50,15 @@ class ResidentData:
         dtype: Any = jnp.float32,
         shard: tuple[int, int] = (0, 1),
         repeats: int = 1,
+        views: str = "centre",
     ):
+        self._kind = choose(KINDS, views, "data.eval_views")
+        if self._kind.corners:
+            whole = ", ".join(name for name, kind in KINDS.items() if not kind.corners)
+            raise UserError(
+                f"data.eval_views={views} crops corners of photographs, and images of one size are"
+                f" shown whole: set it to one of {whole}"
+            )
         self._shard, self._repeats = shard, repeats
         self.examples = len(image_set.labels)
         self.arrays = {"images": image_set.images, "labels": image_set.labels}
@@ -68,10 +80,29 @@ class ResidentData:
 
     def train_batch(self, arrays: dict[str, Array], picks: Any, key: Array) -> Batch:
         """Inside a step: gathers and augments the picked examples."""
-        batch = self.eval_batch(arrays, picks)
+        batch = self._gathered(arrays, picks)
         return batch._replace(images=self._augmentation(key, batch.images, picks.flipped))
 
     def eval_batch(self, arrays: dict[str, Array], picks: Any) -> Batch:
-        """Inside a step: gathers the picked examples."""
+        """Inside a step: gathers the picked examples, and makes the views of each."""
+        batch = self._gathered(arrays, picks)
+        return batch._replace(images=stacked(batch.images, self._kind))
+
+    def _gathered(self, arrays: dict[str, Array], picks: Any) -> Batch:
         images = normalise(arrays["images"][picks.indices], **self._normalisation)
         return Batch(images, arrays["labels"][picks.indices], picks.mask)
+
+
+def stacked(
+    images: Float[Array, "batch height width channels"], kind: Kind
+) -> Float[Array, "batch *views height width channels"]:
+    """The views of whole images, in the order of views.Views; the image itself where it is one."""
+    if kind.crops == 1:
+        return images
+    _, height, width, _ = images.shape
+    edges = (kind.shift, kind.shift)
+    padded = jnp.pad(images, ((0, 0), edges, edges, (0, 0)), "reflect")
+    starts = [kind.shift + by for by in kind.shifts]
+    crops = [padded[:, start : start + height, start : start + width] for start in starts]
+    mirrored = [crop[:, :, ::-1] for crop in crops] if kind.mirrored else []
+    return jnp.stack(crops + mirrored, axis=1)

@@ -98,16 +98,25 @@ class DetailedSums:
         logits: Float[Array, "batch classes"],
         labels: Int32[Array, "batch"],
         mask: Bool[Array, "batch"],
+        first: Float[Array, "batch classes"] | None = None,
     ) -> Sums:
         rows = {**DETAILED, **self.metrics}
+        outputs = self._outputs(logits, labels, mask)
+        if first is not None:
+            outputs = outputs._replace(first_hits=self._outputs(first, labels, mask).hits)
+        sums = metrics.sums_of(rows, outputs)
+        if outputs.labels is None:
+            return sums
+        return {**sums, "confusion": confusion(outputs.logits, labels, mask)}
+
+    def _outputs(self, logits: Array, labels: Array, mask: Array) -> Outputs:
         if self.classes is not None:
             logits = logits[:, jnp.asarray(self.classes)]
-        if self.answers is not None:
-            finite = ~jnp.isnan(logits).any(axis=1)
-            hits = finite & jnp.asarray(self.answers)[labels, logits.argmax(axis=1)]
-            return metrics.sums_of(rows, Outputs(logits, None, mask, hits, None))
-        sums = metrics.sums_of(rows, metrics.ranked(logits, labels, mask))
-        return {**sums, "confusion": confusion(logits, labels, mask)}
+        if self.answers is None:
+            return metrics.ranked(logits, labels, mask)
+        finite = ~jnp.isnan(logits).any(axis=1)
+        hits = finite & jnp.asarray(self.answers)[labels, logits.argmax(axis=1)]
+        return Outputs(logits, None, mask, hits, None)
 
 
 def figures(

@@ -11,15 +11,16 @@ from jaxtyping import Array
 
 from resnet_jax.data.contract import Data, EvalData
 from resnet_jax.training import batch_stats, metrics, parallel
-from resnet_jax.training.steps import Apply, step_keys
+from resnet_jax.training.steps import Apply, averaged, step_keys
 
 Tree = Any
 
 
-# (variables, images, *arguments) -> logits
+# (variables, images, *arguments) -> logits, which may be of several views of each image
 Logits = Callable[..., Array]
-# (logits, labels, mask) of a batch -> sums over the examples that the mask counts
-BatchSums = Callable[[Array, Array, Array], metrics.Sums]
+# (logits, labels, mask, logits of the first of several views or None) of a batch -> sums over the
+# examples that the mask counts
+BatchSums = Callable[[Array, Array, Array, Array | None], metrics.Sums]
 
 
 class Evaluator:
@@ -28,6 +29,7 @@ class Evaluator:
     Args:
       batch_size: examples at once, split over the devices of the mesh.
       sums: of a batch.
+      average: logits of views, [batch, views, classes] -> those of images.
       rows: metrics that those sums make.
       compiler_options: XLA's.
     """
@@ -39,6 +41,7 @@ class Evaluator:
         batch_size: int,
         mesh: Mesh,
         sums: BatchSums = metrics.sums,
+        average: Callable[[Array], Array] = averaged,
         rows: Mapping[str, metrics.Metric] = metrics.METRICS,
         compiler_options: Mapping[str, Any] = MappingProxyType({}),
     ):
@@ -52,7 +55,10 @@ class Evaluator:
         def step(variables: Tree, arrays: Tree, picks: Any, arguments: Any) -> metrics.Sums:
             batch = data.eval_batch(arrays, picks)
             batch = jax.lax.with_sharding_constraint(batch, sharding)
-            return sums(logits(variables, batch.images, *arguments), batch.labels, batch.mask)
+            found, first = logits(variables, batch.images, *arguments), None
+            if found.ndim == 3:
+                found, first = average(found), found[:, 0]
+            return sums(found, batch.labels, batch.mask, first)
 
         self._step = step
 

@@ -28,6 +28,7 @@ class Outputs(NamedTuple):
       mask: the examples that count; the others only fill up the batch.
       hits: whether the class with the largest logit, the first of equal ones, is right.
       rank: how many classes stand before the right one, [batch]; None where several are right.
+      first_hits: `hits` of the first of several views alone; None where there is one view.
     """
 
     logits: Float[Array, "batch classes"]
@@ -35,6 +36,7 @@ class Outputs(NamedTuple):
     mask: Bool[Array, "batch"]
     hits: Bool[Array, "batch"]
     rank: Any
+    first_hits: Any = None
 
 
 def mean(total: Any, examples: int) -> float:
@@ -51,6 +53,7 @@ class Metric:
       figure: (the sums of all batches, the number of examples) -> the figure; by default the mean.
       higher_is_better: whether 1 is the best value and not 0.
       needs_label: whether it needs the one right class; test sets with several leave it out.
+      needs_views: whether it needs several views of an image; it is left out where there is one.
       in_brief: whether the console's lines, the curves of a run's page and the tables of sweeps
         show it; files hold every metric.
     """
@@ -59,6 +62,7 @@ class Metric:
     figure: Callable[[Any, int], float] = mean
     higher_is_better: bool = True
     needs_label: bool = True
+    needs_views: bool = False
     in_brief: bool = True
 
 
@@ -78,6 +82,11 @@ def top5(outputs: Outputs) -> Int32[Array, ""]:
     return (outputs.mask & (outputs.rank < 5)).sum()
 
 
+def first_hits(outputs: Outputs) -> Int32[Array, ""]:
+    """Examples of which the first of several views alone would be right: the centre."""
+    return (outputs.mask & outputs.first_hits).sum()
+
+
 # Evaluations and training steps compute every one. top1 decides which checkpoint is the best.
 METRICS = Table(
     "metric",
@@ -85,6 +94,7 @@ METRICS = Table(
         "loss": Metric(loss, higher_is_better=False),
         "top1": Metric(hits, needs_label=False),
         "top5": Metric(top5, in_brief=False),
+        "one_view_top1": Metric(first_hits, needs_label=False, needs_views=True),
     },
     Metric,
 )
@@ -114,18 +124,27 @@ def sums(
     logits: Float[Array, "batch classes"],
     labels: Int32[Array, "batch"],
     mask: Bool[Array, "batch"],
+    first: Float[Array, "batch classes"] | None = None,
     metrics: Mapping[str, Metric] = METRICS,
 ) -> Sums:
-    """Sums of metrics over the examples that the mask counts."""
-    return sums_of(metrics, ranked(logits, labels, mask))
+    """Sums of metrics over the examples that the mask counts.
+
+    Args:
+      first: logits of the first of several views; None where there is one.
+    """
+    outputs = ranked(logits, labels, mask)
+    if first is not None:
+        outputs = outputs._replace(first_hits=ranked(first, labels, mask).hits)
+    return sums_of(metrics, outputs)
 
 
 def sums_of(metrics: Mapping[str, Metric], outputs: Outputs) -> Sums:
-    """Sums of the metrics; those that need a label are left out where examples have several."""
+    """Sums of the metrics, without those that need what the outputs lack."""
     found = {
         name: metric.function(outputs)
         for name, metric in metrics.items()
-        if not metric.needs_label or outputs.labels is not None
+        if not (metric.needs_label and outputs.labels is None)
+        and not (metric.needs_views and outputs.first_hits is None)
     }
     return {**found, "examples": outputs.mask.sum()}
 

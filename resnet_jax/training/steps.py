@@ -1,7 +1,7 @@
 """One step of training as a pure function, and the logits of an evaluation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -159,25 +159,52 @@ class TrainStep:
         return leaf.reshape(-1, self.accumulate, *leaf.shape[1:]).swapaxes(0, 1)
 
 
-def eval_logits(
-    apply: Apply,
-    variables: Tree,
-    images: Float[Array, "batch *views height width channels"],
-    *,
-    average_logits: bool = False,
-) -> Float[Array, "batch classes"]:
-    """Logits, with running statistics and without dropout.
-
-    Several views of an image give the logarithm of their mean probabilities: Krizhevsky et al.,
-    NIPS 2012, section 4.1, whose ten crops 'Deep Residual Learning' tests with. With
-    `average_logits` they give their mean logits, which rank classes as FFCV's sum does.
-    """
+def view_logits(
+    apply: Apply, variables: Tree, images: Float[Array, "batch *views height width channels"]
+) -> Float[Array, "batch *views classes"]:
+    """Logits of every view of every image, with running statistics and without dropout."""
     if images.ndim == 4:
         return apply(variables, images, train=False)
     batch, views = images.shape[:2]
     logits = apply(variables, images.reshape(-1, *images.shape[2:]), train=False)
-    logits = logits.reshape(batch, views, -1)
+    return logits.reshape(batch, views, -1)
+
+
+def averaged(
+    logits: Float[Array, "batch views classes"],
+    *,
+    average_logits: bool = False,
+    weights: Sequence[float] | None = None,
+) -> Float[Array, "batch classes"]:
+    """The logits of images from those of their views.
+
+    They are the logarithm of the mean probabilities: Krizhevsky et al., NIPS 2012, section 4.1,
+    whose ten crops 'Deep Residual Learning' tests with. With `average_logits` they are the mean
+    logits, which rank classes as FFCV's sum does.
+
+    Args:
+      weights: of the views, with the sum 1; None: all the same.
+    """
+    views = logits.shape[1]
+    shares = None if weights is None else jnp.array(weights, logits.dtype).reshape(1, views, 1)
     if average_logits:
-        return logits.mean(axis=1)
+        return logits.mean(axis=1) if shares is None else (shares * logits).sum(axis=1)
     log_probabilities = jax.nn.log_softmax(logits)
-    return jax.nn.logsumexp(log_probabilities, axis=1) - math.log(views)
+    if shares is None:
+        return jax.nn.logsumexp(log_probabilities, axis=1) - math.log(views)
+    return jax.nn.logsumexp(log_probabilities, axis=1, b=shares)
+
+
+def eval_logits(
+    apply: Apply,
+    variables: Tree,
+    images: Float[Array, "batch *views height width channels"],
+    **average: Any,
+) -> Float[Array, "batch classes"]:
+    """Logits of images, or of stacks of their views; see view_logits.
+
+    Args:
+      average: arguments of averaged.
+    """
+    logits = view_logits(apply, variables, images)
+    return averaged(logits, **average) if logits.ndim == 3 else logits

@@ -3,9 +3,11 @@ import numpy as np
 import pytest
 
 from resnet_jax.data.changes.augment import Augmentation
+from resnet_jax.data.images.views import views
 from resnet_jax.data.order import stream
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.decoded import ImageSet
+from resnet_jax.tables import UserError
 
 
 def resident(examples, **options):
@@ -90,6 +92,29 @@ class TestBatches:
         data = resident(4, dtype=np.float16)
         batch = data.eval_batch(data.arrays, data.train_picks(0, 0, 4))
         assert batch.images.dtype == np.float16
+
+
+class TestViews:
+    @pytest.mark.parametrize("kind", ["mirrored", "mirrored_shifted"])
+    def test_they_are_those_of_a_picture(self, kind):
+        images = np.random.default_rng(0).integers(0, 256, (4, 6, 6, 3), np.uint8)
+        labels = np.arange(4, dtype=np.int32)
+        data = ResidentData(ImageSet(images, labels), mean=(0.0,), std=(1 / 255,), views=kind)
+        batch = data.eval_batch(data.arrays, next(data.eval_picks(4)))
+        of_pictures = views(6, crop_ratio=1.0, kind=kind)
+        expected = np.stack([of_pictures(image) for image in images])
+        np.testing.assert_allclose(batch.images, expected, rtol=1e-6)
+
+    def test_training_sees_the_image_alone(self):
+        data = arrows(3, views="mirrored")
+        batch = data.train_batch(data.arrays, data.train_picks(0, 0, 3), jax.random.key(0))
+        assert batch.images.shape == (3, 1, 2, 1)
+
+    def test_corners_are_for_photographs(self):
+        with pytest.raises(
+            UserError, match=r"eval_views=ten .* centre, mirrored, mirrored_shifted"
+        ):
+            resident(3, views="ten")
 
 
 def arrows(examples, **options):

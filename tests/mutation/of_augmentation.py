@@ -89,6 +89,16 @@ MUTANTS = [
         ("tests/data/test_resident.py",),
     ),
     Mutant(
+        "shifted views are both moved up and left",
+        "data/images/views.py", "(0, -self.shift, self.shift)", "(0, -self.shift, -self.shift)",
+        ("tests/data/images/test_views.py",),
+    ),
+    Mutant(
+        "shifted views of small images repeat the edge",
+        "data/resident.py", '"reflect")', '"edge")',
+        ("tests/data/test_resident.py",),
+    ),
+    Mutant(
         "normalisation takes pixels from 0 to 256",
         FILE, "images.astype(dtype) / 255", "images.astype(dtype) / 256",
         erasing("normalise_is_arithmetic"),

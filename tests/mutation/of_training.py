@@ -12,6 +12,16 @@ def members(name: str) -> tuple[str, ...]:
 
 MUTANTS = [
     Mutant(
+        "the view that is scored alone is the last one",
+        "training/evaluation.py", "found[:, 0]", "found[:, -1]",
+        ("tests/training/test_evaluator.py::test_the_first_view_is_scored_alone_too",),
+    ),
+    Mutant(
+        "weights of views are not taken for their probabilities",
+        "training/steps.py", "axis=1, b=shares)", "axis=1, b=1 / views)",
+        ("tests/training/test_evaluator.py::test_views_may_count_differently",),
+    ),
+    Mutant(
         "the last member is never saved",
         LOOP, "in zip(members, states(), strict=True):\n                member.save",
         "in zip(members[:-1], states(), strict=False):\n                member.save",
@@ -56,7 +66,7 @@ MUTANTS = [
     ),
     Mutant(
         "an evaluation counts what fills up the last batch",
-        "training/evaluation.py", "batch.labels, batch.mask)", "batch.labels, batch.mask | True)",
+        "training/evaluation.py", "batch.mask, first)", "batch.mask | True, first)",
         ("tests/training/test_evaluator.py::test_every_example_counts_once",),
     ),
     Mutant(

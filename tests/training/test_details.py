@@ -113,6 +113,20 @@ def test_any_of_several_answers_is_right(examples):
     assert set(found) == {"examples", "top1", "calibration_error"}
 
 
+@pytest.mark.parametrize("of", ["classes", "answers"])
+def test_the_first_view_is_scored_with_the_same_classes_and_answers(examples, of):
+    logits, _ = examples
+    labels, mask, first = np.arange(60, dtype=np.int32) % 2, np.ones(60, bool), -logits
+    if of == "classes":
+        sums = DetailedSums(classes=np.array([1, 4]))
+        right = first[:, [1, 4]].argmax(1) == labels
+    else:
+        answers = np.eye(2, 7, dtype=bool)
+        sums, right = DetailedSums(answers=answers), answers[labels, first.argmax(1)]
+    assert sums(logits, labels, mask, first)["one_view_top1"] == right.sum() > 0
+    assert "one_view_top1" not in sums(logits, labels, mask)
+
+
 def test_nan_is_never_right():
     logits = np.full((1, 3), np.nan, np.float32)
     for sums in (DetailedSums(), DetailedSums(answers=np.ones((1, 3), bool))):

@@ -11,7 +11,7 @@ from resnet_jax.data.contract import Batch
 from resnet_jax.data.order import eval_indices
 from resnet_jax.training import parallel
 from resnet_jax.training.evaluation import Evaluator
-from resnet_jax.training.steps import eval_logits
+from resnet_jax.training.steps import averaged, eval_logits, view_logits
 
 
 class Split:
@@ -29,7 +29,7 @@ class Split:
 
 
 def evaluator(apply, split, batch_size=5):
-    return Evaluator(partial(eval_logits, apply), split, batch_size, parallel.make_mesh())
+    return Evaluator(partial(view_logits, apply), split, batch_size, parallel.make_mesh())
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 8, 100])
@@ -75,6 +75,31 @@ def test_views_may_be_averaged_before_the_softmax():
     found = eval_logits(linear.apply, linear.variables(), views, average_logits=True)
     both = [apply(linear.variables(), views[:, number]) for number in range(2)]
     np.testing.assert_allclose(2 * found, both[0] + both[1], rtol=1e-5, atol=1e-6)
+
+
+def test_the_first_view_is_scored_alone_too():
+    views = 2 * np.stack([linear.batch(8, seed=seed).images for seed in (2, 3, 4)], axis=1)
+    found = evaluator(linear.apply, Split(views))(linear.variables())
+    logits = views[:, 0].reshape(8, -1) @ linear.PARAMS["kernel"] + linear.PARAMS["bias"]
+    assert found["one_view_top1"] == (logits.argmax(1) == linear.batch(8).labels).mean()
+    assert found["one_view_top1"] != found["top1"]
+    assert "one_view_top1" not in evaluator(linear.apply, Split())(linear.variables())
+
+
+@pytest.mark.parametrize("average_logits", [False, True])
+def test_views_may_count_differently(average_logits):
+    logits = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
+    weights = (1 / 2, 1 / 4, 1 / 4)
+    found = averaged(logits, average_logits=average_logits, weights=weights)
+    if average_logits:
+        expected = logits[:, 0] / 2 + logits[:, 1] / 4 + logits[:, 2] / 4
+    else:
+        shares = np.stack([linear.softmax(logits[:, view]) for view in range(3)], axis=1)
+        expected = np.log(shares[:, 0] / 2 + shares[:, 1] / 4 + shares[:, 2] / 4)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    equal = averaged(logits, average_logits=average_logits, weights=(1 / 3,) * 3)
+    same = averaged(logits, average_logits=average_logits)
+    np.testing.assert_allclose(equal, same, rtol=1e-5, atol=1e-6)
 
 
 def test_arguments_reach_the_logits_without_a_new_compilation():

@@ -71,7 +71,7 @@ def test_means_over_unequal_batches_are_those_of_the_whole(examples):
     whole, found = of(logits, labels), means(parts)
     assert found.pop("examples") == 40
     assert found == pytest.approx({name: whole[name] / 40 for name in found}, rel=1e-6)
-    assert set(found) == set(METRICS) >= {"loss", "top1", "top5"}
+    assert set(found) == {"loss", "top1", "top5"} < set(METRICS)
 
 
 def test_a_metric_is_a_row(examples, monkeypatch):
@@ -86,7 +86,7 @@ def test_a_metric_is_a_row(examples, monkeypatch):
         sums(jnp.array(logits[half]), jnp.array(labels[half]), jnp.ones(20, bool))
         for half in halves
     )
-    assert list(found) == ["examples", *METRICS]
+    assert list(found) == ["examples", "loss", "top1", "top5", "spread"]
     assert found["spread"] == pytest.approx(logits.sum(0).max() / 40, rel=1e-5)
 
 

@@ -18,23 +18,45 @@ class Kind(NamedTuple):
     """The crops that are taken of an image at each scale: the centre, and others.
 
     Attributes:
-      corners: whether the four corners are taken.
       mirrored: whether the mirror image of each crop is taken.
+      corners: whether the four corners are taken.
+      shift: pixels by which the centre's crop is moved too: up and left, and down and right, over
+        the reflection of what lies inside where the image ends. 0: it is not moved.
     """
 
-    corners: bool
-    mirrored: bool
+    mirrored: bool = False
+    corners: bool = False
+    shift: int = 0
+
+    @property
+    def shifts(self) -> tuple[int, ...]:
+        """How far down and right the crops of the centre are, the centre itself first."""
+        return (0, -self.shift, self.shift) if self.shift else (0,)
 
     @property
     def crops(self) -> int:
-        return (5 if self.corners else 1) * (2 if self.mirrored else 1)
+        return (len(self.shifts) + 4 * self.corners) * (2 if self.mirrored else 1)
+
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """What each crop counts for, in their order; None: all the same.
+
+        Half of the weight is the centre's and half that of both shifts (Jordan, arXiv 2404.00498,
+        in airbench94.py and airbench96.py).
+        """
+        if not self.shift:
+            return None
+        sides = 2 if self.mirrored else 1
+        return (1 / 2 / sides, 1 / 4 / sides, 1 / 4 / sides) * sides
 
 
 KINDS = {
-    "centre": Kind(corners=False, mirrored=False),
-    "mirrored": Kind(corners=False, mirrored=True),
+    "centre": Kind(),
+    "mirrored": Kind(mirrored=True),
+    # The centre, and crops one pixel above and left of it, and below and right of it.
+    "mirrored_shifted": Kind(mirrored=True, shift=1),
     # Krizhevsky et al., NIPS 2012, section 4.1.
-    "ten": Kind(corners=True, mirrored=True),
+    "ten": Kind(mirrored=True, corners=True),
 }
 
 
@@ -61,6 +83,13 @@ class Views(NamedTuple):
     def shape(self) -> tuple[int, int, int, int]:
         return (len(self.scales) * KINDS[self.kind].crops, self.size, self.size, 3)
 
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """What each view counts for in their average, in their order; None: all the same."""
+        of_scale = KINDS[self.kind].weights
+        scales = len(self.scales)
+        return None if of_scale is None else tuple(w / scales for w in of_scale) * scales
+
     def __call__(
         self, image: UInt8[np.ndarray, "height width 3"]
     ) -> UInt8[np.ndarray, "views size size 3"]:
@@ -71,7 +100,9 @@ class Views(NamedTuple):
         short = max(min(image.shape[:2]), size) if scale is None else scale
         whole = resized(image, resized_shape(image.shape[:2], short), self.interpolation)
         down, right = whole.shape[0] - size, whole.shape[1] - size
-        corners = [(centred(whole.shape[0], size), centred(whole.shape[1], size))]
+        top, left = centred(whole.shape[0], size), centred(whole.shape[1], size)
+        whole = np.pad(whole, ((kind.shift,) * 2, (kind.shift,) * 2, (0, 0)), "reflect")
+        corners = [(top + kind.shift + by, left + kind.shift + by) for by in kind.shifts]
         if kind.corners:
             corners += [(0, 0), (0, right), (down, 0), (down, right)]
         crops = np.stack([whole[top : top + size, left : left + size] for top, left in corners])

@@ -52,6 +52,29 @@ def test_ten_crops_are_centre_and_corners_and_their_mirror_images():
     np.testing.assert_array_equal(crops[5:], crops[:5, :, :, :][:, :, ::-1])
 
 
+def test_shifted_crops_lie_one_pixel_along_the_diagonal_and_count_half_as_much():
+    chosen = views(20, crop_ratio=0.5, kind="mirrored_shifted")
+    crops = chosen(picture())
+    assert [corner(crop) for crop in crops[:3]] == [(10, 20), (9, 19), (11, 21)]
+    np.testing.assert_array_equal(crops[3:], crops[:3][:, :, ::-1])
+    assert chosen.weights == (1 / 4, 1 / 8, 1 / 8) * 2
+    two = views(20, scales=(20, 40), kind="mirrored_shifted")
+    assert sum(two.weights) == 1 and two.weights[6:9] == (1 / 8, 1 / 16, 1 / 16)
+
+
+def test_shifted_crops_of_a_whole_image_end_in_its_reflection():
+    whole = picture(5, 5)
+    crops = views(5, crop_ratio=1.0, kind="mirrored_shifted")(whole)
+    before, after = [1, 0, 1, 2, 3], [1, 2, 3, 4, 3]
+    np.testing.assert_array_equal(crops[1], whole[before][:, before])
+    np.testing.assert_array_equal(crops[2], whole[after][:, after])
+
+
+@pytest.mark.parametrize("kind", ["centre", "mirrored", "ten"])
+def test_other_views_count_the_same(kind):
+    assert views(16, crop_ratio=0.8, kind=kind).weights is None
+
+
 def test_scales_are_short_sides():
     """Twice as large, a pixel is seen in four, and the centre holds half as much."""
     crops = views(20, kind="ten", scales=(40, 80))(picture())
