@@ -15,16 +15,22 @@ from resnet_jax.assembly.checking import check, check_averages, check_process
 from resnet_jax.assembly.evaluation import Evaluation
 from resnet_jax.assembly.identity import DataFacts, Identity
 from resnet_jax.assembly.inputs import Inputs
-from resnet_jax.assembly.learning import mixing, objective, optimizer, schedule
+from resnet_jax.assembly.learning import (
+    lookahead,
+    mixing,
+    objective,
+    optimizer,
+    rate_share,
+    schedule,
+)
 from resnet_jax.assembly.network import network, weights_of
 from resnet_jax.assembly.origin import check_origin, state_of_origin
 from resnet_jax.assembly.outputs import checkpoints, profile, reports
 from resnet_jax.assembly.run_folder import steps_of
-from resnet_jax.assembly.start import create, initial_state
+from resnet_jax.assembly.start import create, initial_state, whitened
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.catalogue import Source
 from resnet_jax.data.stream import StreamedData
-from resnet_jax.models.parts import part_of, rate_shares
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import stack_blocks, unstack_blocks
 from resnet_jax.reporting.reports import Reports
@@ -167,15 +173,11 @@ class Assembly:
 
     @cached_property
     def optimizer(self) -> Optimizer:
-        chosen = optimizer(self.config)
-        stages = len(self.model.stage_depths)
-        shares = rate_shares(
-            stages, self.config.finetune.frozen_parts, self.config.finetune.rate_decay
-        )
+        chosen = optimizer(self.config, in_steps=self._in_steps)
+        share = rate_share(self.config, self.model)
 
         def of_parts(rate: optax.Schedule, weight_decay: Any) -> optax.GradientTransformation:
-            plain = chosen(rate, weight_decay)
-            return scaled(plain, lambda path: shares[part_of(path, stages)])
+            return scaled(chosen(rate, weight_decay), share)
 
         return of_parts
 
@@ -190,6 +192,8 @@ class Assembly:
             objective=objective(self.config),
             mixing=mixing(self.config, repeats=self.inputs.repeats),
             ema_decay=self.ema_decay,
+            lookahead=lookahead(self.config),
+            steps=self.steps,
             accumulate=self.accumulate,
             unroll=self._on_cpu,
         )
@@ -214,8 +218,9 @@ class Assembly:
     @cached_property
     def pretrained(self) -> dict:
         """Parameters and statistics that the run starts from; missing ones are drawn."""
-        path = self.config.init.weights
-        return self.variables_from(Path(path), replace_head=True) if path else {}
+        if self.config.init.weights is None:
+            return whitened(self.config, self.model, self.inputs)
+        return self.variables_from(Path(self.config.init.weights), replace_head=True)
 
     def variables_from(self, path: Path, *, replace_head: bool = False) -> dict:
         """Variables from a file of weights, in the model's layout; see network.weights_of."""
@@ -224,7 +229,8 @@ class Assembly:
 
     def initial_state(self, key: jax.Array, pretrained: dict | None = None) -> TrainState:
         """The state before the first update; see start."""
-        shape, ema = self.source.image_shape, self.ema_decay is not None
+        shape = self.source.image_shape
+        ema = self.ema_decay is not None or lookahead(self.config) is not None
         # The structure of the optimizer's state does not depend on its numbers.
         optimizer = self.optimizer(optax.constant_schedule(0.0), 0.0)
         return initial_state(self.model, shape, optimizer, key, pretrained or {}, ema=ema)

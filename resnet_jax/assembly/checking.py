@@ -89,6 +89,11 @@ def _check_together(values: Mapping[str, Any]) -> None:
             " examples of train.batch_size: set it to at most these, since a batch would hold one"
             " example alone"
         )
+    if train["ema_decay"] is not None and values["optim"]["lookahead"] is not None:
+        raise UserError(
+            "train.ema_decay and optim.lookahead both average the weights that are evaluated: leave"
+            " one of them unset"
+        )
     examples = train["batch_size"] // train["accumulate"]
     group = values["norm"].get("group_size") if values["norm"]["name"] == "batch" else None
     if group is not None and examples > group and examples % group:
@@ -140,11 +145,13 @@ def check_averages(config: ConfigDict, *, running: bool) -> None:
       UserError: something else is averaged too, or nothing computes statistics of the average.
     """
     name = config.optim.name
-    if config.train.ema_decay is not None:
-        raise UserError(
-            f"optim.name={name} averages the parameters that are evaluated, and so does"
-            " train.ema_decay: leave it unset, or choose another optim.name"
-        )
+    others = {"train.ema_decay": config.train.ema_decay, "optim.lookahead": config.optim.lookahead}
+    for key, value in others.items():
+        if value is not None:
+            raise UserError(
+                f"optim.name={name} averages the parameters that are evaluated, and so does {key}:"
+                " leave it unset, or choose another optim.name"
+            )
     if running and not config.eval.recalibration_steps:
         raise UserError(
             f"optim.name={name} evaluates averaged parameters, and training keeps no batch"

@@ -13,6 +13,7 @@ from resnet_jax.data.sources.catalogue import OF_THE_RUN, SOURCES
 from resnet_jax.models import ROWS
 from resnet_jax.tables import Choice, Table, annotations_of, domains, options_of, split
 from resnet_jax.training.metrics import METRICS
+from resnet_jax.training.optimizers.groups import GROUPS
 
 # The key of every value that chooses a row, and its table.
 _TABLES: dict[tuple[str, str], Table] = {
@@ -58,7 +59,13 @@ def _options(row: Any) -> dict[str, Any]:
 def every_table() -> dict[str, Table]:
     """All tables that a configuration chooses from, by the last name of the key."""
     choosing = {key.rpartition(".")[2]: table for key, table in {**CHOICES, **SECTIONS}.items()}
-    return {**choosing, "augmentation": AUGMENTATIONS, "metric": METRICS, "network": ROWS}
+    return {
+        **choosing,
+        "augmentation": AUGMENTATIONS,
+        "metric": METRICS,
+        "network": ROWS,
+        "parameter group": GROUPS,
+    }
 
 
 def defaults_of_options() -> dict[str, Any]:

@@ -5,12 +5,15 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
 from ml_collections import ConfigDict
 
 from resnet_jax.assembly.checking import check_images
 from resnet_jax.assembly.identity import DataFacts
 from resnet_jax.data import photographs
-from resnet_jax.data.changes.augment import AUGMENTATIONS, Augmentation
+from resnet_jax.data.changes.augment import AUGMENTATIONS, Augmentation, normalise
 from resnet_jax.data.images.encoded import EncodedSet
 from resnet_jax.data.images.modes import MEANING
 from resnet_jax.data.images.views import Views, views
@@ -105,6 +108,25 @@ class Inputs:
     def train_data(self) -> ResidentData | StreamedData:
         chosen = {key: self._keys[key] for key in (*AUGMENTATIONS, "augment") if key in self._keys}
         return self._data(self.source.load(self._section["train_split"]), Augmentation(**chosen))
+
+    def first_images(self, count: int) -> Float[np.ndarray, "images height width channels"]:
+        """The first training images, normalised and unchanged; all where there are fewer.
+
+        Raises:
+          UserError: the set holds photographs of any size.
+        """
+        examples = self.source.load(self._section["train_split"])
+        if not isinstance(examples, ImageSet):
+            raise UserError(
+                "model.stem=whitening is made of training images of one size, and data.source has"
+                " photographs: choose another model.stem, or start from a file of weights"
+                " (init.weights)"
+            )
+        return np.asarray(
+            normalise(
+                jnp.asarray(examples.images[:count]), **self._normalisation, dtype=self._dtype
+            )
+        )
 
     @cached_property
     def eval_data(self) -> ResidentData | StreamedData:

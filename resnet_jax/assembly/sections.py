@@ -16,16 +16,19 @@ from ml_collections.config_dict import FieldReference
 
 from resnet_jax.data.changes.policies import POLICIES
 from resnet_jax.data.sources.catalogue import SOURCES
+from resnet_jax.models.activation import ACTIVATIONS
 from resnet_jax.models.arrangements import ARRANGEMENTS
 from resnet_jax.models.attention import ATTENTIONS
 from resnet_jax.models.branches import BRANCHES
 from resnet_jax.models.building import FAMILIES
+from resnet_jax.models.heads import HEADS
 from resnet_jax.models.layers import DTYPES, KERNEL_INITS
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS
 from resnet_jax.models.resnet import REMATS
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.models.stems import STEMS
+from resnet_jax.models.transitions import TRANSITIONS
 from resnet_jax.tables import Choice, annotations_of, domains, options_of
 from resnet_jax.tables.constraints import Among, Interval
 from resnet_jax.tables.domains import (
@@ -39,10 +42,12 @@ from resnet_jax.tables.domains import (
     Share,
 )
 from resnet_jax.training.decay import DECAY_RULES
+from resnet_jax.training.lookahead import LOOKAHEADS
 from resnet_jax.training.losses import LOSSES
 from resnet_jax.training.metrics import METRICS
 from resnet_jax.training.optim import OPTIMIZERS
 from resnet_jax.training.optimizers.gradients import ASCENTS, CLIPS
+from resnet_jax.training.optimizers.groups import GROUPS
 from resnet_jax.training.schedules import SHAPES, WARMUPS
 
 Depth = Annotated[int, Interval(1, 10_000)]
@@ -81,6 +86,9 @@ class Model:
     stage_branches: tuple[Annotated[Choice, BRANCHES], ...] = ()  # one a stage, in place of branch
     arrangement: Annotated[Choice, ARRANGEMENTS] = "original"  # order of a block's layers
     shortcut: Annotated[Choice, SHORTCUTS] = "B"  # what a branch is added to
+    transition: Annotated[Choice, TRANSITIONS] = "block"  # what gives a stage its shape
+    head: Annotated[Choice, HEADS] = "mean"  # from the last stage's image to the logits
+    activation: Annotated[Choice, ACTIVATIONS] = "relu"  # of stem and blocks
     activate_stem: bool = False  # pre-activated: activate before the stem's pool, not behind it
     activate_identity: bool = True  # a pre-activated stage opens with activated x as identity
     attention: Annotated[Choice, ATTENTIONS] = "none"  # weights a branch's channels
@@ -110,6 +118,8 @@ class Init:
 
     weights: str | None = None  # file to start from; a head of other classes is replaced
     run: str | None = None  # folder of a run whose whole training state is gone on from
+    whitening_images: PositiveInt = 5_000  # first ones, whose patches stem=whitening is made of
+    whitening_epsilon: Positive = 5e-4  # added to the eigenvalues of these patches
 
 
 @dataclass(frozen=True)
@@ -185,6 +195,8 @@ class Optim:
     clip_norm: Positive | None = None  # largest global norm of the gradient
     clip: Annotated[Choice, CLIPS] | None = None  # of single units' gradients; None: off
     ascent: Annotated[Choice, ASCENTS] | None = None  # where gradients are taken; None: at w
+    groups: tuple[Annotated[Choice, GROUPS], ...] = ()  # with a rate and decay of their own
+    lookahead: Annotated[Choice, LOOKAHEADS] | None = None  # slow weights; None: off
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from ml_collections import ConfigDict
 
+from resnet_jax.assembly.inputs import Inputs
 from resnet_jax.models.parts import replaced
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import initial
+from resnet_jax.models.stems import whitening_size
+from resnet_jax.models.whitening import whitening_kernel
 from resnet_jax.training.state import TrainState, Tree
 
 # XLA spends most of its time optimising random numbers that are drawn once.
@@ -35,6 +39,21 @@ def initial_state(
     image = jnp.zeros((1, *image_shape))
     variables = replaced(initial(model, key, image), pretrained)
     return TrainState.create(variables, optimizer, ema=ema)
+
+
+def whitened(config: ConfigDict, model: ResNet, inputs: Inputs) -> Tree:
+    """The kernel of a stem that whitens, from the first training images; nothing for others.
+
+    Raises:
+      UserError: the stem's width or the images are not what it needs.
+    """
+    size = whitening_size(model.stem)
+    if size is None:
+        return {}
+    images = inputs.first_images(config.init.whitening_images)
+    epsilon = config.init.whitening_epsilon
+    kernel = whitening_kernel(images, model.stem_width, kernel=size, epsilon=epsilon)
+    return {"params": {"stem_conv": {"kernel": kernel.astype(model.layers.param_dtype)}}}
 
 
 def create(

@@ -61,7 +61,7 @@ def _folded(params: Mapping, statistics: Mapping, epsilon: float) -> dict:
         norm = f"{name}_norm" if name == "projection" else name.replace("conv", "norm")
         if "kernel" in node and norm in statistics:
             its, own = params[norm], statistics[norm]
-            factor = its["scale"] / jnp.sqrt(own["var"] + epsilon)
+            factor = its.get("scale", 1) / jnp.sqrt(own["var"] + epsilon)
             shape = (1,) * (node["kernel"].ndim - 1) + (-1,)
             result[name] = {
                 "kernel": node["kernel"] * factor.reshape(shape),

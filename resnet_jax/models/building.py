@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 from resnet_jax.models.branches import BRANCHES, Branch
 from resnet_jax.models.choosing import arguments_of, build, defaults_of, tables_of
+from resnet_jax.models.heads import HEADS
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.pooling import STEM_POOLS
 from resnet_jax.models.residual import Block
 from resnet_jax.models.resnet import REMATS, ResNet
 from resnet_jax.models.stems import STEMS
+from resnet_jax.models.transitions import TRANSITIONS
 from resnet_jax.tables import Choice, Table, UserError, nearest, options_of, split
 
 # Blocks in each stage: arXiv 1512.03385, Table 1; 200: arXiv 1603.05027, section 5.
@@ -48,6 +50,8 @@ TABLES: dict[str, Table] = {
     "stem": STEMS,
     "stem_pool": STEM_POOLS,
     "remat": REMATS,
+    "transition": TRANSITIONS,
+    "head": HEADS,
     "norm": NORMS,
     **tables_of(Block),
     **tables_of(Layers),
@@ -67,6 +71,8 @@ def resnet(
     branch: Choice | None = None,
     stage_branches: Sequence[Choice] = (),
     remat: str = "none",
+    transition: Choice = "block",
+    head: Choice = "mean",
     **others: Any,
 ) -> ResNet:
     """Builds a network from the rows of the tables; see tables.Choice.
@@ -80,6 +86,7 @@ def resnet(
       stem, stem_pool, stem_width: None for the family's.
       branch: None for the family's: basic, and on ImageNet bottleneck from depth 50.
       stage_branches: one a stage, in place of `branch`.
+      transition, head: see ResNet.
       others: other attributes of residual.Block, layers.Layers and ResNet.
 
     Raises:
@@ -100,6 +107,8 @@ def resnet(
         layers=layers,
         stage_branches=tuple(BRANCHES.choose(name)() for name in stage_branches),
         remat=REMATS.choose(remat),
+        transition=TRANSITIONS.choose(transition),
+        head=HEADS.choose(head),
         **_rest(others),
     )
 

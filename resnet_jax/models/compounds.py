@@ -215,7 +215,7 @@ def _two_layers(
     x = first(pooled[:, None, None])
     if not layers.norm.absent:
         x = layers.make_norm(name=f"norm{number}_{name}_reduce")(x)
-    x = x if layers.norm.activates else layers.activation(x)
+    x = x if layers.norm.activates else layers.activate(x)
     return second(x)[:, 0, 0]
 
 

@@ -1,5 +1,6 @@
 """The layers that a network is made of, chosen once and handed down to its blocks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -9,13 +10,29 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from resnet_jax.models.activation import relu_of_sum
+from resnet_jax.models.activation import ACTIVATIONS, Activation
 from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.convolution import Convolve, convolution
 from resnet_jax.models.norms import NORMS, Norm
 from resnet_jax.models.side_by_side import convolution_side_by_side
 from resnet_jax.models.standardisation import standardised
 from resnet_jax.tables import Table, UserError
+
+PYTORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+def dirac(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+    """The first filters hand on one input channel each; those beyond the inputs are PyTorch's.
+
+    'Partial identity initialization' of Jordan, arXiv 2404.00498, section 3.2. Filter m of the
+    first M, where M is the smaller of inputs and features, is 1 at its centre for channel m.
+    """
+    *window, inputs, features = shape
+    same = min(inputs, features)
+    centre = tuple(side // 2 for side in window)
+    kernel = PYTORCH(key, shape, dtype).at[..., :same].set(0)
+    return kernel.at[(*centre, jnp.arange(same), jnp.arange(same))].set(1)
+
 
 # Initial values of convolutions' kernels. A normalised network computes the same at any scale of a
 # kernel, but a kernel that starts smaller turns faster at the same learning rate.
@@ -26,7 +43,8 @@ KERNEL_INITS = Table(
         "he_fan_out": nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
         "he_fan_in": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
         # The default of PyTorch's layers: uniform, with a sixth of He's variance.
-        "pytorch": nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform"),
+        "pytorch": PYTORCH,
+        "dirac": dirac,
     },
 )
 DTYPES = Table(
@@ -95,6 +113,7 @@ class Layers:
 
     Attributes:
       norm: a row of NORMS. Where it makes no layer, convolutions have a bias, except in Fixup.
+      activation: a row of ACTIVATIONS.
       kernel_init: of convolutions; a row of KERNEL_INITS.
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
       dtype: of activations; parameters are float32, or float64 where this is.
@@ -106,6 +125,7 @@ class Layers:
     """
 
     norm: Norm = chosen(NORMS, "batch")
+    activation: Activation = chosen(ACTIVATIONS, "relu")
     kernel_init: nn.initializers.Initializer = chosen(KERNEL_INITS, "he_fan_out")
     weight_epsilon: float | None = None
     dtype: Any = chosen(DTYPES, "float32")
@@ -126,7 +146,7 @@ class Layers:
     def conv(
         self, features: int, kernel: int, stride: int = 1, dilation: int = 1, **options: Any
     ) -> nn.Conv:
-        """A convolution that pads dilation (k - 1) / 2 on both sides, as torchvision does.
+        """A convolution that pads dilation (k - 1) // 2 on both sides, as torchvision does.
 
         It has a bias where the network has no norms (Fixup aside), or where `bias_init` is given.
         """
@@ -134,18 +154,22 @@ class Layers:
             features,
             (kernel, kernel),
             (stride, stride),
-            padding=[(dilation * (kernel // 2),) * 2] * 2,
+            padding=[(dilation * ((kernel - 1) // 2),) * 2] * 2,
             kernel_dilation=(dilation, dilation),
             use_bias=(self.norm.absent and not self.norm.fixup) or "bias_init" in options,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
-            conv_general_dilated=self._convolve,
             promote_dtype=_promote_inputs,
-            **{"kernel_init": self.kernel_init, **options},
+            **{
+                "kernel_init": self.kernel_init,
+                "conv_general_dilated": self.convolve,
+                **options,
+            },
         )
 
     @property
-    def _convolve(self) -> Convolve:
+    def convolve(self) -> Convolve:
+        """What convolutions call for (inputs, kernel, strides, padding)."""
         convolve = convolution_side_by_side if self.side_by_side else convolution
         if self.weight_epsilon is None:
             return convolve
@@ -163,14 +187,15 @@ class Layers:
     def bias(self, **options: Any) -> Bias:
         return Bias(param_dtype=self.param_dtype, **options)
 
-    def activation(self, x: Array, *, of_sum: bool = False) -> Array:
-        """ReLU.
+    def activate(self, x: Array, *, of_sum: bool = False) -> Array:
+        """The activation of x.
 
         Args:
           of_sum: whether x is a sum of arrays, as shortcut and branch; this decides how the
             gradient is computed, not what it is.
         """
-        return relu_of_sum(x) if of_sum else nn.relu(x)
+        function = self.activation.of_sum if of_sum else None
+        return (function or self.activation.function)(x)
 
     def numbers(self, initial: Any, shape: tuple[int, ...] = (), **options: Any) -> Array:
         """Learned numbers of this shape, which start as `initial`: a number or an initializer."""

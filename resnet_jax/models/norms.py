@@ -31,6 +31,10 @@ class BatchNorm(nn.Module):
       momentum: weight of the old running average.
       epsilon: added to the variance.
       dtype: of the output.
+      scaled: whether it learns a factor of each channel.
+
+    Raises:
+      UserError: `scale_init` is given for a norm without a scale.
     """
 
     train: bool
@@ -40,14 +44,19 @@ class BatchNorm(nn.Module):
     dtype: Dtype = jnp.float32
     param_dtype: Dtype = jnp.float32
     scale_init: nn.initializers.Initializer = nn.initializers.ones
+    scaled: bool = True
 
     @nn.compact
     def __call__(self, x: Float[Array, "batch *space channels"]) -> Array:
+        if not self.scaled and self.scale_init is not nn.initializers.ones:
+            raise UserError(
+                "model.zero_init_branch starts with the scales of norms, and norm.scale=False"
+                " leaves them out: set one of the two otherwise"
+            )
         channels = x.shape[-1]
         shape = (channels,)
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape, self.param_dtype)
         running_var = self.variable("batch_stats", "var", jnp.ones, shape, self.param_dtype)
-        scale = self.param("scale", self.scale_init, shape, self.param_dtype)
         bias = self.param("bias", nn.initializers.zeros, shape, self.param_dtype)
 
         if self.train:
@@ -60,7 +69,10 @@ class BatchNorm(nn.Module):
         else:
             grouped, mean, var = x[None], running_mean.value[None], running_var.value[None]
 
-        multiplier = _for_groups(scale, len(mean)) * lax.rsqrt(var + self.epsilon)
+        multiplier = lax.rsqrt(var + self.epsilon)
+        if self.scaled:
+            scale = self.param("scale", self.scale_init, shape, self.param_dtype)
+            multiplier = _for_groups(scale, len(mean)) * multiplier
         offset = _for_groups(bias, len(mean)) - mean * multiplier
         spread = partial(jnp.expand_dims, axis=tuple(range(1, x.ndim)))
         y = grouped * spread(multiplier) + spread(offset)
@@ -116,10 +128,23 @@ def _moments(x: Array) -> tuple[Array, Array]:
 
 
 def batch_norm(
-    group_size: PositiveInt | None = None, momentum: BelowOne = 0.9, epsilon: Positive = 1e-5
+    group_size: PositiveInt | None = None,
+    momentum: BelowOne = 0.9,
+    epsilon: Positive = 1e-5,
+    scale: bool = True,
 ):
-    """Batch normalisation; `group_size` examples share statistics, None is the whole batch."""
-    return partial(BatchNorm, group_size=group_size, momentum=momentum, epsilon=epsilon)
+    """Batch normalisation.
+
+    Args:
+      group_size: examples that share statistics; None is the whole batch.
+      momentum: weight of the old running average.
+      epsilon: added to the variance.
+      scale: whether it learns a factor of each channel; fast recipes for CIFAR-10 leave it out
+        (Jordan, arXiv 2404.00498, section 3.1).
+    """
+    return partial(
+        BatchNorm, group_size=group_size, momentum=momentum, epsilon=epsilon, scaled=scale
+    )
 
 
 def group_norm(channel_groups: PositiveInt = 32, epsilon: Positive = 1e-6):

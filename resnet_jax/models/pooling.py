@@ -117,7 +117,7 @@ def convolution_pool(x: Image, layers: Layers) -> Image:
     x = layers.conv(x.shape[-1], 3, 2, name="stem_pool_conv")(x)
     if not layers.norm.absent:
         x = layers.make_norm(name="stem_pool_norm")(x)
-    return x if layers.norm.activates else layers.activation(x)
+    return x if layers.norm.activates else layers.activate(x)
 
 
 STEM_POOLS = Table(

@@ -120,7 +120,7 @@ def run(
             x = layers.bias()(x)
         else:
             # What the steps begin with has just been added up, but for the output of a stem.
-            x = layers.activation(x, of_sum=before is None)
+            x = layers.activate(x, of_sum=before is None)
     return x
 
 

@@ -8,13 +8,16 @@ import flax.linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
+from resnet_jax.models.activation import ACTIVATIONS
 from resnet_jax.models.arrangements import ACTIVATION
 from resnet_jax.models.branches import Branch
+from resnet_jax.models.heads import HEADS, Head
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.pooling import Pool
 from resnet_jax.models.residual import Block, run
 from resnet_jax.models.stage import Stage
-from resnet_jax.models.stems import Stem, apply_stem
+from resnet_jax.models.stems import Stem, apply_stem, whitening_size
+from resnet_jax.models.transitions import TRANSITIONS, Transition
 from resnet_jax.tables import Table, UserError
 
 # The backward pass computes the layers inside each block, or inside each stage, again.
@@ -36,6 +39,8 @@ class ResNet(nn.Module):
       stem_width: features of the stem.
       block: what its blocks have in common.
       stage_branches: the branch of each stage, in place of the block's, where they differ.
+      transition: a row of TRANSITIONS; what gives each stage its shape.
+      head: a row of HEADS.
       layers: how it makes convolutions and norms. Statistics, head and logits are at least float32.
       survival: probability that the last block's branch is kept; falls linearly from 1 with depth.
       scan_blocks: run the equal blocks of a stage as one scan.
@@ -53,6 +58,8 @@ class ResNet(nn.Module):
     stem_width: int
     block: Block
     layers: Layers
+    transition: Transition = TRANSITIONS["block"]
+    head: Head = HEADS["mean"]
     first_stride: int = 1
     stage_branches: tuple[Branch, ...] = ()
     survival: float = 1.0
@@ -72,6 +79,10 @@ class ResNet(nn.Module):
     def stride(self, stage: int) -> int:
         """The stride of a stage, counted from 1."""
         return self.first_stride if stage == 1 else 2
+
+    def fixes(self, path: Sequence[str]) -> bool:
+        """Whether the parameter at this path, ('stem_conv', 'kernel'), never learns."""
+        return whitening_size(self.stem) is not None and (*path,) == ("stem_conv", "kernel")
 
     @nn.compact
     def __call__(self, x: Image, *, train: bool) -> Float[Array, "batch classes"]:
@@ -115,6 +126,7 @@ class ResNet(nn.Module):
                 scan=self.scan_blocks,
                 remat_blocks=self.remat == "block",
                 activated=activated and number == 1,
+                transition=self.transition,
                 name=f"stage{number}",
             )
             state, survival = stage(state), survival[depth:]
@@ -125,15 +137,8 @@ class ResNet(nn.Module):
         x = run(arrangement.head_steps, x, head_layers, norms=["head_norm"])
         if probing:
             x = lax.stop_gradient(x)
-        x = x.astype(layers.param_dtype).mean(axis=(1, 2))
-        head = nn.Dense(
-            self.classes,
-            dtype=layers.param_dtype,
-            param_dtype=layers.param_dtype,
-            kernel_init=nn.initializers.zeros if norm.fixup else nn.linear.default_kernel_init,
-            name="head",
-        )
-        return head(x)
+        kernel_init = nn.initializers.zeros if norm.fixup else None
+        return self.head.function(x, self.classes, layers, kernel_init)
 
     def _fixup(self, branch: Branch, block: Block) -> Block:
         """The block with Fixup's initial values (Zhang et al., arXiv 1901.09321, section 3).
@@ -180,12 +185,23 @@ def check(model: ResNet) -> None:
             "norm.name=fixup has a gain of its own in every branch, which starts at 1: leave"
             " out model.branch_gain, or set norm.name=none"
         )
+    if norm.activates and model.layers.activation is not ACTIVATIONS["relu"]:
+        raise UserError(
+            "norm.name is one that holds its own activation, which this model.activation would"
+            " stand beside: set model.activation=relu"
+        )
+    if whitening_size(model.stem) is not None and model.layers.weight_epsilon is not None:
+        raise UserError(
+            "model.weight_epsilon standardises every kernel, and model.stem=whitening has one that"
+            " stays as it is: leave model.weight_epsilon unset"
+        )
     if norm.activates and block.arrangement.has_bare_norm():
         raise UserError(
             "norm.name is one that holds its own activation, and this model.arrangement has a"
             " norm that no activation follows: set model.arrangement=full_preactivation"
         )
-    if block.arrangement.last[-1] == ACTIVATION and (block.zero_init_branch or norm.fixup):
+    dead = not model.layers.activation.passes_zero
+    if dead and block.arrangement.last[-1] == ACTIVATION and (block.zero_init_branch or norm.fixup):
         cause, cure = ("norm.name=fixup", "norm.name=none")
         if block.zero_init_branch:
             cause, cure = ("zero_init_branch", "model.zero_init_branch=False")
@@ -213,6 +229,11 @@ def check_connection(model: ResNet) -> None:
         raise UserError(
             "this model.shortcut hands on more than a sum, and this model.arrangement has steps"
             " after the addition: set model.arrangement=full_preactivation"
+        )
+    if row.carries and model.transition.function is not None:
+        raise UserError(
+            "this model.shortcut carries a state from block to block, and this model.transition"
+            " changes an image between them: set model.transition=block"
         )
     if row.inverse and model.remat != "none":
         raise UserError(

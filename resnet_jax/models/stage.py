@@ -12,6 +12,7 @@ from resnet_jax.models.connections.record import State
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.residual import Block, ResidualBlock, run
 from resnet_jax.models.reversal import Own, run_reversible
+from resnet_jax.models.transitions import TRANSITIONS, Transition
 
 # Computed again in the backward pass. The number of an unrolled block, its last argument, stays a
 # number there.
@@ -21,6 +22,8 @@ REMAT_BLOCK: Any = nn.remat(ResidualBlock, static_argnums=(3,))
 class Stage(nn.Module):
     """A block that may change the shape of x, then blocks that are all equal.
 
+    With a transition before the first block, that block keeps the shape.
+
     Attributes:
       width: before the branch's expansion.
       survival: of each block's branch, one number a block.
@@ -28,6 +31,7 @@ class Stage(nn.Module):
       scan: run the equal blocks as one scan, with their parameters stacked under `blocks`.
       remat_blocks: see ResNet.remat.
       activated: whether x has been through the arrangement's lead already.
+      transition: a row of TRANSITIONS.
     """
 
     block: Block
@@ -39,17 +43,21 @@ class Stage(nn.Module):
     scan: bool = False
     remat_blocks: bool = False
     activated: bool = False
+    transition: Transition = TRANSITIONS["block"]
 
     @nn.compact
     def __call__(self, x: State) -> State:
+        change, stride, activated = self.transition.function, self.stride, self.activated
+        if change is not None:
+            x = change(x, self._features, stride, self.block.arrangement, activated, self.layers)
+            stride, activated = 1, False
         kind = REMAT_BLOCK if self.remat_blocks else ResidualBlock
         make_block = partial(kind, self.block, self.layers, self.width)
         arrangement = self.block.arrangement
-        shared = arrangement.shares_lead and not self.activated and self._takes_activated(x)
+        shared = arrangement.shares_lead and not activated and self._takes_activated(x, stride)
         if shared:
             x = run(arrangement.lead, x, self.layers, norms=["norm_shared"])
-        activated = shared or self.activated
-        opening = make_block(stride=self.stride, activated=activated, name="block1")
+        opening = make_block(stride=stride, activated=shared or activated, name="block1")
         x = opening(x, self.survival[0], self.first)
         inverts = self.block.shortcut.inverse and self.layers.train
         if inverts and not self.is_initializing() and len(self.survival) > 1:
@@ -60,12 +68,15 @@ class Stage(nn.Module):
             x = make_block(name=f"block{number}")(x, survival, self.first + number - 1)
         return x
 
-    def _takes_activated(self, x: State) -> bool:
+    @property
+    def _features(self) -> int:
+        return self.width * self.block.branch.expansion
+
+    def _takes_activated(self, x: State, stride: int) -> bool:
         """Whether the opening block's connection takes x after the lead, as its branch does."""
         if self.block.shortcut.carries:
             return False
-        features = self.width * self.block.branch.expansion
-        return self.block.activate_identity or changes_shape(x, features, self.stride)
+        return self.block.activate_identity or changes_shape(x, self._features, stride)
 
     def _scanned(self, x: State) -> State:
         # In a loop's body XLA can't undo the rematerialisation, so nothing needs to prevent it.

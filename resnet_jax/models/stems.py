@@ -1,8 +1,10 @@
 """The stem, the layers before the first stage, as rows of data."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import flax.linen as nn
+from jax import lax
 from jaxtyping import Array, Float
 
 from resnet_jax.models.arrangements import ACTIVATION, CONVOLUTION, NORM, Arrangement
@@ -14,11 +16,19 @@ Image = Float[Array, "batch height width channels"]
 
 
 class StemConvolution(NamedTuple):
-    """A convolution of the stem; its features are a share of the stem's width."""
+    """A convolution of the stem.
+
+    Attributes:
+      kernel: rows and columns; an even kernel's image is smaller by one row and one column.
+      share: of the stem's width: its features.
+      whitens: whether its kernel is that of models.whitening, which never learns. It has a bias
+        that learns, and no norm.
+    """
 
     kernel: int
     stride: int = 1
     share: float = 1.0
+    whitens: bool = False
 
     def features(self, width: int) -> int:
         """Features of its output in a stem of this width.
@@ -56,6 +66,8 @@ STEMS = Table(
             StemConvolution(3, share=1 / 2),
             StemConvolution(3),
         ),
+        # Jordan, arXiv 2404.00498, section 3.2.
+        "whitening": (StemConvolution(2, whitens=True),),
     },
     tuple,
 )
@@ -77,8 +89,28 @@ def apply_stem(stem: Stem, x: Image, width: int, arrangement: Arrangement, layer
         last = number == len(stem)
         suffix = "" if last else str(number)
         conv = layers.conv(
-            spec.features(width), spec.kernel, spec.stride, name=f"stem_conv{suffix}"
+            spec.features(width),
+            spec.kernel,
+            spec.stride,
+            name=f"stem_conv{suffix}",
+            **(_whitening(layers) if spec.whitens else {}),
         )
         steps = arrangement.stem_steps if last else between.each
+        if spec.whitens:
+            steps = tuple(step for step in steps if step != NORM)
         x = run(steps, x, layers, conv, norms=[f"stem_norm{suffix}"])
     return x
+
+
+def _whitening(layers: Layers) -> dict[str, Any]:
+    """Options of a convolution whose kernel gets no gradient and whose bias starts at zero."""
+
+    def convolve(inputs: Array, kernel: Array, *geometry: Any, **options: Any) -> Array:
+        return layers.convolve(inputs, lax.stop_gradient(kernel), *geometry, **options)
+
+    return {"conv_general_dilated": convolve, "bias_init": nn.initializers.zeros}
+
+
+def whitening_size(stem: Stem) -> int | None:
+    """The kernel size of a stem that whitens; None of one that does not."""
+    return next((spec.kernel for spec in stem if spec.whitens), None)

@@ -10,6 +10,7 @@ from resnet_jax.tables import Table, UserError, choose
 from resnet_jax.training.decay import DECAY_RULES, decay_mask
 from resnet_jax.training.optimizers.elementwise import adam, adamw, nadamw, nesterov, sgd
 from resnet_jax.training.optimizers.gradients import Ascent
+from resnet_jax.training.optimizers.groups import Group, grouped
 from resnet_jax.training.optimizers.layerwise import lamb, lars, muon
 from resnet_jax.training.optimizers.schedule_free import (
     averages,
@@ -58,6 +59,8 @@ def optimizer(
     clip_norm: float | None = None,
     clip: optax.GradientTransformation | None = None,
     ascent: Ascent | None = None,
+    groups: Sequence[Group] = (),
+    in_steps: Callable[[float], int] = round,
 ) -> Optimizer:
     """Returns the optimizer of a run.
 
@@ -67,6 +70,8 @@ def optimizer(
       clip_norm: gradients with a larger global norm are scaled down to it, before everything else.
       clip: a row of CLIPS, called with its options, for the gradients of single units after that.
       ascent: a row of ASCENTS, called with its options: where the gradients are taken.
+      groups: rows of GROUPS, their options set.
+      in_steps: epochs -> steps, for groups that learn in the first epochs alone.
     """
     rule = choose(DECAY_RULES, decay_rule, "optim.decay_rule")
 
@@ -74,7 +79,7 @@ def optimizer(
         update = Update(learning_rate, weight_decay, lambda params: decay_mask(rule, params))
         clips = [] if clip_norm is None else [optax.clip_by_global_norm(clip_norm)]
         clips += [] if clip is None else [clip]
-        transformation = row(update)
+        transformation = grouped(row, update, groups, in_steps) if groups else row(update)
         if clips:
             transformation = optax.chain(*clips, transformation)
         return transformation if ascent is None else ascent(transformation)
@@ -99,9 +104,9 @@ def scaled(
         paths = [path for path, _ in jax.tree_util.tree_leaves_with_path(params)]
         if averages(memory) and any(share_of([key.key for key in path]) != 1 for path in paths):
             raise UserError(
-                "a schedule-free optimizer evaluates an average that finetune.frozen_parts and"
-                " finetune.rate_decay would tear from its steps: choose another optim.name, or"
-                " leave both at their defaults"
+                "a schedule-free optimizer evaluates an average that finetune.frozen_parts,"
+                " finetune.rate_decay and the fixed kernel of model.stem=whitening would tear from"
+                " its steps: choose another optim.name, or leave these at their defaults"
             )
         return memory
 

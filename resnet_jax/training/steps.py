@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from resnet_jax.data.contract import Batch
 from resnet_jax.training import ema, metrics
+from resnet_jax.training.lookahead import Lookahead
 from resnet_jax.training.losses import Loss, cross_entropy, smoothed
 from resnet_jax.training.mixing import MixedBatch, Mixing, shares
 from resnet_jax.training.optim import Numbers, Optimizer
@@ -61,7 +62,10 @@ class TrainStep:
       schedule: the learning rate of update k, as a factor of the peak rate.
       objective: the updates minimise its mean over the batch.
       mixing: mixes the images of a batch; None leaves them as they are.
-      ema_decay: see ema; None keeps no average.
+      ema_decay: see ema; None keeps no average of this kind.
+      lookahead: a row of LOOKAHEADS, called with its options, whose slow weights are the averages
+        of the state; None keeps none.
+      steps: updates in the whole run, for the lookahead.
       accumulate: number of micro-batches that a batch is split into. They are computed one after
         another, each with its own batch statistics, before one update.
       unroll: write the micro-batches out instead of looping over them (XLA's CPU loops slow
@@ -74,6 +78,8 @@ class TrainStep:
     objective: Objective
     mixing: Mixing | None = None
     ema_decay: float | None = None
+    lookahead: Lookahead | None = None
+    steps: int = 1
     accumulate: int = 1
     unroll: bool = False
 
@@ -105,16 +111,17 @@ class TrainStep:
             gradients, state.opt_state, state.params, grad_fn=gradients_at
         )
         params = optax.apply_updates(state.params, updates)
-        average = state.ema
+        average, values = state.ema, {"params": params, "batch_stats": batch_stats}
         if self.ema_decay is not None:
-            values = {"params": params, "batch_stats": batch_stats}
             average = ema.update(average, values, state.step, self.ema_decay)
+        if self.lookahead is not None:
+            average, values = self.lookahead(average, values, state.step + 1, self.steps)
         report = {
             "sums": sums,
             "gradient_norm": optax.tree.norm(gradients),
             "learning_rate": learning_rate(state.step),
         }
-        new_state = TrainState(state.step + 1, params, batch_stats, opt_state, average)
+        new_state = state.replace(step=state.step + 1, **values, opt_state=opt_state, ema=average)
         return new_state, report
 
     def _loss(self, params: Tree, batch_stats: Tree, batch: Any, key: Array) -> tuple[Array, Any]:

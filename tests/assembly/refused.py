@@ -18,6 +18,11 @@ REFUSED = {
     "model.width_factor": [0, -1, math.nan, math.inf, 1e9],
     "model.stem_width": [0, -4, 0.5],
     "model.stage_branches": [("basik", "basic"), (1, 2), "basic"],
+    "model.transition": ["pool", 3],
+    "model.head": ["median", 3, {"name": "mean", "scale": 2}],
+    "model.head.logit_scale": [0, -1, math.nan],
+    "model.activation": ["rleu", 3],
+    "model.activation.slope": [-0.1, math.nan],
     "model.branch_gain": [math.nan, math.inf, "one"],
     "model.dropout": [1, -0.1, math.nan],
     "model.survival": [0, 1.5, math.nan],
@@ -130,6 +135,11 @@ REFUSED = {
     "optim.clip.spares_head": [1, "yes"],
     "optim.ascent": ["asam", 3],
     "optim.ascent.radius": [0, -0.05],
+    "optim.groups": [("nrom_biases",), ({"name": "head", "rate": -1},), "head", 3],
+    "optim.lookahead": ["slow", 3],
+    "optim.lookahead.every": [0, -5, 0.5],
+    "optim.lookahead.decay": [1, -0.1, math.nan],
+    "optim.lookahead.power": [0, -1],
     "schedule.warmup_epochs": [-5, math.nan],
     "schedule.warmup": ["linear", 3],
     "schedule.warmup_start": [-0.1, 1.5],
@@ -153,6 +163,8 @@ REFUSED = {
     "report.project": [3, None],
     "init.weights": [3, ("a",)],
     "init.run": [3, ("a",)],
+    "init.whitening_images": [0, -1, 0.5],
+    "init.whitening_epsilon": [0, -1e-4, math.nan],
 }  # fmt: skip
 
 

@@ -48,6 +48,10 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
     for name in names(model):
         branch = model.branches[name.stage - 1]
         halves = model.stride(name.stage) > 1 and name.block == 1
+        if model.transition.function is not None and name.block == 1:
+            for kernel, stride in model.transition.windows[: 2 if halves else 1]:
+                field = field.through(kernel, stride)
+            halves = False
         for kernel, stride in shortcut.windows if halves else ():
             field = field.through(kernel, stride)
         for repeat in range(branch.repeats * shortcut.in_sequence):

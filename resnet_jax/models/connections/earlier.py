@@ -27,7 +27,7 @@ def concatenation(
     if site.stride > 1:
         if not layers.norm.absent:
             x = layers.make_norm(name="transition_norm")(x)
-        x = x if layers.norm.activates else layers.activation(x)
+        x = x if layers.norm.activates else layers.activate(x)
         conv = layers.conv(max(1, int(compression * x.shape[-1])), 1, name="transition")
         x = average_pool(conv(x), site.stride)
     return jnp.concatenate([x, branch(x, stride=1)], axis=-1)
