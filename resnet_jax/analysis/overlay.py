@@ -22,9 +22,10 @@ def png(picture: UInt8[np.ndarray, "height width channels"]) -> bytes:
 def overlaid(
     picture: UInt8[np.ndarray, "height width channels"], values: Float[np.ndarray, "rows columns"]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture in grey under the map in colour; blue is the map's least value, red its largest.
+    """The picture in grey under the map in colour: violet is its least value, yellow its largest.
 
-    The map is resized to the picture by linear interpolation.
+    The colours grow in brightness evenly. The map is resized to the picture, by linear
+    interpolation.
     """
     height, width = picture.shape[:2]
     low, high = float(values.min()), float(values.max())
@@ -32,6 +33,6 @@ def overlaid(
     resized = Image.fromarray(scaled.astype(np.float32)).resize(
         (width, height), Image.Resampling.BILINEAR
     )
-    colours = matplotlib.colormaps["jet"](np.asarray(resized))[..., :3]
+    colours = matplotlib.colormaps["viridis"](np.asarray(resized))[..., :3]
     grey = picture.mean(axis=-1, keepdims=True) / 255
     return ((0.5 * grey + 0.5 * colours) * 255).astype(np.uint8)

@@ -51,6 +51,7 @@ class Subject(NamedTuple):
         None: all.
       mean, std: of each channel, by which pixels were normalised.
       checkpoints: variables by step, each read when called.
+      name: what the test example of a number is called, as the path of its file.
     """
 
     model: ResNet
@@ -62,6 +63,7 @@ class Subject(NamedTuple):
     std: tuple[float, ...]
     seed: int = 0
     checkpoints: Mapping[int, Callable[[], Tree]] = {}
+    name: Callable[[int], str] = "test image {:,}".format
 
 
 def initial_variables(model: ResNet, image_shape: tuple[int, int, int], seed: int) -> Tree:

@@ -26,6 +26,7 @@ def subject(assembly: Assembly, variables: Any, seed: int = 0) -> Subject:
         mean=preprocessing["mean"],
         std=preprocessing["std"],
         seed=seed,
+        name=lambda index: assembly.eval_data.name(index),
     )
 
 

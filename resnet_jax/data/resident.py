@@ -65,6 +65,10 @@ class ResidentData:
         self._augmentation = augmentation or Augmentation()
         self._normalisation = {"mean": mean, "std": std, "dtype": dtype}
 
+    def name(self, index: int) -> str:
+        """What an example is called."""
+        return f"image {index:,} of the set"
+
     def train_picks(self, seed: int, step: int, batch_size: int) -> Indices:
         """Returns the numbers of this process's examples in the batch of step `step`."""
         rows = shard_rows(self._shard, batch_size)

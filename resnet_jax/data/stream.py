@@ -119,6 +119,10 @@ class StreamedData:
         sides = flipped(seed, start, len(rows), self.examples, self._repeats)
         return pixels._replace(flipped=sides)
 
+    def name(self, index: int) -> str:
+        """What an example is called, as the path of its file."""
+        return self._set.name(index)
+
     def _read_from(self, seed: int, step: int, batch_size: int) -> _Reading:
         rows = shard_rows(self._shard, batch_size)
         cut = chunks_of(rows)

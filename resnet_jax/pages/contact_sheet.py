@@ -33,9 +33,9 @@ def sheet(pictures: list[Picture], origin: str) -> str:
     about = [f"{len(pictures)} pictures, by {origin}."]
     if any(picture.maps for picture in pictures):
         about.append(
-            "Two explanations of the first class stand beside each picture. In Grad-CAM, red speaks"
-            " for the class; in occlusion, red is where covering the picture lowers the class's"
-            " probability most."
+            "Two explanations of the first class stand beside each picture. In Grad-CAM, yellow"
+            " speaks for the class; in occlusion, yellow is where covering the picture lowers the"
+            " class's probability most."
         )
     body = markup.paragraphs(about) + f'<div class="sheet">{"".join(cards)}</div>\n'
     return markup.document("Predictions", body, style=STYLE)

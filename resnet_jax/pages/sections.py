@@ -1,19 +1,32 @@
 """The sections of a run's page: each is a function of the run, and a row of SECTIONS."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import matplotlib
-from matplotlib.figure import Figure
-
+from resnet_jax.analysis.overlay import png
 from resnet_jax.analysis.studies import cost, generalisation, gradient_flow
 from resnet_jax.analysis.subject import Subject
 from resnet_jax.assembly import keys
-from resnet_jax.reporting import markup
-from resnet_jax.reporting.drawing import STYLE, as_png, as_svg
+from resnet_jax.reporting import markup, plots
+from resnet_jax.reporting.drawing import as_svg
 from resnet_jax.reporting.findings import Findings, WrittenFindings
 from resnet_jax.training.metrics import METRICS, Metric, in_brief
+
+# What training reports beside its metrics: keys of metrics.jsonl.
+OTHERS = {
+    "learning rate": "lr",
+    "gradient norm": "train/gradient_norm",
+    "images/s": "images_per_second",
+}
+# The unit of a figure, by the end of its name.
+UNITS = {
+    "loss": "nats",
+    "top1": "share of images",
+    "top5": "share of images",
+    "examples": "images",
+    "images_per_second": "images/s",
+}
 
 
 class Outcome(NamedTuple):
@@ -41,40 +54,51 @@ def results(run: Outcome) -> str:
     """The last value of every metric."""
     names = sorted({name for line in run.lines for name in line} - {"step"})
     last = {name: value for line in run.lines for name, value in line.items()}
-    return markup.table(("figure", "value"), [(name, f"{last[name]:.6g}") for name in names])
+    return markup.table(
+        ("figure", "value", "unit"),
+        [(name, f"{last[name]:.6g}", UNITS.get(name.rpartition("/")[2], "")) for name in names],
+    )
 
 
 def curves(run: Outcome) -> str:
-    """Metrics over the updates."""
-    known = {name for line in run.lines for name in line}
-    names = [name for name in in_brief(run.metrics) if known & {f"train/{name}", f"eval/{name}"}]
-    if not names:
-        return ""
-    return markup.figure(as_svg(draw_curves(run.lines, names)), f"{', '.join(names)} by update")
+    """Metrics over the updates, the learning rate and the speed."""
+    drawn = of_lines(run.lines, in_brief(run.metrics))
+    return markup.side_by_side(plots.figures(drawn)) if drawn else ""
 
 
-def draw_curves(lines: list[dict[str, Any]], names: list[str]) -> Figure:
-    """These metrics of training and evaluation over the updates."""
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4 * len(names), 3.4), layout="constrained")
-        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-            for split, colour, style in (("train", "#9db7d5", "-"), ("eval", "#c0504d", ".-")):
-                found = [
-                    (line["step"], line[f"{split}/{name}"])
-                    for line in lines
-                    if f"{split}/{name}" in line
-                ]
-                if found:
-                    axes.plot(*zip(*found, strict=True), style, color=colour, label=split)
-            axes.set_xlabel("updates")
-            axes.set_title(name, loc="left")
-            axes.legend(frameon=False)
-    return figure
+def of_lines(lines: list[dict[str, Any]], metrics: Iterable[str]) -> list[plots.Plot]:
+    """A plot of each of these metrics, of the learning rate and of other figures of training.
+
+    Args:
+      lines: of metrics.jsonl.
+    """
+    keys = {name: {split: f"{split}/{name}" for split in ("train", "eval")} for name in metrics}
+    keys |= {name: {name: key} for name, key in OTHERS.items()}
+    drawn = []
+    for name, curves in keys.items():
+        found, groups = {}, {1}
+        for curve, key in curves.items():
+            points = [(line["step"], line[key]) for line in lines if line.get(key) is not None]
+            if points:
+                found[curve], group = plots.thinned(points)
+                groups.add(group)
+        if found:
+            title = f"{name}, {UNITS[name]}" if name in UNITS else name
+            caption = f"A point is the mean of {max(groups)}." if max(groups) > 1 else ""
+            alt = f"{title} over the updates: {plots.summary(found)}"
+            drawn.append(plots.Plot(title, found, alt, caption=caption))
+    return drawn
 
 
 def mistakes(run: Outcome) -> str:
-    """Calibration, confusion and the images that the network is most wrong about."""
-    return _found(generalisation.study(run.network, examples=1_000, corrupted=0))
+    """Calibration, confusion and the wrong answers that the network is most sure of."""
+    found = generalisation.study(run.network, examples=1_000, corrupted=0)
+    wrong = found.numbers["mistakes"]
+    several = "No test image is taken for another class."
+    if wrong:
+        shown = len(found.pictures["worst"])
+        several = f"{wrong:,} wrong; the {shown} with the highest loss stand at the end."
+    return markup.paragraphs([several]) + _found(found)
 
 
 def gradients(run: Outcome) -> str:
@@ -100,7 +124,7 @@ def analyses(run: Outcome) -> str:
     return "".join(
         markup.heading(found.name.replace("_", " "))
         + markup.paragraphs([f"{found.summary}."])
-        + "".join(markup.figure(svg, found.name) for svg in found.figures)
+        + "".join(markup.figure(svg, f"{found.name}: {found.summary}") for svg in found.figures)
         for found in run.findings
     )
 
@@ -127,9 +151,20 @@ def environment(run: Outcome) -> str:
 
 
 def _found(findings: Findings) -> str:
-    return markup.paragraphs([f"{findings.summary}."]) + "".join(
-        markup.figure(as_png(figure) if name in findings.pictures else as_svg(figure), name)
+    """The summary, the figures, and single pictures in place of figures of several."""
+    figures = "".join(
+        markup.figure(
+            as_svg(figure), findings.alts.get(name, name), findings.captions.get(name, "")
+        )
         for name, figure in findings.figures.items()
+        if name not in findings.pictures
+    )
+    pictures = [one for several in findings.pictures.values() for one in several]
+    shown = markup.cards((png(one.pixels), one.alt, one.lines) for one in pictures)
+    return (
+        markup.paragraphs([f"{findings.summary}."])
+        + markup.side_by_side(figures)
+        + (shown if pictures else "")
     )
 
 

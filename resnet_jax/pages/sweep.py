@@ -1,9 +1,10 @@
 """An experiment's results as one HTML page, with a table that a reader can sort."""
 
 import re
+from collections.abc import Sequence
 from html import escape
 
-from resnet_jax.reporting import markup
+from resnet_jax.reporting import markup, plots
 
 STYLE = """
 th button { font: inherit; font-weight: 600; color: inherit; background: none; border: 0;
@@ -40,6 +41,7 @@ def page(
     title: str,
     about: list[str],
     figures: dict[str, str],
+    plotted: Sequence[plots.Plot] = (),
     below: str = "",
 ) -> str:
     """Returns the page.
@@ -49,6 +51,7 @@ def page(
       title: the experiment's question.
       about: paragraphs below it.
       figures: SVG text by what it shows.
+      plotted: curves between the table and the figures.
       below: HTML at the end.
     """
     columns = [name for name in grid[0] if any(line[name] for line in grid)]
@@ -57,7 +60,8 @@ def page(
     )
     body = "".join(f"<tr>{''.join(_cell(line[name]) for name in columns)}</tr>\n" for line in grid)
     images = "".join(markup.figure(svg, name) for name, svg in figures.items())
-    contents = markup.paragraphs(about) + markup.grid(head, body) + images + below
+    curves = markup.side_by_side(plots.figures(plotted)) if plotted else ""
+    contents = markup.paragraphs(about) + markup.grid(head, body) + curves + images + below
     return markup.document(title, contents, style=STYLE, script=SCRIPT)
 
 

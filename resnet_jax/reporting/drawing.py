@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 # The same input gives the same bytes, so that a committed figure changes only with its numbers.
 STYLE: dict[Any, Any] = {
@@ -13,6 +14,13 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+
+
+class PlainNumbers(LogFormatter):
+    """Ticks of a logarithmic axis as 0.06, where matplotlib writes 6 x 10 to the power of -2."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def as_svg(figure: Figure) -> str:

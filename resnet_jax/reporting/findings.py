@@ -2,13 +2,24 @@
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
 from resnet_jax.reporting.drawing import as_png, as_svg
 from resnet_jax.reporting.files import read_object, replace
+
+
+class Picture(NamedTuple):
+    """A picture that an analysis shows, with the lines of its caption and what is seen on it."""
+
+    pixels: UInt8[np.ndarray, "height width channels"]
+    lines: Sequence[str]
+    alt: str
 
 
 class Findings(NamedTuple):
@@ -18,13 +29,17 @@ class Findings(NamedTuple):
       numbers: JSON values.
       figures: by name.
       summary: the numbers that matter most, as a sentence without its full stop.
-      pictures: names of the figures that show pictures, which are smaller as PNG than as SVG.
+      alts: what is seen on a figure, for those who do not see it; by its name.
+      captions: what stands below a figure; by its name.
+      pictures: of the figures that show pictures; a page has these in place of the figure.
     """
 
     numbers: dict[str, Any]
     figures: dict[str, Figure]
     summary: str
-    pictures: tuple[str, ...] = ()
+    alts: Mapping[str, str] = {}
+    captions: Mapping[str, str] = {}
+    pictures: Mapping[str, Sequence[Picture]] = {}
 
 
 def write_findings(found: Findings, name: str, folder: Path) -> Path:

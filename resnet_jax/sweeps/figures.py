@@ -1,4 +1,7 @@
-"""The figures of an experiment: errors as bars, training as curves, errors against costs."""
+"""The figures of an experiment: errors as bars, training as curves, errors against costs.
+
+A page has the curves as plots that a reader can point at.
+"""
 
 import math
 import statistics
@@ -10,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from resnet_jax.reporting import plots
 from resnet_jax.reporting.drawing import STYLE
 from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.records import Record
@@ -143,6 +147,39 @@ def common(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray] | None:
         return None
     length = min(map(len, found))
     return found[0][:length, 0], np.stack([curve[:length, 2] for curve in found])
+
+
+def seen(name: str, table: list[Line]) -> str:
+    """What is seen on a figure of FIGURES, for those who do not see it."""
+    found = [(line.row.name, line.summaries["test_error"]) for line in table]
+    errors = "; ".join(f"{row} {mean.mean:.2f}%" for row, mean in found if mean)
+    over = {"costs": " over parameters, arithmetic, activations and minutes of each row"}
+    return f"Test error{over.get(name, ' by row')}: {errors}"
+
+
+def plotted(table: list[Line]) -> list[plots.Plot]:
+    """Training loss and test error over the updates, the mean over the seeds of each row."""
+    losses, errors = {}, {}
+    for line in table:
+        if (together := common(line.records)) is not None:
+            steps, values = together
+            losses[line.row.name] = _points(steps, values)
+        tests = [np.asarray(record.test_curve) for record in line.records if record.test_curve]
+        if tests and (shortest := min(map(len, tests))) > 1:
+            values = np.stack([curve[:shortest, 1] for curve in tests])
+            errors[line.row.name] = _points(tests[0][:shortest, 0], values)
+    named = {"training loss, nats": losses, "test error, %": errors}
+    return [
+        plots.Plot(title, curves, f"{title}, over the updates: {plots.summary(curves)}",
+                   caption="Mean over the seeds of each row.")
+        for title, curves in named.items()
+        if curves
+    ]  # fmt: skip
+
+
+def _points(steps: np.ndarray, values: np.ndarray) -> list[tuple[float, float]]:
+    points = list(zip(steps.tolist(), values.mean(axis=0).tolist(), strict=True))
+    return plots.thinned(points)[0]
 
 
 # Each figure of an experiment by the end of its file's name, in the order of the page.

@@ -11,7 +11,7 @@ from resnet_jax.sweeps import experiment
 from resnet_jax.sweeps.comparison import Comparison, runs_as_csv
 from resnet_jax.sweeps.costs import Cost, of_config
 from resnet_jax.sweeps.experiment import Experiment, Task
-from resnet_jax.sweeps.figures import FIGURES
+from resnet_jax.sweeps.figures import FIGURES, plotted, seen
 from resnet_jax.sweeps.latex import as_latex
 from resnet_jax.sweeps.notes import notes
 from resnet_jax.sweeps.pairs import start_alike
@@ -47,7 +47,8 @@ def write(chosen: Experiment, scale: str, tasks: list[Task], store: Store, folde
         [cells(line) for line in table],
         title=chosen.title,
         about=_about(chosen, scale, table),
-        figures=svgs,
+        figures={seen(name, table): svg for name, svg in svgs.items() if name != "curves"},
+        plotted=plotted(table),
         below=markup.section("Pages of the runs", run_links(pages, folder)) if pages else "",
     )
     replace(path, content)
@@ -78,7 +79,8 @@ def write_comparison(found: Comparison, folder: Path) -> Path:
         [cells(line) for line in found.table],
         title="Comparison of runs",
         about=notes(found.table),
-        figures=svgs,
+        figures={seen(name, found.table): svg for name, svg in svgs.items() if name != "curves"},
+        plotted=plotted(found.table),
         below=below,
     )
     replace(path, content)

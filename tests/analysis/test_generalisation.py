@@ -172,14 +172,26 @@ def test_generalisation(linear, monkeypatch):
     both = {(i, j): counts[i][j] + counts[j][i] for i, j in combinations(range(3), 2)}
     pairs = {tuple(tiny.NAMES[i] for i in pair): count for pair, count in both.items() if count}
     assert {tuple(one["classes"]): one["count"] for one in numbers["most_confused"]} == pairs
-    worst = np.argsort(-losses)[:24]
-    assert [one["index"] for one in numbers["most_wrong"]] == worst.tolist()
+    # Only mistakes, those of the highest loss first.
+    worst = [index for index in np.argsort(-losses) if guesses[index] != labels[index]][:24]
+    assert 0 < len(worst) < 24 and numbers["mistakes"] == len(worst)
+    assert [one["index"] for one in numbers["most_wrong"]] == worst
+    first = worst[0]
+    probability = np.exp(logits[first]).max() / np.exp(logits[first]).sum()
     assert numbers["most_wrong"][0] == {
-        "index": worst[0],
-        "label": tiny.NAMES[labels[worst[0]]],
-        "predicted": tiny.NAMES[guesses[worst[0]]],
-        "loss": pytest.approx(losses.max(), rel=1e-4),
+        "index": first,
+        "name": f"test image {first}",
+        "label": tiny.NAMES[labels[first]],
+        "predicted": tiny.NAMES[guesses[first]],
+        "probability": pytest.approx(probability, rel=1e-4),
+        "loss": pytest.approx(losses[first], rel=1e-4),
     }
+    assert found.pictures["worst"][0].lines == (
+        f"is {tiny.NAMES[labels[first]]}",
+        f"taken for {tiny.NAMES[guesses[first]]}",
+        f"with {probability:.0%}",
+        f"test image {first}",
+    )
     confidence = np.exp(logits).max(axis=1) / np.exp(logits).sum(axis=1)
     places = np.ceil(confidence * 15)
     gaps = [abs(((guesses == labels) - confidence)[places == place].sum()) for place in range(16)]

@@ -2,11 +2,10 @@
 
 import json
 import re
-import shutil
-import subprocess
 
 import pytest
 from analysis import tiny
+from browser import BROWSER, WIDTHS, assert_readable, seen
 from command_line import call
 
 from resnet_jax.analysis.subject import Subject
@@ -15,7 +14,6 @@ from resnet_jax.pages.sections import SECTIONS, Outcome, curves
 from resnet_jax.reporting.findings import WrittenFindings
 from resnet_jax.training.metrics import METRICS
 
-BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 LINES = [
     {"step": 1, "train/loss": 2.5, "train/top1": 0.25},
     {"step": 2, "train/loss": 1.5, "train/top1": 0.5, "eval/loss": 1.75, "eval/top1": 0.375},
@@ -49,8 +47,11 @@ def test_the_page_tells_what_the_run_did(html):
     assert "<td>stage2/block1</td>" in html
     assert re.findall("<h2>(.*?)</h2>", html) == list(SECTIONS)
     assert "<h3>lesion</h3>" in html
-    # Curves, three of mistakes, gradient flow, one of an earlier analysis.
-    assert html.count("<img ") == 6
+    # Two of mistakes and each wrong picture, gradient flow, one of an earlier analysis.
+    wrong = html.count('<figure class="card">')
+    assert wrong > 0 and f"{wrong} wrong; the {wrong} with" in html
+    assert html.count("<img ") == 4 + wrong
+    assert html.count('<figure class="plot">') == 2
 
 
 def test_a_section_is_a_row_and_one_without_text_is_left_out(run, monkeypatch):
@@ -64,47 +65,55 @@ def test_a_section_is_a_row_and_one_without_text_is_left_out(run, monkeypatch):
 def test_curves_are_of_the_metrics_in_brief_that_there_are(monkeypatch):
     monkeypatch.setitem(METRICS, "top2", METRICS["top1"])
     monkeypatch.setitem(METRICS, "top3", METRICS["top1"])
-    lines = [*LINES, {"step": 4, "eval/top2": 0.5, "eval/top5": 0.75}]
-    html = curves(Outcome(4, None, lines, {}, []))
-    assert 'alt="loss, top1, top2 by update"' in html
+    more = {"eval/top2": 0.5, "eval/top5": 0.75, "lr": 0.1, "images_per_second": 900.0}
+    html = curves(Outcome(4, None, [*LINES, {"step": 4, **more}], {}, []))
+    assert re.findall("<h3>(.*?)</h3>", html) == [
+        "loss, nats", "top1, share of images", "top2", "learning rate", "images/s",
+    ]  # fmt: skip
+    loss = json.loads(re.findall('<script type="application/json">(.*?)</script>', html)[0])
+    assert loss["names"] == ["train", "eval"]
+    assert loss["values"] == [[1, 2, 3], [2.5, 1.5, 1.25], [None, 1.75, None]]
+    assert "train from 2.5 to 1.25; eval from 1.75 to 1.75" in html
     assert curves(Outcome(0, None, [], {}, [])) == ""
 
 
 def test_the_page_stands_alone(html):
     assert not re.search(r"(src|href)=\"(?!data:)", html)
-    assert "http" not in re.sub(r"base64,[^\"]*", "", html)
+    without = re.sub(r"base64,[^\"]*|/\*! https://github.com/leeoniya/uPlot", "", html)
+    assert "http" not in without and "@import" not in without and "url(" not in without
     assert 'name="viewport"' in html
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
-def test_a_browser_shows_the_page_on_a_phone(html, tmp_path):
-    probe = """<script>
-    addEventListener('load', () => {
-      const images = [...document.images].slice(0, 5);
-      document.querySelector('details').open = true;
-      document.title = 'seen' + JSON.stringify({
-        widths: images.map(image => image.naturalWidth),
-        requests: performance.getEntriesByType('resource').map(entry => entry.name)
-          .filter(name => !name.startsWith('data:')),
-        overflow: document.documentElement.scrollWidth > innerWidth,
-        rows: document.querySelectorAll('details tbody tr').length,
-      }) + 'end';
-    });
-    </script></body>"""
-    path = tmp_path / "report.html"
-    path.write_text(html.replace("</body>", probe))
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,900", "--dump-dom",
-         path.as_uri()],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    found = re.search(r"<title>seen(.*?)end</title>", done.stdout)
-    assert found, done.stderr
-    seen = json.loads(found[1])
-    assert min(seen["widths"]) > 100
-    assert seen["requests"] == [] and not seen["overflow"] and seen["rows"] == 1
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_browser_shows_the_page(html, tmp_path, width):
+    """Points at the middle of the first plot, hides a curve and zooms, as a reader does."""
+    probe = """
+    document.querySelector('details').open = true;
+    seen.rows = document.querySelectorAll('details tbody tr').length;
+    const over = document.querySelector('.plot .u-over'), box = over.getBoundingClientRect();
+    const at = (kind, share) => over.dispatchEvent(new MouseEvent(kind, {bubbles: true,
+      clientX: box.left + share * box.width, clientY: box.top + box.height / 2, movementX: 9}));
+    const settled = () => new Promise(done => setTimeout(done, 300));
+    const values = () => [...document.querySelectorAll('.plot')[0].querySelectorAll('.u-value')]
+      .map(cell => cell.textContent);
+    at('mouseenter', .5); at('mousemove', .5);
+    await settled();
+    seen.values = values();
+    document.querySelectorAll('.plot .u-series th')[1].click();
+    await settled();
+    seen.hidden = document.querySelectorAll('.plot')[0].querySelectorAll('.u-off.u-series').length;
+    at('mousedown', .4); at('mousemove', .9); at('mouseup', .9);
+    await settled();
+    seen.x = [plots[0].plot.scales.x.min, plots[0].plot.scales.x.max];
+    """
+    found = seen(html, tmp_path, width, probe)
+    assert_readable(found, width)
+    # At update 2, half way between 1 and 3.
+    assert found["rows"] == 1 and found["values"] == ["2", "1.5", "1.75"]
+    assert found["hidden"] == 1
+    assert found["x"] == [pytest.approx(1.8, abs=0.05), pytest.approx(2.8, abs=0.05)]
+    assert len(html) < 1_000_000
 
 
 @pytest.mark.parametrize("wanted", [True, False])

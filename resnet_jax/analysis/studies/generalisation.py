@@ -3,6 +3,8 @@
 It measures the gap to training images, calibration, mistakes and corruptions.
 """
 
+import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,7 +20,7 @@ from resnet_jax.analysis.subject import Examples, Subject, evaluator
 from resnet_jax.data.changes.augment import normalise
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.reporting.drawing import STYLE
-from resnet_jax.reporting.findings import Findings
+from resnet_jax.reporting.findings import Findings, Picture
 from resnet_jax.tables.domains import Count, PositiveInt
 from resnet_jax.training.details import calibration_error, confusion, reliability
 
@@ -110,12 +112,16 @@ def study(subject: Subject, *, examples: PositiveInt = 2_000, corrupted: Count =
     test = predict(subject, test_examples)
     bins, counts = test.reliability, test.confusion
     error = calibration_error(bins)
-    worst = np.argsort(-test.losses, kind="stable")[:24]
+    wrong = np.flatnonzero(test.predicted != test.labels)
+    worst = wrong[np.argsort(-test.losses[wrong], kind="stable")[:24]]
+    pairs = confused_pairs(counts, subject.class_names)
     figures = {
         "confusion": draw_confusion(counts, subject.class_names),
         "reliability": draw_reliability(bins),
-        "worst": draw_worst(subject, test_examples, test, worst),
     }
+    pictures = mistakes(subject, test_examples, test, worst)
+    if pictures:
+        figures["worst"] = draw_worst(pictures)
     numbers: dict[str, Any] = {
         "examples": examples,
         **{
@@ -127,12 +133,15 @@ def study(subject: Subject, *, examples: PositiveInt = 2_000, corrupted: Count =
         },
         "calibration_error": error,
         "confusion": counts.tolist(),
-        "most_confused": confused_pairs(counts, subject.class_names),
+        "most_confused": pairs,
+        "mistakes": len(wrong),
         "most_wrong": [
             {
                 "index": int(index),
+                "name": subject.name(int(index)),
                 "label": subject.class_names[test.labels[index]],
                 "predicted": subject.class_names[test.predicted[index]],
+                "probability": float(test.probability[index].max()),
                 "loss": float(test.losses[index]),
             }
             for index in worst
@@ -149,7 +158,37 @@ def study(subject: Subject, *, examples: PositiveInt = 2_000, corrupted: Count =
                     "mean_error_under_corruption": mean}  # fmt: skip
         figures["corruptions"] = draw_corruptions(errors)
         summary += f"; mean error under corruption {mean:.4f}"
-    return Findings(numbers, figures, summary, pictures=("worst",))
+    shown = f"{len(test.labels):,} test images"
+    alts = {
+        "confusion": f"Confusion matrix of {shown}, {len(wrong):,} of them off the diagonal"
+        + "".join(f"; {' and '.join(pair['classes'])}: {pair['count']}" for pair in pairs[:3]),
+        "reliability": f"Accuracy over confidence of {shown}: calibration error {error:.4f}",
+    }
+    captions = {
+        "confusion": "Rows are the classes, columns the predictions. The colour is the share of"
+        " the row's images, the number their count.",
+        "reliability": "Share of right answers among the images of each confidence. On the dotted"
+        " line the network is as often right as it says.",
+    }
+    return Findings(numbers, figures, summary, alts, captions, {"worst": pictures})
+
+
+def mistakes(
+    subject: Subject, examples: Examples, found: Predictions, indices: np.ndarray
+) -> list[Picture]:
+    """The images of these numbers, each with its class, the guess, its probability and its name."""
+    chosen = pixels(subject, Examples(examples.images[indices], examples.labels[indices]))
+    pictures = []
+    for index, image in zip(indices, chosen, strict=True):
+        name = subject.class_names[found.labels[index]]
+        guess = subject.class_names[found.predicted[index]]
+        share = found.probability[index].max()
+        file = "/".join(subject.name(int(index)).rsplit("/", 2)[-2:])
+        pictures.append(
+            Picture(image, (f"is {name}", f"taken for {guess}", f"with {share:.0%}", file),
+                    f"{file}, of class {name}, taken for {guess}")
+        )  # fmt: skip
+    return pictures
 
 
 def draw_confusion(counts: np.ndarray, names: tuple[str, ...]) -> Figure:
@@ -186,20 +225,17 @@ def draw_reliability(bins: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
-def draw_worst(subject: Subject, examples: Examples, found: Predictions, worst: Any) -> Figure:
-    """The images with the highest loss, each with its class, the prediction and its probability."""
-    images = pixels(subject, examples)
+def draw_worst(pictures: Sequence[Picture]) -> Figure:
+    """The pictures with their captions, eight in a row."""
+    rows = math.ceil(len(pictures) / 8)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(8, 4.6), layout="constrained")
-        grid = figure.subplots(3, 8)
+        figure = Figure(figsize=(10, 1.8 * rows), layout="constrained")
+        grid = figure.subplots(rows, 8, squeeze=False)
         for axes in grid.flat:
             axes.set_axis_off()
-        for axes, index in zip(grid.flat, worst, strict=False):
-            axes.imshow(images[index].squeeze(), cmap="gray")
-            name = subject.class_names[found.labels[index]]
-            taken = subject.class_names[found.predicted[index]]
-            share = found.probability[index].max()
-            axes.set_title(f"{name}\n{taken} {share:.2f}", fontsize=6)
+        for axes, picture in zip(grid.flat, pictures, strict=False):
+            axes.imshow(picture.pixels.squeeze(), cmap="gray")
+            axes.set_title("\n".join(picture.lines), fontsize=6)
     return figure
 
 

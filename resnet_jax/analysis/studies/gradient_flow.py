@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from resnet_jax.analysis.blocks import changed, is_plain, names, visible
 from resnet_jax.analysis.subject import (
@@ -31,7 +32,7 @@ from resnet_jax.models.layers import KERNEL_INITS
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.shortcuts import SHORTCUTS
-from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.drawing import STYLE, PlainNumbers
 from resnet_jax.reporting.findings import Findings
 from resnet_jax.tables.domains import PositiveInt
 
@@ -174,7 +175,11 @@ def study(subject: Subject, *, examples: PositiveInt = 128, twins_too: bool = Tr
         figures["twins"] = draw(start, f"At initialisation, {len(labels)} blocks")
     shares = [f"{name} {flow.ratio:.3g}" for name, flow in (start or along).items()]
     summary = "gradient at the first block as a share of the last: " + "; ".join(shares)
-    return Findings(numbers, figures, summary)
+    alts = {name: f"Four sizes over {len(labels)} blocks; {summary}" for name in figures}
+    captions = dict.fromkeys(
+        figures, "Norms of gradients of the mean loss; mean and variance of values."
+    )
+    return Findings(numbers, figures, summary, alts, captions)
 
 
 def _numbers(flow: Flow) -> dict[str, Any]:
@@ -199,7 +204,13 @@ def draw(flows: dict[str, Flow], title: str) -> Figure:
                 values = getattr(flow, column)
                 style = "-" if "no norm" not in name else "--" if "he_" in name else ":"
                 axes.plot(np.arange(1, len(values) + 1), values, style, linewidth=1.4, label=name)
-            axes.set_yscale("symlog" if column == "mean" else "log")
+            if column != "mean":
+                axes.set_yscale("log")
+                axes.yaxis.set_major_formatter(PlainNumbers())
+                axes.yaxis.set_minor_formatter(PlainNumbers(labelOnlyBase=False))
+            elif max(np.abs(flow.mean).max() for flow in flows.values()) > 10:
+                axes.set_yscale("symlog")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_xlabel("block")
             axes.set_title(label, loc="left")
         handles, labels = axes.get_legend_handles_labels()
