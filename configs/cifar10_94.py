@@ -26,8 +26,13 @@ def get_config(changes: str = "") -> ConfigDict:
     config.data.name = "cifar10"
     config.data.mean = cifar10.MEAN
     config.data.std = cifar10.STD
-    config.data.pad = 2
-    config.data.flip = True
+    config.data.reflect_pad = 2
+    config.data.flip = "alternating"
+    config.data.eval_views = "mirrored_shifted"
+    config.eval.average_logits = True
+    # Six views of each test image cost nearly half as much as an epoch of training.
+    config.eval.every_epochs = 0.0
+    config.report.every_steps = 24
 
     config.model.stem = "whitening"
     config.model.stem_width = 24
