@@ -40,6 +40,12 @@ def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
             "a norm can be folded where it follows a convolution, as in model.arrangement=original"
             " without standardised kernels, and here one does not"
         )
+    if model.transition.function is not None and options_of(layers.norm)["scale"]:
+        raise UserError(
+            "a pool stands between a convolution and its norm, and no norm with a factor can be"
+            " folded through maxima, since the factor may be negative: train with norm.scale=False,"
+            " or with model.transition=block"
+        )
     if not at_ends(model.block.shortcut).folds:
         raise UserError(
             "a norm can't be folded into two projections at once: choose other ends of this"

@@ -93,9 +93,8 @@ def _thin(nodes: dict[str, Tree], number: int, count: int, leads: bool, epsilon:
     sizes = jnp.abs(params[this]["kernel"]).sum(axis=(0, 1, 2))
     if norm in params:
         variance = nodes["batch_stats"][norm]["var"]
-        sizes = (
-            sizes * jnp.abs(params[norm].get("scale", jnp.ones(()))) / jnp.sqrt(variance + epsilon)
-        )
+        scale = params[norm].get("scale", jnp.ones_like(variance))
+        sizes = sizes * jnp.abs(scale) / jnp.sqrt(variance + epsilon)
     chosen = np.sort(np.argsort(-np.asarray(sizes), kind="stable")[:count])
     params[this] = {key: leaf[..., chosen] for key, leaf in params[this].items()}
     kernel = params[following]["kernel"][:, :, chosen]

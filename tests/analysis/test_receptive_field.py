@@ -54,6 +54,16 @@ def test_fields_behind_every_pool(pool):
     assert fields[receptive_field.Name(2, 1)] == (size + 10 * stride, 2 * stride)
 
 
+def test_fields_behind_transitions():
+    model = network(norm="none", stage_depths=(1, 2), first_stride=2,
+                    transition="convolution_and_pool")  # fmt: skip
+    fields = receptive_field.theoretical(model)
+    # The stem's 3, a convolution's 2, a pool's 1; two convolutions with positions 2 apart.
+    assert fields[receptive_field.Name(1, 1)] == (3 + 2 + 1 + 2 * 4, 2)
+    # 2 x 2 and 2; then two convolutions in each block with positions 4 apart.
+    assert fields[receptive_field.Name(2, 2)] == (14 + 4 + 2 + 4 * 8, 4)
+
+
 # The second stage's field where an anti-aliased convolution has stride 1 and a pool follows it.
 BEHIND_ANTIALIASING = {"none": 13, "average": 14, "blur": 15, "blur_before": 15}
 

@@ -63,6 +63,24 @@ def test_a_norm_before_its_convolution_is_not_folded(changes):
         fold(tiny.network(norm="none"), {"params": {}})
 
 
+FAST = {"stem": "whitening", "stem_width": 24, "transition": "convolution_and_pool",
+        "activation": "gelu", "head": {"name": "max", "bias": False, "logit_scale": 1 / 9},
+        "stage_depths": (1, 1)}  # fmt: skip
+
+
+def test_a_norm_behind_a_pool_is_folded_where_it_has_no_scale():
+    model = tiny.network(**FAST, norm={"name": "batch", "scale": False})
+    variables = tiny.variables_of(model)
+    lean, params = fold(model, variables)
+    np.testing.assert_allclose(logits(lean, params), logits(model, variables), rtol=2e-4, atol=1e-5)
+    assert "norm" not in str(jax.tree.structure(params))
+
+
+def test_a_norm_behind_a_pool_whose_scale_may_be_negative_is_not_folded():
+    with pytest.raises(UserError, match=r"a pool stands between.*norm\.scale=False"):
+        fold(tiny.network(**FAST), {"params": {}, "batch_stats": {}})
+
+
 @pytest.mark.parametrize("norm", ["group", "evo"])
 def test_channels_are_not_taken_out_of_other_norms(norm):
     model = tiny.network(norm=norm, arrangement="full_preactivation")

@@ -36,6 +36,19 @@ def test_the_spread_of_a_new_kernel(name, variance, largest):
         assert np.abs(kernel).max() > 3.5 * np.sqrt(variance)
 
 
+@pytest.mark.parametrize(("window", "centre"), [(3, 1), (1, 0), (2, 1), (5, 2)])
+def test_a_dirac_kernel_hands_its_inputs_on(window, centre):
+    """torch.nn.init.dirac_ of the first filters; those beyond the inputs start as PyTorch's."""
+    kernel = np.asarray(KERNEL_INITS["dirac"](jax.random.key(0), (window, window, 3, 5)))
+    expected = np.zeros((window, window, 3, 3))
+    expected[centre, centre] = np.eye(3)
+    np.testing.assert_array_equal(kernel[..., :3], expected)
+    assert 0 < np.abs(kernel[..., 3:]).max() <= 1 / np.sqrt(3 * window**2)
+    narrower = np.asarray(KERNEL_INITS["dirac"](jax.random.key(0), (window, window, 5, 3)))
+    np.testing.assert_array_equal(narrower[centre, centre], np.eye(5, 3))
+    assert np.abs(narrower).sum() == 3
+
+
 @pytest.mark.parametrize("shortcut", ["B", "exclusive_gating", "convolution_1x1"])
 def test_every_convolution_starts_as_chosen(shortcut):
     model = resnet(family="cifar", classes=3, stage_depths=(1,), widths=(5,), stem_width=4)

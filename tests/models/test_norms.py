@@ -197,3 +197,25 @@ def test_jvp_of_the_gradient(float64, drawn, rng):
     small = 1e-5
     expected = (gradient(scale + small * direction) - gradient(scale - small * direction)) / 2
     np.testing.assert_allclose(found, expected / small, rtol=1e-6)
+
+
+def test_a_norm_without_scale_equals_one_whose_scale_is_1(drawn, rng):
+    x = images(rng)
+    plain, bare = batch_norm(True), batch_norm(True, scaled=False)
+    variables = drawn(plain, x)
+    variables["params"]["scale"] = np.ones(4, np.float32)
+    without = {**variables, "params": {"bias": variables["params"]["bias"]}}
+    assert drawn(bare, x)["params"].keys() == {"bias"}
+    for one, other in zip(
+        jax.tree.leaves(plain.apply(variables, x, mutable=["batch_stats"])),
+        jax.tree.leaves(bare.apply(without, x, mutable=["batch_stats"])),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_branch_can_not_start_at_zero_by_a_scale_that_is_not_there():
+    model = resnet(family="cifar", classes=3, stage_depths=(1,), widths=(4,), stem_width=4,
+                   zero_init_branch=True, norm={"name": "batch", "scale": False})  # fmt: skip
+    with pytest.raises(UserError, match=r"norm\.scale=False"):
+        jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)), train=False))

@@ -51,7 +51,7 @@ MUTANTS = [
     ),
     Mutant(
         "pruning of channels does not look at the norm's scale",
-        PRUNING, 'sizes * jnp.abs(params[norm]["scale"])', "sizes",
+        PRUNING, "sizes * jnp.abs(scale)", "sizes",
         test("channels_count_as_their_norm_scales_them"),
     ),
     Mutant(

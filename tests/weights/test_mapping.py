@@ -243,3 +243,20 @@ def test_an_outline_is_the_same_of_a_network_and_of_its_tensors(name):
     found = nearest_network(tensors).split("'")[1]
     assert outline_of_model(create(found), naming_of(tensors)) == outline
     assert found in ROWS
+
+
+@pytest.mark.parametrize("naming", ["torchvision", "flax"])
+def test_a_network_of_fast_parts_comes_back_from_a_file(naming):
+    """A bias without a norm, norms without a scale, transitions, a head without a bias."""
+    model = resnet(
+        family="cifar", classes=7, stage_depths=(1, 1), widths=(4, 8), stem="whitening",
+        stem_width=24, transition="convolution_and_pool", norm={"name": "batch", "scale": False},
+        head={"name": "max", "bias": False},
+    )  # fmt: skip
+    tensors = tensors_of(model, naming, filled=True)
+    tensors = {name: abs(tensor) for name, tensor in tensors.items()}
+    assert classes_of(tensors) == 7
+    returned = to_tensors(model, to_variables(model, tensors).variables, naming)
+    assert returned.keys() == tensors.keys()
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(returned[name], tensor)

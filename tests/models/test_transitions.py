@@ -1,0 +1,98 @@
+"""What gives a stage its shape, in place of its first block."""
+
+from functools import partial
+
+import jax
+import numpy as np
+import pytest
+
+from resnet_jax.models.building import resnet
+from resnet_jax.models.scan import stack_blocks
+from resnet_jax.tables import UserError
+
+
+def network(**changes):
+    return resnet(**{"family": "cifar", "classes": 3, "stage_depths": (2, 1), "widths": (4, 6),
+                     "stem_width": 5, "first_stride": 2, "transition": "convolution_and_pool",
+                     **changes})  # fmt: skip
+
+
+def shapes(model, side=9):
+    image = jax.ShapeDtypeStruct((1, side, side, 3), np.float32)
+    init = partial(model.init, jax.random.key(0), train=False)
+    return jax.eval_shape(init, image)["params"]
+
+
+@pytest.mark.parametrize("arrangement", ["original", "full_preactivation", "pyramid"])
+def test_blocks_keep_the_shape_and_have_no_projection(arrangement):
+    params = shapes(network(arrangement=arrangement))
+    assert params["stage1"]["transition_conv"]["kernel"].shape == (3, 3, 5, 4)
+    assert params["stage2"]["transition_conv"]["kernel"].shape == (3, 3, 4, 6)
+    kernels = {
+        f"{stage}/{block}/{name}": leaf["kernel"].shape
+        for stage in ("stage1", "stage2")
+        for block, inside in params[stage].items()
+        if block.startswith("block")
+        for name, leaf in inside.items()
+        if "kernel" in leaf
+    }
+    assert set(kernels.values()) == {(3, 3, 4, 4), (3, 3, 6, 6)} and len(kernels) == 6
+
+
+def test_convolution_pool_norm_and_activation_in_this_order(drawn, rng):
+    """With zero kernels in the blocks, whose biases are zero, each stage is its transition."""
+    model = network(stage_depths=(1,), widths=(4,), kernel_init="dirac")
+    x = rng.normal(size=(2, 7, 7, 3)).astype(np.float32)
+    variables = drawn(model, x, train=False)
+    params, statistics = variables["params"], variables["batch_stats"]
+    for name in ("norm1", "norm2"):
+        block = params["stage1"]["block1"][name]
+        block["scale"], block["bias"] = 0 * block["scale"], 0 * block["bias"]
+
+    convolve = partial(jax.lax.conv_general_dilated, window_strides=(1, 1), padding="SAME",
+                       dimension_numbers=("NHWC", "HWIO", "NHWC"))  # fmt: skip
+
+    def normalised(y, params, statistics):
+        y = (y - statistics["mean"]) / np.sqrt(statistics["var"] + 1e-5)
+        return np.maximum(params["scale"] * y + params["bias"], 0)
+
+    with jax.numpy_rank_promotion("allow"):
+        y = np.asarray(convolve(x, params["stem_conv"]["kernel"]))
+        y = normalised(y, params["stem_norm"], statistics["stem_norm"])
+        y = np.asarray(convolve(y, params["stage1"]["transition_conv"]["kernel"]))
+        # Windows of 2x2; the seventh row and column have none.
+        y = y[:, :6, :6].reshape(2, 3, 2, 3, 2, 4).max(axis=(2, 4))
+        y = normalised(
+            y, params["stage1"]["transition_norm"], statistics["stage1"]["transition_norm"]
+        )
+    expected = y.mean(axis=(1, 2)) @ params["head"]["kernel"] + params["head"]["bias"]
+    found = model.apply(variables, x, train=False)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{"scan_blocks": True}, {"remat": "block"}, {"remat": "stage"}])
+def test_other_ways_to_run_the_blocks_compute_the_same(drawn, rng, changes):
+    options = {"stage_depths": (3,), "widths": (4,), "activation": "gelu"}
+    plain, other = network(**options), network(**options, **changes)
+    x = rng.normal(size=(2, 8, 8, 3)).astype(np.float32)
+    variables = drawn(plain, x, train=False)
+    params = variables
+    if other.scan_blocks:
+        params = stack_blocks(variables)
+
+    def value_and_gradient(model, variables):
+        def loss(params):
+            return (model.apply({**variables, "params": params}, x, train=False) ** 2).sum()
+
+        value, gradient = jax.jit(jax.value_and_grad(loss))(variables["params"])
+        return value, gradient["stage1"]["transition_conv"]["kernel"]
+
+    for one, two in zip(
+        value_and_gradient(plain, variables), value_and_gradient(other, params), strict=True
+    ):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_a_state_that_blocks_hand_on_is_refused():
+    with pytest.raises(UserError, match=r"set model\.transition=block"):
+        network(shortcut="hyper")
