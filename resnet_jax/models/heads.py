@@ -54,8 +54,8 @@ def maximum(
 ) -> Logits:
     """A linear map of the maxima over all positions.
 
-    With no bias and logits divided by 9 it is the head of Jordan, arXiv 2404.00498, section 3.1,
-    as airbench94.py has it.
+    With no bias and logits divided by 9 it is the head of Jordan, arXiv 2404.00498,
+    airbench94.py.
 
     Args:
       bias, logit_scale: see `mean`.

@@ -24,7 +24,7 @@ PYTORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 def dirac(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
     """The first filters hand on one input channel each; those beyond the inputs are PyTorch's.
 
-    'Partial identity initialization' of Jordan, arXiv 2404.00498, section 3.2. Filter m of the
+    Jordan, arXiv 2404.00498, in the form of airbench94.py (class Conv). Filter m of the
     first M, where M is the smaller of inputs and features, is 1 at its centre for channel m.
     """
     *window, inputs, features = shape

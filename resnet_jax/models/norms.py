@@ -140,7 +140,7 @@ def batch_norm(
       momentum: weight of the old running average.
       epsilon: added to the variance.
       scale: whether it learns a factor of each channel; fast recipes for CIFAR-10 leave it out
-        (Jordan, arXiv 2404.00498, section 3.1).
+        (Jordan, arXiv 2404.00498, airbench94.py).
     """
     return partial(
         BatchNorm, group_size=group_size, momentum=momentum, epsilon=epsilon, scaled=scale

@@ -66,7 +66,7 @@ STEMS = Table(
             StemConvolution(3, share=1 / 2),
             StemConvolution(3),
         ),
-        # Jordan, arXiv 2404.00498, section 3.2.
+        # Jordan, arXiv 2404.00498, airbench94.py; see models.whitening.
         "whitening": (StemConvolution(2, whitens=True),),
     },
     tuple,

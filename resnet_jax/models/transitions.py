@@ -39,7 +39,7 @@ def convolution_and_pool(
 ) -> Image:
     """A 3x3 convolution, maxima of windows as wide as the stride, then norm and activation.
 
-    The opening of a stage in Jordan, arXiv 2404.00498, section 3.1. What stands around the
+    The opening of a stage in Jordan, arXiv 2404.00498, airbench94.py. What stands around the
     convolution is what the arrangement has around a branch's first one; the maxima follow directly
     behind it.
     """

@@ -17,8 +17,8 @@ def whitening_kernel(
 
     Filter k is v / sqrt(l + epsilon) for the eigenvector v with the k-th largest eigenvalue l of
     the patches' second moments, mean(p p^T); the negatives follow in the same order. So the
-    filters' outputs all vary alike. Page, 'How to Train Your ResNet 8' (myrtle.ai), in the form of
-    Jordan, arXiv 2404.00498, section 3.2, and of airbench94.py.
+    filters' outputs all vary alike. Page's idea ('How to Train Your ResNet', myrtle.ai), in
+    the form of Jordan, arXiv 2404.00498, airbench94.py (init_whitening_conv).
 
     Args:
       images: as the network sees them, normalised and unchanged.
