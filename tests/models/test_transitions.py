@@ -39,6 +39,12 @@ def test_blocks_keep_the_shape_and_have_no_projection(arrangement):
     assert set(kernels.values()) == {(3, 3, 4, 4), (3, 3, 6, 6)} and len(kernels) == 6
 
 
+def test_what_the_stem_has_activated_is_not_normalised_again():
+    params = shapes(network(arrangement="full_preactivation", activate_stem=True))
+    assert "transition_norm" not in params["stage1"]
+    assert params["stage2"]["transition_norm"]["bias"].shape == (4,)
+
+
 def test_convolution_pool_norm_and_activation_in_this_order(drawn, rng):
     """With zero kernels in the blocks, whose biases are zero, each stage is its transition."""
     model = network(stage_depths=(1,), widths=(4,), kernel_init="dirac")
