@@ -19,6 +19,7 @@ FREE_KEYS = (
     "data.workers",
     "eval.batch_size",
     "eval.metrics",
+    "eval.target_top1",
     "train.steps_per_call",
     "mesh.",
     "model.scan_blocks",

@@ -4,11 +4,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from resnet_jax.analysis.studies import cost
 from resnet_jax.assembly import environment, restored
+from resnet_jax.pages import time_to_target
 from resnet_jax.pages.sections import SECTIONS, Outcome
 from resnet_jax.reporting import markup
 from resnet_jax.reporting.files import replace
-from resnet_jax.reporting.findings import read_findings
+from resnet_jax.reporting.findings import read_findings, write_findings
 from resnet_jax.reporting.metrics_file import read_lines
 from resnet_jax.tables import UserError
 
@@ -24,10 +26,16 @@ def write(workdir: Path, *, trust_rows: bool = False) -> Path:
     """
     network = restored.load(workdir, trust_rows=trust_rows)
     assert network.step is not None
+    subject, lines = network.subject(), read_lines(workdir / "metrics.jsonl")
+    target = network.assembly.config.eval.target_top1
+    if target is not None:
+        flops = sum(row.flops for row in cost.counted(subject.model, subject.image_shape))
+        found = time_to_target.findings(lines, target, network.assembly.batch_size, flops)
+        write_findings(found, "time_to_target", workdir / "analysis")
     run = Outcome(
         network.step,
-        network.subject(),
-        read_lines(workdir / "metrics.jsonl"),
+        subject,
+        lines,
         json.loads((workdir / "config.json").read_text()),
         read_findings(workdir / "analysis"),
         network.assembly.evaluation.metrics,

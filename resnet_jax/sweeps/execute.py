@@ -55,9 +55,7 @@ def execute_members(configs: list[ConfigDict], workdirs: list[Path]) -> dict[str
     for workdir, member in members.items():
         status = "diverged" if member.diverged else "done"
         reason = str(member.diverged or "").partition(":")[0]
-        # Of the time that all spent together each gets its share.
-        share = member.run.batch_size / len(members)
-        record = records.of_run(workdir, share, status, reason)
+        record = records.of_run(workdir, member.run.batch_size, status, reason, len(members))
         records.put(workdir, record)
         statuses[str(workdir)] = status
     return statuses

@@ -10,6 +10,7 @@ sweep.py holds
 - `PUBLISHED_OF`, the error of a run that they are: 'test_error', also where it is left out, or
   'best_test_error';
 - `PUBLISHED_SCALE`, the scale whose runs are as published; 'paper' where it is left out;
+- `TARGET`, a top-1 in percent whose first evaluation the table times; none where it is left out;
 - `rows(scale)`, which yields a `Row` for each line of the table, the baseline first;
 - `own(scale, changes)`, which yields the rows of a user's own changes; where it is left out they
   are one row.
@@ -64,6 +65,7 @@ class Experiment(NamedTuple):
     published_is: str = "mean"
     published_of: str = "test_error"
     published_scale: str = "paper"
+    target: float | None = None
     own: Callable[[str, str], Iterable[Row]] = lambda scale, changes: [Row("own", changes)]
 
 
@@ -104,6 +106,7 @@ def load(folder: Path) -> Experiment:
         published_is=published_is,
         published_of=choose(ERRORS, names.get("PUBLISHED_OF", "test_error"), "PUBLISHED_OF"),
         published_scale=names.get("PUBLISHED_SCALE", found.published_scale),
+        target=names.get("TARGET"),
         own=names.get("own", found.own),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from resnet_jax.reporting.files import read_object, replace
 from resnet_jax.reporting.metrics_file import read_lines
+from resnet_jax.reporting.timing import spent, training_seconds
 from resnet_jax.sweeps.experiment import Task, defaults
 from resnet_jax.training.metrics import in_brief
 
@@ -28,6 +29,9 @@ class Record(NamedTuple):
       test_curve: [step, test error] at each evaluation.
       others: figures of the last evaluation that have no field of their own; see `others`.
       test_examples: images of the last evaluation; None in records from before it was kept.
+      spent: what the run had spent at each evaluation, the fields of reporting.timing.Spent; the
+        members of a program share its training, and each has the whole time of compiling.
+      batch_size: examples in an update, where `spent` is kept.
     """
 
     status: str
@@ -41,6 +45,8 @@ class Record(NamedTuple):
     test_curve: Sequence[Sequence[float]] = ()
     others: Mapping[str, float] = {}
     test_examples: int | None = None
+    spent: Sequence[Sequence[float]] = ()
+    batch_size: int = 0
 
     @property
     def best_test_error(self) -> float | None:
@@ -67,11 +73,17 @@ def others() -> dict[str, str]:
     return {f"test_{name}": name for name in in_brief() if name not in ("loss", "top1")}
 
 
-def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> Record:
-    """Returns the record of a run from its metrics.jsonl."""
+def of_run(
+    workdir: Path, batch_size: int, status: str, reason: str = "", members: int = 1
+) -> Record:
+    """Returns the record of a run from its metrics.jsonl.
+
+    Args:
+      members: of the program that it was trained in; of its time each gets its share.
+    """
     path = workdir / "metrics.jsonl"
     lines = read_lines(path) if path.exists() else []
-    record = Record(status, reason, **_progress(lines, batch_size))
+    record = Record(status, reason, **_progress(lines, batch_size / members))
     if status != "done":
         return record
     last = lines[-1]["step"]
@@ -87,14 +99,18 @@ def of_run(workdir: Path, batch_size: float, status: str, reason: str = "") -> R
             if f"eval/{name}" in lines[-1]
         },
         test_examples=lines[-1].get("eval/examples"),
+        spent=[
+            [one.step, *(round(value, 4) for value in one[1:])]
+            for one in spent(lines, batch_size / members)
+        ],
+        batch_size=batch_size,
     )
 
 
 def _progress(lines: list[dict[str, Any]], batch_size: float) -> dict[str, Any]:
-    seconds, curve, before = 0.0, [], 0
-    for line in lines:
-        seconds += (line["step"] - before) * batch_size / line["images_per_second"]
-        before = line["step"]
+    curve: list[list[float]] = []
+    seconds = (training_seconds(lines, batch_size) or [0.0])[-1]
+    before = lines[-1]["step"] if lines else 0
     for part in range(PARTS):
         bounds = part * before / PARTS, (part + 1) * before / PARTS
         here = [line for line in lines if bounds[0] < line["step"] <= bounds[1]]

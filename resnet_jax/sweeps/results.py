@@ -124,6 +124,7 @@ def tabulate(chosen: Experiment, scale: str, tasks: list[Task], store: Store) ->
         published_scale=scale == chosen.published_scale,
         published_is=chosen.published_is,
         published_of=chosen.published_of,
+        target=chosen.target,
     )
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from resnet_jax.sweeps import target as targets
 from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.experiment import Row
 from resnet_jax.sweeps.records import Record, others
@@ -26,6 +27,7 @@ class Line(NamedTuple):
       published_is: mean or median.
       published_of: the error that is published, a key of experiment.ERRORS.
       cost: what the network costs; None where it can't be built.
+      to_target: the time to target; None where the experiment has none.
     """
 
     row: Row
@@ -37,6 +39,7 @@ class Line(NamedTuple):
     published_is: str
     published_of: str
     cost: Cost | None
+    to_target: targets.ToTarget | None = None
 
     @property
     def records(self) -> list[Record]:
@@ -89,6 +92,7 @@ def lines(
     published_scale: bool,
     published_is: str = "mean",
     published_of: str = "test_error",
+    target: float | None = None,
 ) -> list[Line]:
     """Returns the table.
 
@@ -101,6 +105,7 @@ def lines(
       published_scale: whether the runs have the networks and schedule of the published figures.
       published_is: a key of experiment.STATISTICS.
       published_of: a key of experiment.ERRORS.
+      target: see target.to_target.
     """
     by_name = {row.name: row for row in rows}
     figures = {
@@ -130,6 +135,9 @@ def lines(
                 published_is=published_is,
                 published_of=published_of,
                 cost=costs[row.name],
+                to_target=targets.to_target(runs[row.name].values(), target, costs[row.name])
+                if target
+                else None,
             )
         )
     return table
@@ -193,6 +201,7 @@ def _flat(line: Line) -> dict[str, Any]:
                 value = getattr(found, field) if found else math.nan
                 flat[f"{figure}{kind}_{field}"] = "" if math.isnan(value) else f"{value:.6g}"
     flat |= line.cost._asdict() if line.cost else dict.fromkeys(Cost._fields, "")
+    flat |= targets.flat(line.to_target)
     flat["against"] = line.row.against
     flat["published"] = "" if line.row.published is None else line.row.published
     flat["published_effect"] = _number(line.published_effect, "{:.2f}", "")
@@ -217,6 +226,7 @@ def cells(line: Line) -> dict[str, str]:
         "training error %": _spread(train, 2),
         "training loss": _spread(loss, 3),
         **{name.replace("_", " "): _spread(line.summaries[name], 4) for name in others()},
+        **targets.cells(line.to_target),
         "test error against": _change(line.comparisons["test_error"], "{:+.2f}"),
         "training loss against": _change(line.comparisons["train_loss"], "{:+.3f}"),
         "compared with": "" if line.row.against == line.row.name else str(line.row.against),

@@ -3,6 +3,7 @@
 A run trains alone or as one member of a program that trains several; the loop is the same.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache, partial
@@ -78,8 +79,11 @@ class Member:
 
         def evaluate() -> None:
             self._meter.settle()
-            self._evaluation = self.run.evaluate(state)
-            self._meter.add({f"eval/{name}": value for name, value in self._evaluation.items()})
+            start = time.perf_counter()
+            with self._meter.paused():
+                self._evaluation = self.run.evaluate(state)
+            found = {**self._evaluation, "seconds": time.perf_counter() - start}
+            self._meter.add({f"eval/{name}": value for name, value in found.items()})
 
         self._unless_diverged(evaluate)
 
@@ -110,9 +114,8 @@ class Member:
     @contextmanager
     def compiling(self) -> Iterator[None]:
         """Enter it while a step is compiled, which does not count as training."""
-        with self._watcher.compiling() if self._watcher else nullcontext():
+        with self._meter.compiling(), self._watcher.compiling() if self._watcher else nullcontext():
             yield
-        self.restart_clock()
 
     def restart_clock(self) -> None:
         """Starts measuring images a second anew, after something that is not a training step."""

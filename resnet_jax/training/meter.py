@@ -2,7 +2,8 @@
 
 import math
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import jax
@@ -10,6 +11,8 @@ import jax
 from resnet_jax.tables import Diverged
 
 Metrics = dict[str, Any]
+# Figures of the clock, in which equal runs differ.
+TIMES = ("images_per_second", "compile_seconds", "eval/seconds")
 
 
 class Reporter(Protocol):
@@ -42,11 +45,32 @@ class Meter:
         self._reporter, self._batch_size, self._every = reporter, batch_size, every
         self._pending: tuple[int, Any] | None = None
         self._records: list[tuple[int, Metrics]] = []
+        self._compiling = 0.0
         self.restart()
 
     def restart(self) -> None:
         """Starts measuring images a second anew, after something that is not a training step."""
         self._images, self._clock = 0, time.perf_counter()
+        self._settled = self._clock
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Enter it for what is not a training step: its time is not one of training."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - start
+            self._clock += seconds
+            self._settled += seconds
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Enter it while a step is compiled; the next line tells the seconds."""
+        start = time.perf_counter()
+        with self.paused():
+            yield
+        self._compiling += time.perf_counter() - start
 
     def push(self, step: int, report: Any) -> None:
         """Takes the stacked reports of the steps that end at `step`; writes those before them."""
@@ -66,7 +90,8 @@ class Meter:
         report = jax.device_get(report)
         count = len(report["learning_rate"])
         self._images += count * self._batch_size
-        rate = self._images / (time.perf_counter() - self._clock)
+        self._settled = time.perf_counter()
+        rate = self._images / (self._settled - self._clock)
         for index, step in enumerate(range(last - count + 1, last + 1)):
             sums = {name: float(value[index]) for name, value in report["sums"].items()}
             metrics = {
@@ -103,8 +128,11 @@ class Meter:
         self.settle()
         for step, metrics in self._records:
             if (self._every and step % self._every == 0) or "eval/loss" in metrics:
+                if self._compiling:
+                    metrics["compile_seconds"], self._compiling = self._compiling, 0.0
                 self._reporter.write(step, metrics)
-                self.restart()
+                # The next step is under way since then, where nothing paused it.
+                self._images, self._clock = 0, self._settled
         self._records.clear()
 
 

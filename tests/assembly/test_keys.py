@@ -217,6 +217,7 @@ SHOWN_ELSEWHERE = {
     "init.whitening_epsilon": "assembly/test_fast_parts.py",
     "eval.average_logits": "test_evaluation.py",
     "eval.metrics": "test_rows_from_outside.py",
+    "eval.target_top1": "pages/test_time_to_target.py",
     "checkpoint.keep": "test_keep_and_keep_best_reach_the_checkpoints",
     "checkpoint.keep_best": "test_keep_and_keep_best_reach_the_checkpoints",
     "train.deterministic": "training/test_compilation.py",

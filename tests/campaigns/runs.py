@@ -18,6 +18,7 @@ import numpy as np
 from command_line import ROOT, call, command, environment
 
 from resnet_jax.assembly import Assembly, run_folder
+from resnet_jax.training.meter import TIMES
 
 STEPS = 200
 FLAGS = (
@@ -74,7 +75,8 @@ def lines(workdir: Path) -> list[dict]:
     found = []
     for line in path.read_text().splitlines(keepends=True):
         if line.endswith("\n"):
-            found.append({**json.loads(line), "images_per_second": None})
+            figures = json.loads(line)
+            found.append({name: figures[name] for name in figures if name not in TIMES})
     return found
 
 

@@ -37,7 +37,7 @@ MUTANTS = [
     ),
     Mutant(
         "each member takes all the time for its own",
-        "sweeps/execute.py", "member.run.batch_size / len(members)", "member.run.batch_size",
+        "sweeps/execute.py", "status, reason, len(members))", "status, reason, 1)",
         (EXECUTE,),
     ),
     Mutant(
@@ -104,7 +104,7 @@ MUTANTS = [
     ),
     Mutant(
         "a record's seconds are those of one image an update",
-        "sweeps/records.py", '* batch_size / line["images_per_second"]',
+        "reporting/timing.py", '* batch_size / line["images_per_second"]',
         '/ line["images_per_second"]', (RECORDS,),
     ),
     Mutant(

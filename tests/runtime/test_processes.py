@@ -22,6 +22,7 @@ from command_line import ROOT, command, environment, run
 from resnet_jax import runtime
 from resnet_jax.assembly import Assembly, configuration, run_folder
 from resnet_jax.tables import UserError
+from resnet_jax.training.meter import TIMES
 from resnet_jax.verbs import launch
 from resnet_jax.verbs import train as verb
 
@@ -87,7 +88,7 @@ def lines(workdir: Path) -> list[dict]:
         return []
     text = path.read_text().splitlines(keepends=True)
     found = [json.loads(line) for line in text if line.endswith("\n")]
-    return [{**line, "images_per_second": None} for line in found]
+    return [{name: line[name] for name in line if name not in TIMES} for line in found]
 
 
 def signal_at(step: int, workdir: Path, processes: list[subprocess.Popen], number: int) -> None:

@@ -33,9 +33,11 @@ def together(tmp_path_factory) -> Path:
     workdirs, sizes, of_run = [folder / name for name in TEXTS], [], records.of_run
     configs = [configuration.read(text) for text in TEXTS.values()]
 
-    def observed(workdir: Path, batch_size: float, *outcome: str) -> records.Record:
-        sizes.append(batch_size)
-        return of_run(workdir, batch_size, *outcome)
+    def observed(
+        workdir: Path, batch_size: int, status: str, reason: str, members: int
+    ) -> records.Record:
+        sizes.append(batch_size / members)
+        return of_run(workdir, batch_size, status, reason, members)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(records, "of_run", observed)
@@ -86,7 +88,9 @@ def test_every_member_is_saved_evaluated_and_recorded(alone, together, name):
         for one in (together / name, alone / name)
     ]
     assert numbers[0] == numbers[1] and len(numbers[0]) == 6 and "eval/top1" in numbers[0][-1]
-    one, other = (record(folder / name)._replace(seconds=0.0) for folder in (together, alone))
+    one, other = (
+        record(folder / name)._replace(seconds=0.0, spent=()) for folder in (together, alone)
+    )
     assert one == other
 
 

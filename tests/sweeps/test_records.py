@@ -34,6 +34,14 @@ def test_the_record_of_a_run(tmp_path):
     assert record.curve[0] == [1, 50.0, 1.0] and len(record.curve) == 20
     assert record.test_curve == [[20, 25.0]]
     assert record.others == {} and record.test_examples == 400
+    assert record.spent == [[20, 0.75, 10.0, 0.0, 0.0]] and record.batch_size == 32
+
+
+def test_members_share_the_time_of_their_program(tmp_path):
+    write_metrics(tmp_path, 20)
+    record = records.of_run(tmp_path, 32, "done", members=4)
+    assert record.seconds == 2.5 and record.spent == [[20, 0.75, 2.5, 0.0, 0.0]]
+    assert record.batch_size == 32
 
 
 def test_a_metric_in_brief_is_recorded(tmp_path, monkeypatch):
@@ -70,7 +78,12 @@ def test_a_record_is_found_in_the_runs_folder_and_then_in_the_kept_file(tmp_path
     kept = tmp_path / "results" / "smoke.json"
     store = records.Store(tmp_path / "runs", kept)
     assert store.find(task) is None
-    record = records.Record("done", test_error=3.0, curve=[[1, 2.0, 3.0]], test_curve=[[1, 3.0]])
+    curves = {
+        "curve": [[1, 2.0, 3.0]],
+        "test_curve": [[1, 3.0]],
+        "spent": [[1, 0.97, 2.0, 0.5, 0.0]],
+    }
+    record = records.Record("done", test_error=3.0, **curves)
     records.put(store.workdir(task), record)
     assert store.find(task) == record
     store.keep([task])

@@ -127,6 +127,29 @@ def test_images_per_second(lines, monkeypatch):
     assert lines.all[-1][1]["images_per_second"] == 8 / 2
 
 
+def test_evaluations_and_compiling_are_no_time_of_training(lines, monkeypatch):
+    """The step after an evaluation counts from the evaluation's end, not from the next line on."""
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    meter = Meter(lines, batch_size=4, every=0)
+    with meter.compiling():
+        now[0] += 30.0
+    meter.push(1, report(1.0))
+    now[0] += 2.0
+    meter.settle()
+    with meter.paused():
+        now[0] += 100.0
+    meter.add({"eval/loss": 1.0})
+    now[0] += 1.0  # the second step is under way before the line of the first is written
+    meter.push(2, report(1.0))
+    now[0] += 3.0
+    meter.add({"eval/loss": 1.0})
+    meter.flush()
+    first, second = (metrics for _, metrics in lines.all)
+    assert (first["images_per_second"], second["images_per_second"]) == (4 / 2, 4 / 4)
+    assert first["compile_seconds"] == 30.0 and "compile_seconds" not in second
+
+
 def test_an_evaluation_that_is_not_finite_stops_the_run_and_is_not_written(lines):
     meter = Meter(lines, batch_size=4, every=1)
     meter.push(1, report(8.0))
