@@ -42,6 +42,13 @@ _VECTORIZE = flags.DEFINE_enum(
     "Train a row's seeds as one program, or all that differ in seed, rate or weight decay alone.",
     flag_values=FLAGS,
 )
+_MINUTES = flags.DEFINE_float(
+    "minutes",
+    None,
+    "Stop after so many minutes: runs save, and the same command goes on. For the local launcher.",
+    lower_bound=0.0,
+    flag_values=FLAGS,
+)
 _DRY_RUN = flags.DEFINE_bool(
     "dry_run", False, "Run nothing; list what would run.", flag_values=FLAGS
 )
@@ -66,13 +73,20 @@ def main(experiment: str) -> dict[str, Any]:
     from resnet_jax.sweeps import dry_run, jobs, names, results
     from resnet_jax.sweeps import experiment as experiments
     from resnet_jax.sweeps.launchers import launcher
+    from resnet_jax.sweeps.limit import Tick, TimeIsOver, within
     from resnet_jax.sweeps.records import Store
     from resnet_jax.sweeps.watch import LiveTable
-    from resnet_jax.tables import choose
+    from resnet_jax.tables import UserError, choose
 
     chosen, scale = experiments.load(Path(experiment)), _SCALE.value
     name, *options = _LAUNCHER.value
     launch_on = launcher(name, options)
+    if _MINUTES.value is not None and name != "local":
+        raise UserError(
+            f"--minutes={_MINUTES.value} stops processes of this machine, and --launcher={name}"
+            " starts them elsewhere: leave it out, and give that launcher a limit of its own, as"
+            " timeout_min"
+        )
     at_once = _JOBS.value or launch_on.at_once(scale)
     seeds = _SEEDS.value or choose(chosen.seeds, scale, "scale")
     added: set[str] = set()
@@ -103,12 +117,19 @@ def main(experiment: str) -> dict[str, Any]:
         together = jobs.VECTORIZE[_VECTORIZE.value]
         waiting = jobs.jobs(missing.values(), store, together)
         if waiting:
-            tick = LiveTable(tasks, store).tick
+            tick: Tick = LiveTable(tasks, store).tick
+            if _MINUTES.value is not None:
+                tick = within(_MINUTES.value, tick)
             folder = runs / name.rpartition(":")[2]
-            launch_on.function(waiting, at_once, tick, folder)
+            try:
+                launch_on.function(waiting, at_once, tick, folder)
+            except TimeIsOver:
+                print("The time is over; the same command goes on.", flush=True)
     store.keep(tasks)
     names.link(tasks, store, runs, chosen.folder.resolve().name, scale)
     page = results.write(chosen, scale, tasks, store, written_to)
     print((written_to / f"{scale}.md").read_text())
     outcomes = Counter(record.status for task in tasks if (record := store.find(task)))
-    return {"experiment": experiment, "scale": scale, "report": str(page), **outcomes}
+    left = len({task.address for task in tasks if store.find(task) is None})
+    waits = {"missing": left} if left else {}
+    return {"experiment": experiment, "scale": scale, "report": str(page), **outcomes, **waits}
