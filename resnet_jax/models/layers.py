@@ -21,7 +21,7 @@ from resnet_jax.tables import Table, UserError
 PYTORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
-def dirac(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
+def dirac(key: Array, shape: Sequence[int], dtype: Any = None) -> Array:
     """The first filters hand on one input channel each; those beyond the inputs are PyTorch's.
 
     Jordan, arXiv 2404.00498, in the form of airbench94.py (class Conv). Filter m of the

@@ -1,5 +1,6 @@
 """Experiments as folders, and runs named by what they compute."""
 
+import json
 import re
 from pathlib import Path
 
@@ -38,6 +39,11 @@ def test_the_address_of_what_computes_the_same_is_the_same():
             "model.scan_blocks=True", "train.steps_per_call=4", "depth=8", "optim.rate=0.05",
             "data.dir=elsewhere"]  # fmt: skip
     assert {address(changes) for changes in same} == {address("")}
+
+
+def test_defaults_can_be_kept_beside_records():
+    defaults = experiment.defaults()
+    assert json.loads(json.dumps(defaults)).keys() == defaults.keys()
 
 
 def test_the_address_of_what_computes_something_else_is_another():
