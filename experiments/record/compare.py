@@ -3,8 +3,8 @@
     python experiments/record/compare.py --runs='runs/record/*'
 
 Reads the metrics of finished runs, such as those of cifar10_94, cifar10_96, cifar10_fast and
-cifar10, and writes compare.json, .md, .svg and .png to --out. Seconds are of the machine that a run was on,
-which the table names; those of the published records are of one A100.
+cifar10, and writes compare.json, .md, .svg and .png to --out. Seconds are of the machine that a run
+was on, which the table names; those of the published records are of one A100.
 """
 
 import glob
