@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 from resnet_jax.assembly.keys import defaults
+from resnet_jax.data.changes.augment import AUGMENTATIONS
+
+# Keys that may stand in a configuration where they change nothing.
+OFF = {f"data.{name}" for name in AUGMENTATIONS}
 
 
 class DataFacts(NamedTuple):
@@ -76,9 +80,14 @@ def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The keys that differ, as 'seed was 0 and is 1'.
 
     Args:
-      before, now: see Identity.config; an older version's lack the keys that came later.
+      before, now: see Identity.config; an older version's lack the keys that came later. An
+        augmentation that is off counts as one that is not named.
     """
     before = {**{key: value for key, value in defaults().items() if key in now}, **before}
+    before, now = (
+        {key: value for key, value in facts.items() if value or key not in OFF}
+        for facts in (before, now)
+    )
     return [
         f"{key} was {before.get(key)} and is {now.get(key)}"
         for key in sorted({*before, *now})

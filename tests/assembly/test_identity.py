@@ -288,3 +288,11 @@ def test_what_a_checkpoint_holds_of_its_run(original):
     assert run["config"]["seed"] == 0 and run["config"]["optim.rate"] == 0.1
     assert not any(key.startswith(("report.", "data.dir")) for key in run["config"])
     assert np.isfinite(network.variables["params"]["head"]["kernel"]).all()
+
+
+def test_an_augmentation_that_is_off_is_as_one_that_is_not_named(tmp_path):
+    flags = "configs/smoke.py:data.flip=False,train.steps=2,report.page=False"
+    trained = call("train", f"--config={flags}", f"--workdir={tmp_path}")
+    assert call("evaluate", f"--workdir={tmp_path}")["top1"] == trained["top1"]
+    with pytest.raises(UserError, match="flip"):
+        call("train", f"--config={flags.replace('False', 'True')}", f"--workdir={tmp_path}")
