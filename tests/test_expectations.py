@@ -109,7 +109,7 @@ def test_every_row_names_a_page_of_those_who_have_it():
     assert all(used)
     for peer, target in (pair for pairs in used for pair in pairs):
         assert re.search(PEERS[peer], targets[target]), target
-    assert {target for pairs in used for _, target in pairs} == set(targets)
+    assert set(re.findall(r"\]\[([\w-]+)\]", TEXT)) == set(targets)
     assert {peer for pairs in used for peer, _ in pairs} == set(PEERS)
 
 

@@ -4,15 +4,13 @@ import importlib.metadata
 import json
 import os
 import subprocess
-import sys
 import tomllib
-from pathlib import Path
 
 import pytest
+from installed import ROOT, install, uv
 
 import resnet_jax
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 EXTRAS = sorted(PROJECT["tool"]["setuptools"]["dynamic"]["optional-dependencies"])
 TINY = ":stage_depths=(1,),widths=(8,),train.steps=2,schedule.warmup_epochs=0.0,report.page=False"
@@ -25,15 +23,6 @@ def get_config(changes=""):
     config.model.shortcut = "C"
     return override(config, changes)
 """
-
-
-def uv(*arguments: str | Path, folder: Path = ROOT) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "uv", *map(str, arguments)],
-        cwd=folder, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_the_version_is_what_the_installed_package_says():
@@ -69,10 +58,7 @@ def test_the_lock_file_is_a_solution_of_the_requirements(tmp_path):
 def installed(tmp_path_factory):
     """A folder with an environment that has the wheel and what it requires, and nothing else."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    uv("build", "--quiet", f"--python={sys.executable}", f"--out-dir={folder / 'dist'}", ROOT)
-    (wheel,) = (folder / "dist").glob("*.whl")
-    uv("venv", "--quiet", f"--python={sys.executable}", folder / "venv")
-    uv("pip", "install", "--quiet", f"--python={folder / 'venv'}", wheel, folder=folder)
+    install(folder)
     return folder
 
 
