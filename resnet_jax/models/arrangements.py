@@ -126,6 +126,8 @@ ARRANGEMENTS = Table(
         "original": Arrangement(each=(C, N, A), last=(C, N), after=(A,)),
         "bn_after_addition": Arrangement(each=(C, N, A), last=(C,), after=(N, A)),
         "relu_before_addition": Arrangement(each=(C, N, A), last=(C, N, A)),
+        # SE-ResNets of two 3x3 in Cadene's pretrained-models.pytorch, and so in timm's senet.py.
+        "relu_around_addition": Arrangement(each=(C, N, A), last=(C, N, A), after=(A,)),
         "relu_only_preactivation": Arrangement(each=(A, C, N), last=(A, C, N)),
         "full_preactivation": Arrangement(each=(N, A, C), last=(N, A, C)),
         # PyramidNet: no activation before the first convolution, a norm after the last (Han et

@@ -60,12 +60,15 @@ class Pool:
       learns: whether it has parameters.
       before: whether it stands in a block before the convolutions that carry the stride, that of
         the shortcut among them, and leaves the stride to them; else it carries the branch's stride.
+      naming: of all parameters in timm's file of networks with this pool; a row of weights.naming.
+        None: the branch decides.
     """
 
     function: Callable[..., Image]
     windows: tuple[tuple[int, int], ...] = ()
     learns: bool = False
     before: bool = False
+    naming: str | None = None
 
 
 ANTIALIASING = Table(
@@ -86,9 +89,9 @@ def no_pool(x: Image, layers: Layers) -> Image:
     return x
 
 
-def _max_pool(x: Image, stride: int, edge: float = -jnp.inf) -> Image:
+def _max_pool(x: Image, stride: int, edge: float = -jnp.inf, before: int = 1) -> Image:
     # A pad of its own, since converters to ONNX drop a pool's padding; XLA folds it into the pool.
-    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=edge)
+    x = jnp.pad(x, ((0, 0), (before, 1), (before, 1), (0, 0)), constant_values=edge)
     return maxima(x, 3, stride)
 
 
@@ -100,6 +103,11 @@ def max_pool(x: Image, layers: Layers) -> Image:
 def max_pool_with_zeros(x: Image, layers: Layers) -> Image:
     """3x3, stride 2, over an edge of zeros, which are larger than a negative x (Big Transfer)."""
     return _max_pool(x, 2, edge=0.0)
+
+
+def max_pool_from_the_corner(x: Image, layers: Layers) -> Image:
+    """3x3, stride 2, with no edge before the first row and column (SENet's Caffe code)."""
+    return _max_pool(x, 2, before=0)
 
 
 def max_blur_pool(x: Image, layers: Layers) -> Image:
@@ -126,6 +134,7 @@ STEM_POOLS = Table(
         "none": Pool(no_pool),
         "max": Pool(max_pool, windows=((3, 2),)),
         "max_with_zeros": Pool(max_pool_with_zeros, windows=((3, 2),)),
+        "max_from_corner": Pool(max_pool_from_the_corner, windows=((3, 2),), naming="senet"),
         "max_blur": Pool(max_blur_pool, windows=((3, 1), (3, 2))),
         "average": Pool(average_pool_by_two, windows=((2, 2),)),
         "convolution": Pool(convolution_pool, windows=((3, 2),), learns=True),

@@ -90,7 +90,7 @@ def _places(model: ResNet, naming: str, channels: int) -> dict[str, _Place]:
 
 def classes_of(tensors: Tensors) -> int | None:
     """The number of classes of the head in a state dict; None where it has none."""
-    heads = ("fc.weight", "head.fc.weight", "linear.weight")
+    heads = ("fc.weight", "head.fc.weight", "linear.weight", "last_linear.weight")
     if "params/head/kernel" in tensors:
         return tensors["params/head/kernel"].shape[-1]
     return next((len(tensors[name]) for name in heads if name in tensors), None)

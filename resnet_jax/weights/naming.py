@@ -117,6 +117,19 @@ def _sknet(model: ResNet) -> Rules:
     )
 
 
+def _senet(model: ResNet) -> Rules:
+    last = str(len(model.stem))
+    return (
+        (r"^stem_conv$", f"layer0.conv{last}"),
+        (r"^stem_norm$", f"layer0.bn{last}"),
+        (r"^stem_conv(\d)$", r"layer0.conv\1"),
+        (r"^stem_norm(\d)$", r"layer0.bn\1"),
+        (r"^head$", "last_linear"),
+        *_torchvision(model),
+        (r"\.se\.", ".se_module."),
+    )
+
+
 def _regnet(model: ResNet) -> Rules:
     return (
         (r"^stem_conv$", "stem.conv"),
@@ -155,6 +168,7 @@ NAMINGS = Table(
         "resnetv2": _resnetv2,
         "akamaster": _akamaster,
         "flax": _flax,
+        "senet": _senet,
         "sknet": _sknet,
         "regnet": _regnet,
         "torchvision_regnet": _torchvision_regnet,
@@ -174,7 +188,7 @@ def naming_for(model: ResNet, wanted: str | None = None) -> str:
       UserError: it is none of them.
     """
     if wanted is None or wanted == TIMM:
-        own = model.branches[0].naming
+        own = model.stem_pool.naming or model.branches[0].naming
         return "resnetv2" if model.block.arrangement.lead else own
     choose(dict.fromkeys(CHOICES), wanted, "naming")
     return wanted
@@ -187,6 +201,8 @@ def naming_of(tensors: Iterable[str]) -> str:
         return "flax"
     if any(name.startswith("trunk_output.") for name in names):
         return "torchvision_regnet"
+    if any(name.startswith("layer0.") for name in names):
+        return "senet"
     if any(re.match(r"s\d+\.b\d+\.", name) for name in names):
         return "regnet"
     if any(re.search(r"\.conv\d\.(bn|paths)\.", name) for name in names):

@@ -20,6 +20,7 @@ ALIASES = (
     (r"^f\.b\.0", "conv2"),
     (r"^f\.c\.0", "conv3"),
     (r"^f\.se", "se"),
+    (r"^se_module", "se"),
     (r"^proj\.", "downsample."),
     (r"^(conv\d)\.(?:paths\.0\.)?conv", r"\1"),
     (r"^convs\.0", "conv2"),
@@ -58,7 +59,7 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
     stem = {
         name: tensor.shape
         for name, tensor in tensors.items()
-        if re.match(r"(stem|conv1)\b", name) and tensor.ndim == 4
+        if re.match(r"(stem|conv1|layer0)\b", name) and tensor.ndim == 4
     }
     stem_shapes = [stem[name] for name in sorted(stem)]
     second = lasts[-1].get("conv2.weight", (0, 1))
@@ -96,7 +97,7 @@ def _attention(block: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
 def _attention_layers(model: ResNet, naming: str) -> tuple[str, ...]:
     paths = [("stage1", "block1", layer) for layer in model.block.attention.layers]
     names = [module_name(model, naming, path) for path in paths]
-    return tuple(sorted(f"se.{name.rpartition('.se.')[2]}" for name in names))
+    return tuple(sorted(f"se.{name.rpartition('.')[2]}" for name in names))
 
 
 def outline_of_model(model: ResNet, naming: str) -> Outline:

@@ -37,6 +37,7 @@ BEHIND_POOLS = {
     "none": (3, 1),
     "max": (5, 2),
     "max_with_zeros": (5, 2),
+    "max_from_corner": (5, 2),
     "max_blur": (7, 2),  # 3x3 maxima at every position, then 3x3 at every other
     "average": (4, 2),
     "convolution": (5, 2),

@@ -20,7 +20,7 @@ TORCHVISION = (
 # Their widths are computed by torch, so these need memory: 2.6 GB for the largest.
 REGNETS = [name for name in torchvision.models.list_models() if name.startswith("regnet")]
 # Files of timm with all of their networks but the pruned.
-FILES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet")
+FILES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet", "senet")
 # Networks of those files that can't be built here.
 LEFT_OUT = (
     "regnety_040_sgn", "regnetv_040", "regnetv_064", "regnetz_005", "regnetz_040", "regnetz_040_h",

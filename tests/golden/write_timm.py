@@ -27,6 +27,7 @@ from timm.models.res2net import Bottle2neck
 from timm.models.resnest import ResNestBottleneck
 from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 from timm.models.resnetv2 import ResNetV2
+from timm.models.senet import SENet, SEResNetBlock
 from timm.models.sknet import SelectiveKernelBottleneck
 from torch import nn
 
@@ -81,6 +82,9 @@ NETS = {
     ),
     "timm_resnetv2_frn": lambda: resnetv2(
         BOTTLENECKS, norm_layer=FilterResponseNormTlu2d, **V2_D
+    ),
+    "timm_legacy_senet": lambda: SENet(
+        SEResNetBlock, (1, 1, 1, 1), groups=1, reduction=16, drop_rate=0.0, num_classes=CLASSES
     ),
     "timm_res2net": lambda: resnet(
         Bottle2neck, (8, 8, 8, 8), (1, 2, 1, 1), cardinality=2, base_width=32,

@@ -100,6 +100,7 @@ AFTER_BY_HAND = {
         eval_norm(y, params["norm_after"], stats["norm_after"]), 0
     ),
     "relu_before_addition": lambda y, params, stats: y,
+    "relu_around_addition": lambda y, params, stats: np.maximum(y, 0),
     "relu_only_preactivation": lambda y, params, stats: y,
     "full_preactivation": lambda y, params, stats: y,
     "pyramid": lambda y, params, stats: y,

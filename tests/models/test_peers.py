@@ -93,6 +93,10 @@ NETS |= {
         "norm": {"name": "evo", "channel_groups": 2},
     },
     "timm_resnetv2_frn": {**V2, "stem": "deep", "shortcut": "D", "norm": "filter_response"},
+    "timm_legacy_senet": {
+        "family": "imagenet", "stage_depths": (1, 1, 1, 1), "attention": {**SE, "multiple": 1},
+        "stem_pool": "max_from_corner", "arrangement": "relu_around_addition",
+    },
     "timm_res2net": {
         **V1, "widths": (8, 8, 8, 8), "stage_depths": (1, 2, 1, 1),
         "branch": {"name": "res2net", "scales": 3, "groups": 2, "base_width": 32},
@@ -105,7 +109,12 @@ NETS |= {
     },
     "timm_regnety": regnet.row(regnet.Line(6, 8, 12.0, 2.0, 8), regnet.SE, {"stem_width": 8}),
 }  # fmt: skip
-NAMING = {"timm_resnetv2": "resnetv2", "timm_regnet": "regnet", "timm_sknet": "sknet"}
+NAMING = {
+    "timm_resnetv2": "resnetv2",
+    "timm_legacy": "senet",
+    "timm_sknet": "sknet",
+    "timm_regnet": "regnet",
+}
 
 
 class Peer:

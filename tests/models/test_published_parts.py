@@ -47,6 +47,13 @@ def test_a_pool_over_an_edge_of_zeros_is_never_negative_there():
     np.testing.assert_array_equal(pooled, [[0, 0], [0, -1]])
 
 
+def test_a_pool_from_the_corner_reads_no_edge_before_the_first_row():
+    x = jnp.arange(16.0).reshape(1, 4, 4, 1)
+    pool = STEM_POOLS["max_from_corner"].function
+    np.testing.assert_array_equal(pool(x, LAYERS)[0, :, :, 0], [[10, 11], [14, 15]])
+    np.testing.assert_array_equal(pool(x[:, :3, :3], LAYERS)[0, :, :, 0], [[10]])
+
+
 @pytest.mark.parametrize("name", STEM_POOLS)
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_stem_and_pool_halves_what_it_says(stem, name):

@@ -20,6 +20,7 @@ OUTSIDE_THE_BLOCKS = {
     "original": ("cna", ""),
     "bn_after_addition": ("cna", ""),
     "relu_before_addition": ("cna", ""),
+    "relu_around_addition": ("cna", ""),
     "relu_only_preactivation": ("cn", "a"),
     "full_preactivation": ("c", "na"),
     # PyramidNet's code; its stages share nothing.

@@ -75,6 +75,29 @@ def bottleneck(blocks: int | tuple[int, ...], *additions: Arguments) -> Argument
     return row(blocks, "bottleneck", *additions)
 
 
+# SENet as its Caffe code has it (timm's senet.py): the pool, and the stride in the first 1x1. Basic
+# blocks, which that code lacks, activate F before it is weighted.
+LEGACY: Arguments = {
+    "attention": {"name": "squeeze_excitation", "multiple": 1},
+    "stem_pool": "max_from_corner",
+}
+LEGACY_BASIC: Arguments = {"arrangement": "relu_around_addition"}
+LEGACY_SE: dict[str, Arguments] = {
+    "legacy_seresnet18": basic(18, LEGACY, LEGACY_BASIC),
+    "legacy_seresnet34": basic(34, LEGACY, LEGACY_BASIC),
+    **{f"legacy_seresnet{depth}": row(depth, "bottleneck_v1", LEGACY) for depth in (50, 101, 152)},
+    "legacy_seresnext26_32x4d": bottleneck(26, LEGACY, grouped(32, 4)),
+    "legacy_seresnext50_32x4d": bottleneck(50, LEGACY, grouped(32, 4)),
+    "legacy_seresnext101_32x4d": bottleneck(101, LEGACY, grouped(32, 4)),
+    "legacy_senet154": bottleneck(
+        152,
+        STEM_S,
+        LEGACY,
+        grouped(64, 4, first_reduction=2),
+        {"shortcut": {"name": "B", "projection_kernel": 3}},
+    ),
+}
+
 IMAGENET: dict[str, Arguments] = {
     # Deep Residual Learning, arXiv 1512.03385; the depths 18 to 152 of torchvision and timm.
     "resnet18": basic(18),
@@ -147,6 +170,7 @@ IMAGENET: dict[str, Arguments] = {
         grouped(64, 4, first_reduction=2),
         {"shortcut": {"name": "B", "projection_kernel": 3}},
     ),
+    **LEGACY_SE,
     # ECA-Net, arXiv 1910.03151.
     "ecaresnet26t": bottleneck(26, STEM_T, ECA),
     "ecaresnet50d": bottleneck(50, STEM_D, ECA),
