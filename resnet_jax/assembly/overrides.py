@@ -7,12 +7,11 @@ from ml_collections import ConfigDict
 from resnet_jax.assembly.choices import CHOICES, KEYS_OF_DATA, SECTIONS, keys_of
 from resnet_jax.assembly.keys import unknown_key
 from resnet_jax.assembly.sections import RECORDS
-from resnet_jax.models import ROWS
+from resnet_jax.models import find
 from resnet_jax.models.building import DEFAULTS, RULES_OUT, with_defaults
 from resnet_jax.tables import (
     UserError,
     annotations_of,
-    choose,
     domains,
     literal,
     nearest,
@@ -30,7 +29,7 @@ def set_network(config: ConfigDict, name: str) -> None:
     Raises:
       UserError: there is no such network; names the nearest.
     """
-    row = choose(ROWS, name, "network")
+    row = find(name)
     chosen = {**DEFAULTS, **row}
     for key in config.model:
         # A published network without a depth gives its stages' depths, which are used instead.

@@ -23,7 +23,7 @@ from resnet_jax.data.images.views import Views
 from resnet_jax.data.sources.conventions import convention, imagenet_classes
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.files import replace
-from resnet_jax.tables import UserError, choose
+from resnet_jax.tables import UserError
 from resnet_jax.training.evaluation import Logits
 from resnet_jax.training.steps import eval_logits
 from resnet_jax.weights import read_tensors, to_variables
@@ -77,7 +77,7 @@ def published(name: str, weights: Path) -> Network:
     Raises:
       UserError: there is no such network, or the file does not fit it.
     """
-    chosen = convention(choose(models.ROWS, name, "network")["family"])
+    chosen = convention(models.find(name)["family"])
     model = models.create(name, classes=len(chosen.class_names))
     fitted = to_variables(model, read_tensors(weights), channels=3)
     logits = partial(eval_logits, model.apply)

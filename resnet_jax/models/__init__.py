@@ -4,9 +4,8 @@ import fnmatch
 from typing import Any
 
 from resnet_jax.models.building import RULES_OUT, resnet
-from resnet_jax.models.published import ROWS
+from resnet_jax.models.published import ROWS, find
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.tables import choose
 
 
 def names(pattern: str = "*") -> list[str]:
@@ -22,9 +21,10 @@ def create(name: str, **overrides: Any) -> ResNet:
         `create('resnet50', classes=10, shortcut='C')`.
 
     Raises:
-      UserError: there is no such network (names the nearest), or an override is a mistake.
+      UserError: there is no such network (names the nearest, and the kind of one that is known and
+        can't be built), or an override is a mistake.
     """
-    row = dict(choose(ROWS, name, "network"))
+    row = dict(find(name))
     for given, ruled_out in RULES_OUT.items():
         if given in overrides:
             row.pop(ruled_out, None)

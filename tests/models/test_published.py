@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import fields, is_dataclass, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 from configs import default
 from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.models import ROWS, create, names
+from resnet_jax.models.published.finding import ABSENT
 from resnet_jax.tables import UserError
 
 COUNTS = json.loads((Path(__file__).parents[1] / "golden" / "parameter_counts.json").read_text())
@@ -75,9 +77,39 @@ def test_names_are_chosen_by_a_pattern():
     assert "cifar_resnet20_a" in names("cifar_*")
 
 
-def test_a_wrong_name_is_answered_with_the_nearest():
-    with pytest.raises(UserError, match=r"unknown network 'resnet50e' \(did you mean 'resnet50"):
-        create("resnet50e")
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("resnet50e", r"unknown network 'resnet50e' \(did you mean 'resnet50.?'\?\); "),
+        ("resnet50.a1_in1k", r"\(did you mean 'resnet50'\?\)"),
+        ("efficientnet_b0", "there are no networks of inverted bottlenecks here; the nearest name"),
+        ("hrnet_w18", "'hrnet_w18' can't be built, as there are no HRNets here; .*'resnet"),
+        ("zzz", r"unknown network 'zzz'; 'python -m resnet_jax rows network' lists all \d+$"),
+    ],
+)
+def test_a_name_without_a_row_is_answered_with_its_kind_and_the_nearest(name, answer):
+    with pytest.raises(UserError, match=answer) as error:
+        create(name)
+    assert "\n" not in str(error.value)
+    config = default.get_config()
+    with pytest.raises(UserError, match=answer):
+        configuration.override(config, f"name={name}")
+
+
+def test_no_network_is_said_to_be_of_a_kind_that_cannot_be_built():
+    kinds = [pattern for patterns in ABSENT for pattern in patterns]
+    said = [name for name in ROWS for pattern in kinds if fnmatchcase(name, pattern)]
+    assert not said
+
+
+@pytest.mark.peers
+def test_every_network_of_timm_with_residual_blocks_is_built_or_of_a_kind_that_is_not():
+    golden = pytest.importorskip("golden.write_counts", reason="see requirements-peers.txt")
+    files = (*golden.FILES, "nfnet", "cspnet", "convnext", "byobnet", "byoanet", "tresnet",
+             "hrnet", "dla", "dpn", "densenet")  # fmt: skip
+    for name in (name for file in files for name in golden.timm.list_models(module=file)):
+        kind = any(fnmatchcase(name, pattern) for patterns in ABSENT for pattern in patterns)
+        assert (name in ROWS) != kind, name
 
 
 def test_overrides_take_the_place_of_the_rows_choices():

@@ -1,10 +1,6 @@
 """Every published network as a row of data: its name, and the arguments of `building.resnet`."""
 
-from resnet_jax.models.published.cifar import CIFAR
-from resnet_jax.models.published.compound import COMPOUND
-from resnet_jax.models.published.imagenet import IMAGENET
-from resnet_jax.models.published.preactivated import PREACTIVATED
-from resnet_jax.models.published.regnet import REGNET
-from resnet_jax.tables import Table
+from resnet_jax.models.published.catalogue import ROWS
+from resnet_jax.models.published.finding import find
 
-ROWS = Table("network", {**IMAGENET, **PREACTIVATED, **COMPOUND, **REGNET, **CIFAR})
+__all__ = ["ROWS", "find"]
