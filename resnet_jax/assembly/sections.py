@@ -84,6 +84,7 @@ class Model:
     stem_width: Width | None = None  # None is the family's
     branch: Annotated[Choice, BRANCHES] | None = None  # None: by family and depth
     stage_branches: tuple[Annotated[Choice, BRANCHES], ...] = ()  # one a stage, in place of branch
+    head_width: Width | None = None  # of a 1x1 convolution before the head; None: there is none
     arrangement: Annotated[Choice, ARRANGEMENTS] = "original"  # order of a block's layers
     shortcut: Annotated[Choice, SHORTCUTS] = "B"  # what a branch is added to
     transition: Annotated[Choice, TRANSITIONS] = "block"  # what gives a stage its shape
@@ -100,6 +101,7 @@ class Model:
     drop_whole_batch: bool = False  # survival is drawn once a batch, not for each example
     survival: Share = 1.0  # probability of the last block, falling from 1: stochastic depth
     weight_epsilon: Positive | None = None  # of standardised kernels' variance; None: plain ones
+    weight_gain: Positive | None = None  # of standardised kernels: deviation times root of inputs
     scan_blocks: bool = False  # equal blocks of a stage as one scan: for hundreds of layers
     remat: Annotated[Choice, REMATS] = "none"  # what the backward pass computes again
     dtype: Annotated[Choice, DTYPES] = "float32"  # of activations; float64 is for everything

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
 from resnet_jax.tables import Table
-from resnet_jax.tables.domains import PositiveInt, Share
+from resnet_jax.tables.domains import Positive, PositiveInt, Share
 
 Image = Float[Array, "batch height width channels"]
 
@@ -47,6 +47,7 @@ def squeeze_excitation(
     reduction: Share = 1 / 16,
     multiple: PositiveInt = 8,
     of_input: bool = False,
+    gain: Positive = 1.0,
 ) -> Image:
     """x sigmoid(W2 relu(W1 mean(x))) (Hu et al., arXiv 1709.01507, section 3).
 
@@ -56,6 +57,8 @@ def squeeze_excitation(
         arXiv 2103.07579).
       multiple: those channels are rounded to a multiple of it, of 8 in most released networks.
       of_input: whether the share is of `inputs`, as in RegNetY (arXiv 2003.13678).
+      gain: multiplies the result; 2 in normaliser-free networks (deepmind-research/nfnets), since
+        the sigmoid halves x on average.
     """
     channels, dtype = x.shape[-1], layers.param_dtype
     share = reduction * (inputs if of_input else channels)
@@ -66,19 +69,22 @@ def squeeze_excitation(
     y = x.astype(dtype).mean(axis=(1, 2))
     y = nn.relu(nn.Dense(reduced, name="attention_reduce", **types)(y))
     y = nn.sigmoid(nn.Dense(channels, name="attention_expand", **types)(y))
-    return x * y[:, None, None].astype(x.dtype)
+    return x * (gain * y)[:, None, None].astype(x.dtype)
 
 
-def efficient(x: Image, layers: Layers) -> Image:
+def efficient(x: Image, layers: Layers, gain: Positive = 1.0) -> Image:
     """x sigmoid(k * mean(x)), k convolving neighbouring channels (ECA-Net, arXiv 1910.03151).
 
     The size of k follows from the number of channels (section 3.2, equation 12, gamma 2 and b 1).
+
+    Args:
+      gain: multiplies the result; see `squeeze_excitation`.
     """
     channels, dtype = x.shape[-1], layers.param_dtype
     size = int((math.log2(channels) + 1) / 2)
     convolve = ChannelConvolution(max(3, size if size % 2 else size + 1), dtype, name="attention")
     y = nn.sigmoid(convolve(x.astype(dtype).mean(axis=(1, 2))))
-    return x * y[:, None, None].astype(x.dtype)
+    return x * (gain * y)[:, None, None].astype(x.dtype)
 
 
 @dataclass(frozen=True)

@@ -172,6 +172,18 @@ def regnet(group_width: PositiveInt = 8, ratio: Positive = 1.0) -> Branch:
     )
 
 
+def normaliser_free(group_width: PositiveInt = 128, ratio: Positive = 0.5) -> Branch:
+    """1x1, 3x3, 3x3, 1x1: NFNet's block (Brock et al., arXiv 2102.06171, section 4.1).
+
+    Args:
+      group_width: channels of each group of the two 3x3.
+      ratio: of their width to the stage's.
+    """
+    middle = Convolution(3, multiplier=ratio, group_width=group_width)
+    first = Convolution(1, multiplier=ratio)
+    return Branch((first, middle._replace(strided=True), middle, Convolution(1)), naming="nfnet")
+
+
 def _around(inner: float, middle: Convolution, pieces: int = 1) -> Branch:
     """A bottleneck of this inner width with another convolution in its middle."""
     middle = middle._replace(multiplier=inner, pieces=pieces, strided=True)
@@ -249,6 +261,7 @@ BRANCHES = Table(
         "wide": wide,
         "deep": deep,
         "regnet": regnet,
+        "normaliser_free": normaliser_free,
         "res2net": res2net,
         "resnest": resnest,
         "selective_kernel": selective_kernel,

@@ -136,7 +136,7 @@ def _rest(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       UserError: an argument that nothing takes.
     """
-    own = {"classes", "first_stride", "survival", "scan_blocks", "frozen_parts"}
+    own = {"classes", "first_stride", "head_width", "survival", "scan_blocks", "frozen_parts"}
     others = arguments_of(Block) | arguments_of(Layers)
     for name in arguments:
         if name not in own | others:
@@ -175,6 +175,7 @@ DEFAULTS = {
     **defaults_of(Layers),
     "norm": "batch",
     "first_stride": ResNet.first_stride,
+    "head_width": ResNet.head_width,
     "survival": ResNet.survival,
     "scan_blocks": ResNet.scan_blocks,
 }

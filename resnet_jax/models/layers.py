@@ -116,6 +116,8 @@ class Layers:
       activation: a row of ACTIVATIONS.
       kernel_init: of convolutions; a row of KERNEL_INITS.
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
+      weight_gain: scales the standardised kernels to a deviation of this over the root of their
+        inputs; None: the deviation is 1.
       dtype: of activations; parameters are float32, or float64 where this is.
       side_by_side: whether several networks that `jax.vmap` computes together share convolutions
         (see models.side_by_side), for a GPU; one network computes the same with it and without.
@@ -128,6 +130,7 @@ class Layers:
     activation: Activation = chosen(ACTIVATIONS, "relu")
     kernel_init: nn.initializers.Initializer = chosen(KERNEL_INITS, "he_fan_out")
     weight_epsilon: float | None = None
+    weight_gain: float | None = None
     dtype: Any = chosen(DTYPES, "float32")
     side_by_side: bool = False
     projection_norm: bool = derived(True)
@@ -137,6 +140,11 @@ class Layers:
         if self.weight_epsilon is not None and self.weight_epsilon <= 0:
             raise UserError(
                 f"model.weight_epsilon={self.weight_epsilon} must be positive, or None for none"
+            )
+        if self.weight_gain is not None and self.weight_epsilon is None:
+            raise UserError(
+                "model.weight_gain scales standardised kernels, and these are plain: set"
+                " model.weight_epsilon=1e-5, or leave it out"
             )
 
     @property
@@ -173,7 +181,9 @@ class Layers:
         convolve = convolution_side_by_side if self.side_by_side else convolution
         if self.weight_epsilon is None:
             return convolve
-        return partial(standardised, epsilon=self.weight_epsilon, convolve=convolve)
+        return partial(
+            standardised, epsilon=self.weight_epsilon, gain=self.weight_gain, convolve=convolve
+        )
 
     def make_norm(self, **options: Any) -> Any:
         """A norm; never called where the norm is absent, since no arrangement holds one then."""

@@ -171,6 +171,33 @@ def group_norm(channel_groups: PositiveInt = 32, epsilon: Positive = 1e-6):
     return layer
 
 
+class Affine(nn.Module):
+    """a x + b, with a and b learned for each channel."""
+
+    train: bool
+    dtype: Dtype = jnp.float32
+    param_dtype: Dtype = jnp.float32
+    scale_init: nn.initializers.Initializer = nn.initializers.ones
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch *space channels"]) -> Array:
+        shape = (x.shape[-1],)
+        scale = self.param("scale", self.scale_init, shape, self.param_dtype)
+        bias = self.param("bias", nn.initializers.zeros, shape, self.param_dtype)
+        spread = (1,) * (x.ndim - 1)
+        y = x * scale.reshape(*spread, -1) + bias.reshape(*spread, -1)
+        return y.astype(self.dtype)
+
+
+def affine():
+    """a x + b for each channel, without statistics.
+
+    Gain and bias of the convolutions of normaliser-free networks (Brock et al., arXiv 2101.08692
+    and 2102.06171), whose kernels are standardised: model.weight_epsilon and model.weight_gain.
+    """
+    return Affine
+
+
 def no_norm() -> None:
     """No normalisation: norms fall out of every arrangement, and convolutions get a bias."""
 
@@ -215,6 +242,7 @@ NORMS = Table(
         "group": Norm(group_norm),
         "evo": Norm(evo_norm, activates=True),
         "filter_response": Norm(filter_response_norm, activates=True),
+        "affine": Norm(affine),
         "none": Norm(no_norm, absent=True),
         "fixup": Norm(fixup, absent=True, fixup=True),
     },

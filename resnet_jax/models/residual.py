@@ -10,15 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from resnet_jax.models.arrangements import (
-    ACTIVATION,
-    ARRANGEMENTS,
-    BIAS,
-    CONVOLUTION,
-    NORM,
-    Arrangement,
-    Steps,
-)
+from resnet_jax.models.arrangements import ARRANGEMENTS, CONVOLUTION, NORM, Arrangement, Steps
 from resnet_jax.models.attention import ATTENTIONS, Attention
 from resnet_jax.models.branches import BRANCHES, Branch
 from resnet_jax.models.choosing import chosen, derived
@@ -28,6 +20,7 @@ from resnet_jax.models.connections.record import Connection, Site, State
 from resnet_jax.models.layers import Layers, scaled_init
 from resnet_jax.models.pooling import ANTIALIASING, Pool
 from resnet_jax.models.shortcuts import SHORTCUTS
+from resnet_jax.models.steps import run
 from resnet_jax.tables import UserError
 
 Image = Float[Array, "batch height width channels"]
@@ -83,53 +76,13 @@ class Block:
             raise UserError(f"model.dropout={self.dropout} must lie in [0, 1)")
 
 
-def run(
-    steps: Steps,
-    x: Array,
-    layers: Layers,
-    conv: Any = None,
-    norms: Sequence[str] = (),
-    preparing: Sequence[Callable[[Array], Array]] = (),
-    **options: Any,
-) -> Array:
-    """Applies the steps to x in their order.
-
-    Args:
-      conv: the layer of the step CONVOLUTION.
-      norms: names for the steps NORM, in their order.
-      preparing: applied to the convolution's input, one after another.
-      options: of the norm that follows the convolution.
-    """
-    names = iter(norms)
-    if layers.norm.activates:
-        # The norm's own activation takes the place of the activation that follows it.
-        steps = tuple(
-            step
-            for before, step in zip((None, *steps), steps, strict=False)
-            if (before, step) != (NORM, ACTIVATION)
-        )
-    for before, step in zip((None, *steps), steps, strict=False):
-        if step == CONVOLUTION:
-            for prepare in preparing:
-                x = prepare(x)
-            x = conv(x)
-        elif step == NORM:
-            of_convolution = options if before == CONVOLUTION else {}
-            x = layers.make_norm(name=next(names), **of_convolution)(x)
-        elif step == BIAS:
-            x = layers.bias()(x)
-        else:
-            # What the steps begin with has just been added up, but for the output of a stem.
-            x = layers.activate(x, of_sum=before is None)
-    return x
-
-
 class ResidualBlock(nn.Module):
     """What the row `block.shortcut` makes of x and F, x + F(x) say, and the steps after it.
 
     Attributes:
       width: the stage's width; the output has `width * branch.expansion` features.
       stride: of the block as a whole.
+      since: number of the block that made x by a projection; 1 in the first stage.
       activated: whether x has been through the arrangement's lead already.
       backwards: whether it computes the state before it from that after it.
     """
@@ -138,6 +91,7 @@ class ResidualBlock(nn.Module):
     layers: Layers
     width: int
     stride: int = 1
+    since: int = 1
     activated: bool = False
     backwards: bool = False
 
@@ -170,7 +124,7 @@ class ResidualBlock(nn.Module):
             return self._copy(x, copy, stride, number)
         if self.block.branch.repeats > 1:
             return self._inner_blocks(x, stride, number)
-        y = self._convolutions(x, stride)
+        y = self._convolutions(x, stride, number)
         if self.block.branch_gain is not None:
             y = self.layers.gain(self.block.branch_gain, name="branch_gain")(y)
         return y
@@ -182,11 +136,17 @@ class ResidualBlock(nn.Module):
             self.block, shortcut=SHORTCUTS["none"], arrangement=arrangement, stochastic_depth=False
         )
         own = ResidualBlock(
-            plain, self.layers, self.width, stride, self.activated, name=f"branch{copy}"
+            plain,
+            self.layers,
+            self.width,
+            stride,
+            self.since,
+            self.activated,
+            name=f"branch{copy}",
         )
         return own(x, number=number)
 
-    def _convolutions(self, x: Image, stride_of_block: int) -> Image:
+    def _convolutions(self, x: Image, stride_of_block: int, of_block: Any) -> Image:
         block, last = self.block, len(self.block.branch.convolutions)
         attention_after, inputs = block.branch.attention_after or last, x.shape[-1]
         opens = changes_shape(x, self.width * block.branch.expansion, stride_of_block)
@@ -203,7 +163,7 @@ class ResidualBlock(nn.Module):
             after = antialias if antialias and not antialias.before else None
             features, groups = spec.features(self.width), spec.groups_in(self.width)
             stride = 1 if after else stride
-            convolve = partial(self._convolution, number, steps, names)
+            convolve = partial(self._convolution, number, of_block, steps, names)
             if spec.compound:
                 place = Place(number, features, stride, groups, opens)
                 x = spec.compound.function(x, convolve, place, self.layers)
@@ -218,6 +178,7 @@ class ResidualBlock(nn.Module):
     def _convolution(
         self,
         number: int,
+        of_block: Any,
         steps: Steps,
         names: Sequence[str],
         x: Image,
@@ -232,6 +193,8 @@ class ResidualBlock(nn.Module):
         block, last = self.block, len(self.block.branch.convolutions)
         spec = block.branch.convolutions[number - 1]
         preparing: list[Callable[[Array], Array]] = []
+        if number == 1 and not self.activated:
+            preparing.append(partial(block.shortcut.scaled, added=of_block - self.since))
         if number > 1 and block.dropout:
             preparing.append(self.layers.dropout(block.dropout, name=f"dropout{number}{name}"))
         if stride > 1 and block.antialias and block.antialias.before:
@@ -269,6 +232,7 @@ class ResidualBlock(nn.Module):
                 self.layers,
                 self.width,
                 stride=stride if number == 1 else 1,
+                since=self.since,
                 activated=self.activated and number == 1,
                 name=f"pair{number}",
             )(x, number=of_block)

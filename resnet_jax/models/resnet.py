@@ -14,9 +14,10 @@ from resnet_jax.models.branches import Branch
 from resnet_jax.models.heads import HEADS, Head
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.pooling import Pool
-from resnet_jax.models.residual import Block, run
+from resnet_jax.models.residual import Block
 from resnet_jax.models.stage import Stage
 from resnet_jax.models.stems import Stem, apply_stem, whitening_size
+from resnet_jax.models.steps import run
 from resnet_jax.models.transitions import TRANSITIONS, Transition
 from resnet_jax.tables import Table, UserError
 
@@ -34,6 +35,8 @@ class ResNet(nn.Module):
       stage_depths: blocks in each stage; every stage after the first halves the resolution.
       first_stride: stride of the first stage.
       stage_widths: width of each stage, before the branch's expansion.
+      head_width: features of a 1x1 convolution between the last block and the head; None: there
+        is none.
       stem: a row of STEMS.
       stem_pool: a row of STEM_POOLS.
       stem_width: features of the stem.
@@ -61,6 +64,7 @@ class ResNet(nn.Module):
     transition: Transition = TRANSITIONS["block"]
     head: Head = HEADS["mean"]
     first_stride: int = 1
+    head_width: int | None = None
     stage_branches: tuple[Branch, ...] = ()
     survival: float = 1.0
     scan_blocks: bool = False
@@ -123,6 +127,7 @@ class ResNet(nn.Module):
                 survival[:depth],
                 stride=self.stride(number),
                 first=1 + blocks - len(survival),
+                previous=1 + sum(self.stage_depths[: max(0, number - 2)]),
                 scan=self.scan_blocks,
                 remat_blocks=self.remat == "block",
                 activated=activated and number == 1,
@@ -134,6 +139,9 @@ class ResNet(nn.Module):
         probing = self.frozen_parts > len(self.stage_depths)
         head_layers = frozen_layers if probing else layers
         x = self.block.shortcut.ended(state, head_layers)
+        if self.head_width:
+            conv = head_layers.conv(self.head_width, 1, name="head_conv")
+            x = run(arrangement.stem_steps, x, head_layers, conv, norms=["head_conv_norm"])
         x = run(arrangement.head_steps, x, head_layers, norms=["head_norm"])
         if probing:
             x = lax.stop_gradient(x)

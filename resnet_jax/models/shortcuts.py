@@ -26,6 +26,9 @@ SHORTCUTS = Table(
         "dropout": Shortcut(identity_mappings.dropout, random=True),
         "orthogonal": Connection(updates.orthogonal),
         "decayed_identity": Connection(updates.decayed_identity),
+        "normaliser_free": Connection(
+            updates.normaliser_free, input_scale=updates.expected_deviation, naming="nfnet"
+        ),
         "scalar_gate": Connection(updates.scalar_gate),
         "channel_gate": Connection(updates.channel_gate),
         "squeezed_gate": Connection(updates.squeezed_gate),

@@ -10,8 +10,9 @@ import numpy as np
 from resnet_jax.models.connections.ends import changes_shape
 from resnet_jax.models.connections.record import State
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.residual import Block, ResidualBlock, run
+from resnet_jax.models.residual import Block, ResidualBlock
 from resnet_jax.models.reversal import Own, run_reversible
+from resnet_jax.models.steps import run
 from resnet_jax.models.transitions import TRANSITIONS, Transition
 
 # Computed again in the backward pass. The number of an unrolled block, its last argument, stays a
@@ -28,6 +29,7 @@ class Stage(nn.Module):
       width: before the branch's expansion.
       survival: of each block's branch, one number a block.
       first: number of its first block, counted from 1 at the stem.
+      previous: the same of the stage before it; 1 in the first stage.
       scan: run the equal blocks as one scan, with their parameters stacked under `blocks`.
       remat_blocks: see ResNet.remat.
       activated: whether x has been through the arrangement's lead already.
@@ -40,6 +42,7 @@ class Stage(nn.Module):
     survival: tuple[float, ...]
     stride: int
     first: int = 1
+    previous: int = 1
     scan: bool = False
     remat_blocks: bool = False
     activated: bool = False
@@ -52,12 +55,15 @@ class Stage(nn.Module):
             x = change(x, self._features, stride, self.block.arrangement, activated, self.layers)
             stride, activated = 1, False
         kind = REMAT_BLOCK if self.remat_blocks else ResidualBlock
-        make_block = partial(kind, self.block, self.layers, self.width)
+        make_block = partial(kind, self.block, self.layers, self.width, since=self.first)
         arrangement = self.block.arrangement
         shared = arrangement.shares_lead and not activated and self._takes_activated(x, stride)
         if shared:
             x = run(arrangement.lead, x, self.layers, norms=["norm_shared"])
-        opening = make_block(stride=stride, activated=shared or activated, name="block1")
+            x = self.block.shortcut.scaled(x, self.first - self.previous)
+        opening = make_block(
+            stride=stride, since=self.previous, activated=shared or activated, name="block1"
+        )
         x = opening(x, self.survival[0], self.first)
         inverts = self.block.shortcut.inverse and self.layers.train
         if inverts and not self.is_initializing() and len(self.survival) > 1:
@@ -87,7 +93,7 @@ class Stage(nn.Module):
             variable_axes={"params": 0, "batch_stats": 0},
             split_rngs={"params": True, "dropout": True},
         )
-        blocks = make_block(self.block, self.layers, self.width, name="blocks")
+        blocks = make_block(self.block, self.layers, self.width, since=self.first, name="blocks")
         numbers = self.first + np.arange(1, len(self.survival))
         x, _ = scan(blocks, x, (np.array(self.survival[1:]), numbers))
         return x

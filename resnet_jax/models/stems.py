@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from resnet_jax.models.arrangements import ACTIVATION, CONVOLUTION, NORM, Arrangement
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.residual import run
+from resnet_jax.models.steps import run
 from resnet_jax.tables import Table, UserError
 
 Image = Float[Array, "batch height width channels"]
@@ -47,7 +47,7 @@ class StemConvolution(NamedTuple):
 
 Stem = tuple[StemConvolution, ...]
 
-# Strided: RegNet's (arXiv 2003.13678, section 3.2).
+# Strided: RegNet's (arXiv 2003.13678, section 3.2). Quadruple: NFNet's (deepmind-research/nfnets).
 # Deep: three 3x3 in place of the 7x7 ('Bag of Tricks', He et al., arXiv 1812.01187, Figure 2b);
 # tiered: the first of them narrower (the 't' networks of timm's resnet.py).
 STEMS = Table(
@@ -60,6 +60,12 @@ STEMS = Table(
             StemConvolution(3, stride=2, share=1 / 2),
             StemConvolution(3, share=1 / 2),
             StemConvolution(3),
+        ),
+        "quadruple": (
+            StemConvolution(3, stride=2, share=1 / 8),
+            StemConvolution(3, share=1 / 4),
+            StemConvolution(3, share=1 / 2),
+            StemConvolution(3, stride=2),
         ),
         "tiered": (
             StemConvolution(3, stride=2, share=3 / 8),

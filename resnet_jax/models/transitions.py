@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from resnet_jax.models.arrangements import NORM, Arrangement
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.maxima import maxima
-from resnet_jax.models.residual import run
+from resnet_jax.models.steps import run
 from resnet_jax.tables import Table
 
 Image = Float[Array, "batch height width channels"]

@@ -42,11 +42,11 @@ def onnx(model: ResNet, variables: Any, image_shape: Sequence[int]) -> bytes:
         raise UserError(
             f"writing ONNX needs {error.name}: pip install jax2onnx onnxruntime"
         ) from None
-    epsilon = model.layers.weight_epsilon
+    epsilon, gain = model.layers.weight_epsilon, model.layers.weight_gain
     if epsilon is not None:
         # The converter replaces our convolution by its own, which does not standardise.
-        variables = _standardised(variables, epsilon)
-        model = model.clone(layers=replace(model.layers, weight_epsilon=None))
+        variables = _standardised(variables, epsilon, gain)
+        model = model.clone(layers=replace(model.layers, weight_epsilon=None, weight_gain=None))
     compute = _apply(model, variables)
     converted = to_onnx(
         compute, [("batch", *image_shape)], input_names=["images"], output_names=["logits"]
@@ -70,11 +70,11 @@ def _apply(model: ResNet, variables: Any) -> Any:
     return lambda images: model.apply(variables, images, train=False)
 
 
-def _standardised(variables: Any, epsilon: float) -> Any:
+def _standardised(variables: Any, epsilon: float, gain: float | None) -> Any:
     """The variables with the kernels of all convolutions standardised."""
 
     def leaf(path: tuple, value: jax.Array) -> jax.Array:
         is_kernel = path[-1].key == "kernel" and value.ndim == 4
-        return standardise(jnp.asarray(value), epsilon) if is_kernel else value
+        return standardise(jnp.asarray(value), epsilon, gain) if is_kernel else value
 
     return jax.tree_util.tree_map_with_path(leaf, variables)

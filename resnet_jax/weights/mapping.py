@@ -43,13 +43,16 @@ class _Place(NamedTuple):
 def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, ...]:
     """HWIO -> OIHW; [in, out] -> [out, in], or [out, in, 1, 1] in codes that write a convolution.
 
-    A kernel over channels, [size], has a single channel in PyTorch: [1, 1, size].
+    A kernel over channels, [size], has a single channel in PyTorch: [1, 1, size]. timm's gains of
+    kernels, [out], have the number of dimensions of these.
     """
     if naming == "flax":
         return shape
     reverse = tuple(reversed(shape))
     if path[-1] == "kernel" and len(shape) == 1:
         return (1, 1, *shape)
+    if path[-1] == "scale" and naming == "nfnet":
+        return (*shape, 1, 1, 1)
     if len(shape) == 4:
         return (shape[3], shape[2], shape[0], shape[1])
     if len(shape) == 2 and ("attention" in path[-2] or naming == "resnetv2"):

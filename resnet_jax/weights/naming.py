@@ -27,6 +27,10 @@ FLAX = ("params/", "batch_stats/")  # how names of the naming 'flax' begin
 # A convolution and its norm in timm's ConvNormAct.
 PARTS = {"conv": "conv", "norm": "bn"}
 Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
+# Of module and leaf together, after the rules of modules.
+WHOLE: dict[str, Rules] = {
+    "nfnet": ((r"\.scale$", ".gain"), (r"\.branch_gain\.gain$", ".skipinit_gain")),
+}
 
 
 def _block(layout: str) -> Callable[[re.Match[str]], str]:
@@ -130,6 +134,28 @@ def _senet(model: ResNet) -> Rules:
     )
 
 
+def _nfnet(model: ResNet) -> Rules:
+    last = str(len(model.stem)) if len(model.stem) > 1 else ""
+    names = {3: "2b", 4: "3"} if len(model.branches[0].convolutions) == 4 else {}
+    attended = model.branches[0].attention_after
+    attention = ".attn_last" if attended is None else ".attn"
+    return (
+        (
+            r"^(stage.+)\.(?:conv|norm)(\d)$",
+            lambda found: f"{found[1]}.conv{names.get(int(found[2]), found[2])}",
+        ),
+        (r"^stem_(conv|norm)$", f"stem.conv{last}"),
+        (r"^stem_(conv|norm)(\d)$", r"stem.conv\2"),
+        (r"^head_conv(_norm)?$", "final_conv"),
+        (r"^head$", "head.fc"),
+        (r"^stage(\d+)\.block(\d+)", _block("stages.{0}.{1}")),
+        (r"\.projection(_norm)?$", ".downsample.conv"),
+        (r"\.attention_reduce$", f"{attention}.fc1"),
+        (r"\.attention_expand$", f"{attention}.fc2"),
+        (r"\.attention$", f"{attention}.conv"),
+    )
+
+
 def _regnet(model: ResNet) -> Rules:
     return (
         (r"^stem_conv$", "stem.conv"),
@@ -170,6 +196,7 @@ NAMINGS = Table(
         "flax": _flax,
         "senet": _senet,
         "sknet": _sknet,
+        "nfnet": _nfnet,
         "regnet": _regnet,
         "torchvision_regnet": _torchvision_regnet,
     },
@@ -188,8 +215,8 @@ def naming_for(model: ResNet, wanted: str | None = None) -> str:
       UserError: it is none of them.
     """
     if wanted is None or wanted == TIMM:
-        own = model.stem_pool.naming or model.branches[0].naming
-        return "resnetv2" if model.block.arrangement.lead else own
+        branch = "resnetv2" if model.block.arrangement.lead else model.branches[0].naming
+        return model.stem_pool.naming or model.block.shortcut.naming or branch
     choose(dict.fromkeys(CHOICES), wanted, "naming")
     return wanted
 
@@ -201,6 +228,8 @@ def naming_of(tensors: Iterable[str]) -> str:
         return "flax"
     if any(name.startswith("trunk_output.") for name in names):
         return "torchvision_regnet"
+    if any(re.search(r"\.conv\d\.gain$", name) for name in names):
+        return "nfnet"
     if any(name.startswith("layer0.") for name in names):
         return "senet"
     if any(re.match(r"s\d+\.b\d+\.", name) for name in names):
@@ -217,7 +246,11 @@ def tensor_name(model: ResNet, naming: str, path: Sequence[str]) -> str:
     if naming == "flax":
         return "/".join(path)
     _, *modules, leaf = path
-    return f"{module_name(model, naming, modules)}.{LEAVES.get(leaf, leaf)}"
+    name = f"{module_name(model, naming, modules)}.{leaf}"
+    for pattern, replacement in WHOLE.get(naming, ()):
+        name = re.sub(pattern, replacement, name)
+    module, _, leaf = name.rpartition(".")
+    return f"{module}.{LEAVES.get(leaf, leaf)}"
 
 
 def module_name(model: ResNet, naming: str, path: Sequence[str]) -> str:

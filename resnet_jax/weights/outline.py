@@ -20,7 +20,7 @@ ALIASES = (
     (r"^f\.b\.0", "conv2"),
     (r"^f\.c\.0", "conv3"),
     (r"^f\.se", "se"),
-    (r"^se_module", "se"),
+    (r"^(se_module|attn(_last)?)\.", "se."),
     (r"^proj\.", "downsample."),
     (r"^(conv\d)\.(?:paths\.0\.)?conv", r"\1"),
     (r"^convs\.0", "conv2"),
@@ -59,7 +59,7 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
     stem = {
         name: tensor.shape
         for name, tensor in tensors.items()
-        if re.match(r"(stem|conv1|layer0)\b", name) and tensor.ndim == 4
+        if re.match(r"(stem|conv1|layer0)\b", name) and name.endswith("weight") and tensor.ndim == 4
     }
     stem_shapes = [stem[name] for name in sorted(stem)]
     second = lasts[-1].get("conv2.weight", (0, 1))
@@ -67,12 +67,13 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
     return Outline(
         stage_depths=tuple(max(stage) - min(stage) + 1 for stage in ordered),
         convolutions=tuple(
-            sum(bool(re.match(r"conv\d\.weight", name)) for name in block) for block in lasts
+            sum(bool(re.match(r"conv\d\w?\.weight", name)) for name in block) for block in lasts
         ),
         widths=tuple(block.get("conv1.weight", (0,))[0] for block in lasts),
         groups=first[0] // max(1, second[1]),
         preactivated=any(name.startswith("bn_last") for name in tensors)
-        or "norm.weight" in tensors,
+        or "norm.weight" in tensors
+        or naming_of(tensors) == "nfnet",
         attention=_attention(lasts[-1]),
         stem_widths=tuple(shape[0] for shape in stem_shapes),
         stem_kernel=stem_shapes[-1][2] if stem_shapes else 0,
@@ -120,7 +121,7 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
         stem_kernel=model.stem[-1].kernel,
         projects=shortcut.projects,
         stem_pool_learns=model.stem_pool.learns,
-        option_d=shortcut.pools and naming != "resnetv2",
+        option_d=shortcut.pools and naming not in ("resnetv2", "nfnet"),
         batch_statistics=model.layers.norm.running,
     )
 

@@ -19,6 +19,8 @@ def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
         return rng.normal(size=shape)
     if name.endswith(("running_var", "/var")) or (name.endswith("weight") and len(shape) == 1):
         return rng.uniform(0.5, 1.5, size=shape)
+    if name.endswith("gain"):  # of a kernel, or of a branch
+        return rng.uniform(0.5, 1.5, size=shape)
     if name.endswith("weight"):
         return rng.normal(size=shape) * np.sqrt(2 / np.prod(shape[1:]))
     return 0.2 * rng.normal(size=shape)

@@ -22,6 +22,7 @@ from timm.layers import (
     create_conv2d,
     get_attn,
 )
+from timm.models.nfnet import NfCfg, NormFreeNet
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.res2net import Bottle2neck
 from timm.models.resnest import ResNestBottleneck
@@ -46,6 +47,11 @@ def resnet(block, channels=NARROW, layers=(1, 1, 1, 1), attention=None, block_ar
 def resnetv2(channels, layers=(1, 1, 1), **options):
     options = {"conv_layer": create_conv2d, "norm_layer": BatchNormAct2d, "stem_chs": 8, **options}
     return ResNetV2(layers, channels, CLASSES, **options)
+
+
+def free(depths, channels, **options):
+    options = {"act_layer": "relu", "attn_layer": "se", **options}
+    return NormFreeNet(NfCfg(depths, channels, **options), num_classes=CLASSES)
 
 
 BOTTLENECKS = (32, 32, 64)
@@ -93,6 +99,15 @@ NETS = {
     "timm_resnest": lambda: resnet(
         ResNestBottleneck, (8, 8, 8, 8), cardinality=2, base_width=64,
         block_args={"radix": 2, "avd": True}, **D,
+    ),
+    "timm_nf_seresnet": lambda: free(
+        (1, 2, 1, 1), (32, 32, 48, 64), stem_type="7x7_pool", stem_chs=8, bottle_ratio=0.25,
+        ch_div=4, attn_kwargs={"rd_ratio": 1 / 16}, skipinit=True,
+    ),
+    "timm_nfnet": lambda: free(
+        (1, 2, 1, 1), (8, 16, 24, 32), stem_type="deep_quad", stem_chs=16, group_size=4,
+        bottle_ratio=0.5, ch_div=4, extra_conv=True, num_features=48,
+        attn_kwargs={"rd_ratio": 0.5},
     ),
     "timm_sknet": lambda: resnet(
         SelectiveKernelBottleneck, (8, 8, 8, 8), cardinality=2, base_width=32,

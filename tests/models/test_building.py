@@ -141,7 +141,7 @@ def test_stage_widths_and_stem():
         ({"depth": 20, "arrangement": "preactivation"}, "arrangement.*mean '.*_preactivation'"),
         (
             {"depth": 20, "norm": "grp"},
-            "norm 'grp'.*mean 'group'.*valid: batch, group, evo, filter_response, none",
+            "norm 'grp'.*mean 'group'.*valid: batch, group, evo, filter_response, affine, none",
         ),
         ({"depth": 20, "dtype": "float16"}, "model.dtype 'float16'.*mean '.*float"),
         (

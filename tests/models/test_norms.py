@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from resnet_jax.models.building import resnet
-from resnet_jax.models.norms import BatchNorm, group_norm
+from resnet_jax.models.norms import BatchNorm, affine, group_norm
 from resnet_jax.tables import UserError
 
 MOMENTUM, EPSILON = 0.8, 1e-3
@@ -52,6 +52,17 @@ def test_training_normalises_each_group_of_consecutive_examples(drawn, rng, grou
     for name, batch in (("mean", means), ("var", variances)):
         expected = MOMENTUM * old[name] + (1 - MOMENTUM) * np.mean(batch, axis=0)
         np.testing.assert_allclose(new[name], expected, rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_an_affine_norm_has_no_statistics(drawn, rng, train):
+    x = images(rng)
+    norm = affine()(train=train)
+    variables = drawn(norm, x)
+    params = variables["params"]
+    assert variables.keys() == {"params"} and params.keys() == {"scale", "bias"}
+    y = norm.apply(variables, x)
+    np.testing.assert_allclose(y, x * params["scale"] + params["bias"], rtol=1e-5, atol=1e-5)
 
 
 def test_evaluation_uses_the_running_statistics(drawn, rng):

@@ -14,7 +14,7 @@ from golden.tensors import BATCH, CLASSES, LEARNING_RATE, digest, draw
 from resnet_jax.data.sources.catalogue import tfds
 from resnet_jax.models import create
 from resnet_jax.models.building import resnet
-from resnet_jax.models.published import regnet
+from resnet_jax.models.published import normaliser_free, regnet
 from resnet_jax.weights import read_tensors, to_tensors, to_variables
 from resnet_jax.weights.mapping import tensor_shapes
 
@@ -102,6 +102,16 @@ NETS |= {
         "branch": {"name": "res2net", "scales": 3, "groups": 2, "base_width": 32},
     },
     "timm_resnest": {**V1, **D, "widths": (8, 8, 8, 8), "branch": {"name": "resnest", "groups": 2}},
+    "timm_nf_seresnet": {
+        **V1, "stage_depths": (1, 2, 1, 1), "widths": (8, 8, 12, 16), "stem_width": 8,
+        "branch": "bottleneck", "branch_gain": 0.0, **normaliser_free.FREE, **normaliser_free.SE,
+    },
+    "timm_nfnet": {
+        **V1, "stage_depths": (1, 2, 1, 1), "widths": (8, 16, 24, 32), "stem_width": 16,
+        "stem": "quadruple", "stem_pool": "none", "head_width": 48,
+        "branch": {"name": "normaliser_free", "group_width": 4}, **normaliser_free.FREE,
+        "attention": {**SE, "gain": 2.0, "reduction": 1 / 2},
+    },
     "timm_sknet": {
         **V1, "widths": (8, 8, 8, 8),
         "branch": {"name": "selective_kernel", "groups": 2, "base_width": 32, "reduction": 1 / 2,
@@ -113,6 +123,7 @@ NAMING = {
     "timm_resnetv2": "resnetv2",
     "timm_legacy": "senet",
     "timm_sknet": "sknet",
+    "timm_nf": "nfnet",
     "timm_regnet": "regnet",
 }
 
@@ -213,6 +224,7 @@ QUICK = [name for name in NETS if not name.startswith("timm_")] + [
     "timm_res2net",
     "timm_resnest",
     "timm_sknet",
+    "timm_nfnet",
     "timm_regnety",
 ]
 

@@ -89,6 +89,8 @@ def test_standardised_kernels_have_mean_0_and_variance_1_and_no_scale(rng):
     weights = np.asarray(standardise(kernel, 1e-8))
     np.testing.assert_allclose(weights.mean((0, 1, 2)), 0, atol=1e-6)
     np.testing.assert_allclose(weights.var((0, 1, 2)), 1, rtol=1e-5)
+    scaled = standardise(kernel, 1e-8, gain=3.0)
+    np.testing.assert_allclose(scaled, 3 / np.sqrt(3 * 3 * 4) * weights, rtol=1e-5)
     x = rng.normal(size=(1, 5, 5, 4)).astype(np.float32)
     same = [
         standardised(x, scale * kernel, (1, 1), ((1, 1), (1, 1)), epsilon=1e-8) for scale in (1, 9)
@@ -141,6 +143,7 @@ def test_the_line_of_a_regnet_by_hand():
         ({"attention": {"name": "none", "reduction": 0.5}}, "'none' takes no reduction"),
         ({"stage_branches": ("basic",)}, "1 branches for 2 stages"),
         ({"weight_epsilon": 0.0}, "model.weight_epsilon=0.0 must be positive"),
+        ({"weight_gain": 2.0}, "these are plain: set model.weight_epsilon=1e-5"),
         ({"norm": "evo"}, "holds its own activation.*set model.arrangement=full_preactivation"),
         (
             {"branch": {"name": "bottleneck", "groups": 0}},

@@ -169,7 +169,7 @@ def test_dropout_acts_in_training_alone(rng):
         ("B", {"layout": "both_sides"}, "A"),
         ("A", {"gate_bias": -6.0}, "exclusive_gating, shortcut_only_gating, scalar_gate, .*"),
         ("none", {"shortcut_dropout": 0.5}, "dropout"),
-        ("dropout", {"branch_scale": 0.5}, "constant_scaling"),
+        ("dropout", {"branch_scale": 0.5}, "constant_scaling, normaliser_free"),
     ],
 )
 def test_an_option_that_would_be_ignored(shortcut, option, takers):

@@ -22,6 +22,7 @@ NETWORKS = {
         "resnetv2_50t", "resnetv2_50d_gn", "resnetv2_50d_evos", "resnetv2_50d_frn",
         "resnetv2_50x1_bit", "regnetx_002", "regnety_002", "regnety_008_tv",
         "legacy_seresnet18", "legacy_seresnet50", "legacy_seresnext26_32x4d",
+        "nf_resnet26", "nf_seresnet26", "nf_ecaresnet26",
         "res2net50_26w_4s", "res2next50", "resnest14d", "resnest50d_1s4x24d",
         "resnest50d_4s2x40d", "skresnet18", "skresnet50d", "skresnext50_32x4d",
     ),

@@ -23,6 +23,7 @@ def tensors_of(model, naming="torchvision", filled=False):
 
 # The naming of a network's own code, by the first letters of its name.
 NAMED = {"resnetv": "resnetv2", "skresne": "sknet", "legacy_": "senet",
+         "nf_resn": "nfnet", "nf_sere": "nfnet", "nf_ecar": "nfnet",
          "regnetx": "regnet", "regnety": "regnet",
          "regnet_": "torchvision_regnet"}  # fmt: skip
 
@@ -89,6 +90,14 @@ KNOWN = {
         "layer2.0.downsample.0.weight": (512, 256, 3, 3),
         "layer2.0.se_module.fc1.weight": (32, 512, 1, 1),
         "last_linear.weight": (1000, 2048),
+    },
+    "nf_seresnet26": {
+        "stem.conv.gain": (64, 1, 1, 1),
+        "stages.0.0.conv2.weight": (64, 64, 3, 3),
+        "stages.1.0.downsample.conv.bias": (512,),
+        "stages.3.1.attn_last.fc1.weight": (128, 2048, 1, 1),
+        "stages.3.1.conv3.gain": (2048, 1, 1, 1),
+        "head.fc.weight": (1000, 2048),
     },
     "skresnet18": {
         "layer1.0.conv1.paths.1.conv.weight": (64, 32, 3, 3),
@@ -238,7 +247,7 @@ def test_a_file_of_no_residual_network_is_said_to_be_none(resnet18):
         pytest.param(name, marks=[pytest.mark.slow] * (number > 2))
         for number, name in enumerate(
             ["resnetv2_50t", "cifar_resnet20_a", "resnetrs50", "senet154", "resnet26d",
-             "legacy_seresnet50",
+             "legacy_seresnet50", "nf_seresnet26",
              "res2net50_14w_8s", "resnest26d", "skresnet34", "skresnext50_32x4d",
              "regnety_004", "regnet_x_800mf",
              "resnetv2_50x3_bit", "cifar_wrn_28_10", "resnet50_gn", "resnext101_64x4d"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from resnet_jax.models.layers import Layers
@@ -70,6 +71,12 @@ class Connection:
       in_sequence: branches on the longest path through a block.
       windows: (kernel, stride) of what carries the stride of a block before its branch; none where
         the branch carries it.
+      input_scale: added -> what F sees is multiplied by, before F's first convolution; a shortcut
+        that takes what is activated sees the same. `added` counts the branches that were added to
+        x since a projection made it. None: by 1. It takes those options of `function` that it
+        names.
+      naming: of all parameters in timm's file of networks with this row; a row of weights.naming.
+        None: the branch decides.
       absent: whether there is none: the block is plain, y = F(x).
     """
 
@@ -85,7 +92,15 @@ class Connection:
     branches: int = 1
     in_sequence: int = 1
     windows: tuple[tuple[int, int], ...] = ()
+    input_scale: Callable[..., Any] | None = None
+    naming: str | None = None
     absent: bool = False
+
+    def scaled(self, x: Image, added: Any) -> Image:
+        """x by `input_scale`."""
+        if self.input_scale is None:
+            return x
+        return x * jnp.asarray(self._own(self.input_scale)(added), x.dtype)
 
     def connect(self, state: State, branch: Branch, site: Site, layers: Layers) -> State:
         """The state after a block."""

@@ -64,6 +64,31 @@ def decayed_identity(
     return jnp.asarray(share, x.dtype) * direct(x, site, layers, ends) + branch(x)
 
 
+def normaliser_free(
+    x: Image,
+    branch: Branch,
+    site: Site,
+    layers: Layers,
+    branch_scale: Positive = 0.2,
+    ends: Ends = "D",
+) -> Image:
+    """y = s(x) + a F(x / b), where b is the standard deviation that x has at the start.
+
+    Brock et al., arXiv 2101.08692, section 3 and algorithm 1: each branch adds a^2 to a variance
+    that is 1 behind a projection. As in their code (deepmind-research/nfnets), x is divided behind
+    its activation, and a projection takes the result.
+
+    Args:
+      branch_scale: a.
+    """
+    return direct(x, site, layers, ends) + jnp.asarray(branch_scale, x.dtype) * branch(x)
+
+
+def expected_deviation(added: Any, branch_scale: float) -> Any:
+    """1 / b of `normaliser_free` for an x to which so many branches were added."""
+    return (1 + branch_scale**2 * added) ** -0.5
+
+
 def scalar_gate(
     x: Image,
     branch: Branch,

@@ -202,6 +202,10 @@ def no_transient_stream(variables):
 
 NEUTRAL = {
     "decayed_identity": (nothing, {"options": {"last_share": 1.0}}),
+    # A norm behind the first convolution takes no notice of a smaller x.
+    "normaliser_free": (nothing, {"train": True, "options": {"branch_scale": 1.0},
+                                  "arrangement": "pyramid",
+                                  "norm": {"name": "batch", "epsilon": 1e-12}}),
     "scalar_gate": (nothing, {"options": {"gate_bias": 90.0}}),
     "channel_gate": (nothing, {"options": {"gate_bias": 90.0}}),
     "squeezed_gate": (nothing, {"options": {"gate_bias": 90.0}}),

@@ -11,6 +11,7 @@ from models.connections.alone import alone, connected, constant, position
 
 from resnet_jax.models.building import resnet
 from resnet_jax.models.connections.updates import orthogonal, within_one
+from resnet_jax.models.shortcuts import SHORTCUTS
 
 X, F = position(3, 4), position(1, 2)
 
@@ -46,6 +47,18 @@ def test_an_orthogonal_update_over_the_image_is_no_such_one_of_each_position(rng
     share = (x * f).sum() / (x * x).sum()
     close(other, x + f - share * x, atol=1e-6)
     assert not np.allclose(one, other)
+
+
+def test_a_branch_of_a_normaliser_free_network_is_scaled():
+    close(connected(alone("normaliser_free", 2), X, constant(F)), X + 0.2 * F)
+    module = alone("normaliser_free", 2, branch_scale=0.5)
+    close(connected(module, X, constant(F)), X + 0.5 * F)
+
+
+def test_it_sees_x_over_the_deviation_that_the_branches_since_a_projection_add():
+    """Three blocks in a stage of variances 1, 1 + a^2 and 1 + 2 a^2, the last ahead of the next."""
+    row = SHORTCUTS.choose({"name": "normaliser_free", "branch_scale": 0.5})
+    close([row.scaled(np.float32(1), added) for added in (0, 1, 3)], [1, 1.25**-0.5, 1.75**-0.5])
 
 
 def test_the_identity_decays_linearly_down_to_its_last_share():
