@@ -1,15 +1,26 @@
 """Whole networks of torchvision and timm beside the same ones here, weights and all."""
 
+import json
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
 
-from resnet_jax.models import create
+from resnet_jax.models import create, names
 from resnet_jax.weights import read_tensors, to_tensors, to_variables, write_tensors
 from resnet_jax.weights.naming import naming_of
 
 pytestmark = pytest.mark.peers
 
+COUNTS = json.loads((Path(__file__).parents[1] / "golden" / "parameter_counts.json").read_text())
+# Every network of these files of timm's.
+WHOLE_FAMILIES = [
+    name
+    for pattern in ("legacy_se*", "nf_*", "regnet[xy]_???*", "res2ne*", "resnest*", "skres*")
+    for name in names(pattern)
+]
+LARGE = 100_000_000  # parameters, from which on a network is slow
 NETWORKS = {
     "torchvision": (
         "resnet18", "resnet50", "resnext50_32x4d", "wide_resnet50_2",
@@ -20,11 +31,8 @@ NETWORKS = {
         "seresnet18", "seresnext26t_32x4d", "ecaresnetlight", "resnetblur18", "resnetaa34d",
         "seresnetaa50d", "resnetrs50", "test_resnet", "resnetv2_18d", "resnetv2_50",
         "resnetv2_50t", "resnetv2_50d_gn", "resnetv2_50d_evos", "resnetv2_50d_frn",
-        "resnetv2_50x1_bit", "regnetx_002", "regnety_002", "regnety_008_tv",
-        "legacy_seresnet18", "legacy_seresnet50", "legacy_seresnext26_32x4d",
-        "nf_resnet26", "nf_seresnet26", "nf_ecaresnet26",
-        "res2net50_26w_4s", "res2next50", "resnest14d", "resnest50d_1s4x24d",
-        "resnest50d_4s2x40d", "skresnet18", "skresnet50d", "skresnext50_32x4d",
+        "resnetv2_50x1_bit",
+        *WHOLE_FAMILIES,
     ),
 }  # fmt: skip
 
@@ -37,7 +45,7 @@ def peer(package, name):
     build = library.create_model if package == "timm" else getattr(library.models, name)
     net = build(name) if package == "timm" else build()
     for key, tensor in net.state_dict().items():
-        if key.endswith("running_var") or (key.endswith("weight") and tensor.ndim == 1):
+        if key.endswith(("running_var", "gain")) or (key.endswith("weight") and tensor.ndim == 1):
             tensor.uniform_(0.5, 1.5)
         elif key.endswith(("running_mean", "bias")):
             tensor.normal_(0, 0.1)
@@ -45,7 +53,12 @@ def peer(package, name):
 
 
 @pytest.mark.parametrize(
-    ("package", "name"), [(package, name) for package in NETWORKS for name in NETWORKS[package]]
+    ("package", "name"),
+    [
+        pytest.param(package, name, marks=[pytest.mark.slow] * (COUNTS[package][name] > LARGE))
+        for package in NETWORKS
+        for name in NETWORKS[package]
+    ],
 )
 def test_logits_and_the_way_back(package, name, tmp_path):
     torch = pytest.importorskip("torch", reason="pip install -r requirements-peers.txt")
