@@ -78,6 +78,7 @@ class Model:
     stage_depths: tuple[Depth, ...] = ()  # blocks in each stage, in place of depth
     widths: tuple[Width, ...] = ()  # of each stage; (): the family's, 16-32-64 or 64-128-256-512
     first_stride: Stride = 1  # of the first stage; 2 in RegNets, whose stems have no pool
+    widening: Width | None = None  # features that all blocks add to the stem's, in place of widths
     width_factor: Factor = 1.0  # multiplies the stages' widths
     stem: Annotated[Choice, STEMS] | None = None  # None is the family's
     stem_pool: Annotated[Choice, STEM_POOLS] | None = None  # None is the family's

@@ -46,9 +46,14 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
       variables: unrolled.
 
     Raises:
-      UserError: blocks hold blocks or several branches, convolutions have groups, or norms are of
-        another kind than batch norm.
+      UserError: blocks of a stage differ in width, hold blocks or several branches, convolutions
+        have groups, or norms are of another kind than batch norm.
     """
+    if model.block_widths:
+        raise UserError(
+            "channels can be taken out of stages whose blocks are equally wide: leave out"
+            " model.widening"
+        )
     if model.stage_branches or model.block.branch.repeats > 1:
         raise UserError("channels can be taken out of basic, bottleneck and wide branches alone")
     if model.block.shortcut.branches > 1:

@@ -1,6 +1,7 @@
 """Networks from names and depths: the two families of the papers."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
 from resnet_jax.models.branches import BRANCHES, Branch
@@ -64,6 +65,7 @@ def resnet(
     depth: int | None = None,
     stage_depths: Sequence[int] = (),
     widths: Sequence[int] = (),
+    widening: int | None = None,
     width_factor: float = 1,
     stem: str | None = None,
     stem_pool: str | None = None,
@@ -82,6 +84,8 @@ def resnet(
       depth: layers with weights, counted as the papers do; unused where `stage_depths` is given.
       stage_depths: blocks in each stage.
       widths: of the stages; empty for the family's.
+      widening: features that the blocks add to the stem's in equal steps, in place of `widths`:
+        the alpha of PyramidNets (Han et al., arXiv 1610.02915, equation 2).
       width_factor: multiplies the stages' widths (k of Wide ResNet), not the stem's.
       stem, stem_pool, stem_width: None for the family's.
       branch: None for the family's: basic, and on ImageNet bottleneck from depth 50.
@@ -96,13 +100,25 @@ def resnet(
     branch = branch or _branch(family, depth)
     block = build(Block, {"branch": branch, **_taken(others, Block)})
     layers = build(Layers, _taken(others, Layers))
-    widths = tuple(widths) or chosen.widths
+    stage_depths = tuple(stage_depths) or _stage_depths(family, depth, branch, block.branch)
+    stem_width = stem_width or chosen.stem_width
+    if widening and widths:
+        raise UserError(
+            "model.widening and model.widths both say how wide blocks are: leave one of them out"
+        )
+    block_widths: tuple[tuple[int, ...], ...] = ()
+    if widening:
+        block_widths = _widening(stem_width, widening, stage_depths, width_factor)
+        widths = tuple(stage[-1] for stage in block_widths)
+    else:
+        widths = tuple(round(width * width_factor) for width in widths or chosen.widths)
     return ResNet(
-        stage_depths=tuple(stage_depths) or _stage_depths(family, depth, branch, block.branch),
-        stage_widths=tuple(round(width * width_factor) for width in widths),
+        stage_depths=stage_depths,
+        stage_widths=widths,
+        block_widths=block_widths,
         stem=STEMS.choose(stem or chosen.stem),
         stem_pool=STEM_POOLS.choose(stem_pool or chosen.stem_pool),
-        stem_width=stem_width or chosen.stem_width,
+        stem_width=stem_width,
         block=block,
         layers=layers,
         stage_branches=tuple(BRANCHES.choose(name)() for name in stage_branches),
@@ -115,6 +131,16 @@ def resnet(
 
 def _branch(family: str, depth: int | None) -> str:
     return "bottleneck" if family == "imagenet" and (depth or 0) >= 50 else "basic"
+
+
+def _widening(
+    start: int, added: int, depths: Sequence[int], factor: float
+) -> tuple[tuple[int, ...], ...]:
+    """Widths of blocks that grow in equal steps, rounded (dyhan0920/PyramidNet-PyTorch)."""
+    # Added up, and not multiplied, as the code does: the last bits decide where .5 is rounded.
+    exact = accumulate([added / sum(depths)] * sum(depths), initial=float(start))
+    widths = iter([round(width * factor) for width in exact][1:])
+    return tuple(tuple(islice(widths, depth)) for depth in depths)
 
 
 def with_defaults(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class ResNet(nn.Module):
       stage_widths: width of each stage, before the branch's expansion.
       head_width: features of a 1x1 convolution between the last block and the head; None: there
         is none.
+      block_widths: the width of each block of each stage, where those of a stage differ;
+        `stage_widths` has each stage's last.
       stem: a row of STEMS.
       stem_pool: a row of STEM_POOLS.
       stem_width: features of the stem.
@@ -66,6 +68,7 @@ class ResNet(nn.Module):
     first_stride: int = 1
     head_width: int | None = None
     stage_branches: tuple[Branch, ...] = ()
+    block_widths: tuple[tuple[int, ...], ...] = ()
     survival: float = 1.0
     scan_blocks: bool = False
     frozen_parts: int = 0
@@ -79,6 +82,11 @@ class ResNet(nn.Module):
     def branches(self) -> tuple[Branch, ...]:
         """The branch of each stage."""
         return self.stage_branches or (self.block.branch,) * len(self.stage_depths)
+
+    @property
+    def alike(self) -> bool:
+        """Whether the blocks of a stage but its first have the same parameters and shapes."""
+        return self.block.shortcut.scans and not self.block_widths
 
     def stride(self, stage: int) -> int:
         """The stride of a stage, counted from 1."""
@@ -127,6 +135,7 @@ class ResNet(nn.Module):
                 survival[:depth],
                 stride=self.stride(number),
                 first=1 + blocks - len(survival),
+                widths=self.block_widths[number - 1] if self.block_widths else (),
                 previous=1 + sum(self.stage_depths[: max(0, number - 2)]),
                 scan=self.scan_blocks,
                 remat_blocks=self.remat == "block",
@@ -186,6 +195,12 @@ def check(model: ResNet) -> None:
         raise UserError(
             f"finetune.frozen_parts={model.frozen_parts} must lie between 0 and {stages + 1}: the"
             f" stem and {stages} stages"
+        )
+    if model.block_widths and (model.scan_blocks or block.shortcut.inverse):
+        raise UserError(
+            "model.widening makes every block wider than the one before, and blocks that run as one"
+            " scan, or keep the shape of a reversible pair, must be equal: set"
+            " model.scan_blocks=False and a model.shortcut other than reversible"
         )
     check_connection(model)
     if norm.fixup and block.branch_gain is not None:

@@ -22,7 +22,7 @@ def initial(model: Any, key: Array, image: Array) -> Tree:
     They are drawn in the scanned layout, whose compile time does not grow with depth, so that both
     layouts start from the same numbers.
     """
-    if not model.block.shortcut.scans:
+    if not model.alike:
         return model.init(key, image, train=False)
     variables = model.clone(scan_blocks=True).init(key, image, train=False)
     return variables if model.scan_blocks else unstack_blocks(variables)

@@ -27,6 +27,7 @@ class Stage(nn.Module):
 
     Attributes:
       width: before the branch's expansion.
+      widths: of each block, where they differ.
       survival: of each block's branch, one number a block.
       first: number of its first block, counted from 1 at the stem.
       previous: the same of the stage before it; 1 in the first stage.
@@ -41,6 +42,7 @@ class Stage(nn.Module):
     width: int
     survival: tuple[float, ...]
     stride: int
+    widths: tuple[int, ...] = ()
     first: int = 1
     previous: int = 1
     scan: bool = False
@@ -55,14 +57,19 @@ class Stage(nn.Module):
             x = change(x, self._features, stride, self.block.arrangement, activated, self.layers)
             stride, activated = 1, False
         kind = REMAT_BLOCK if self.remat_blocks else ResidualBlock
-        make_block = partial(kind, self.block, self.layers, self.width, since=self.first)
+        widths = self._widths
+        make_block = partial(kind, self.block, self.layers, since=self.first)
         arrangement = self.block.arrangement
         shared = arrangement.shares_lead and not activated and self._takes_activated(x, stride)
         if shared:
             x = run(arrangement.lead, x, self.layers, norms=["norm_shared"])
             x = self.block.shortcut.scaled(x, self.first - self.previous)
         opening = make_block(
-            stride=stride, since=self.previous, activated=shared or activated, name="block1"
+            width=widths[0],
+            stride=stride,
+            since=self.previous,
+            activated=shared or activated,
+            name="block1",
         )
         x = opening(x, self.survival[0], self.first)
         inverts = self.block.shortcut.inverse and self.layers.train
@@ -71,12 +78,18 @@ class Stage(nn.Module):
         if self.scan and len(self.survival) > 1:
             return self._scanned(x)
         for number, survival in enumerate(self.survival[1:], start=2):
-            x = make_block(name=f"block{number}")(x, survival, self.first + number - 1)
+            block = make_block(width=widths[number - 1], name=f"block{number}")
+            x = block(x, survival, self.first + number - 1)
         return x
 
     @property
+    def _widths(self) -> tuple[int, ...]:
+        return self.widths or (self.width,) * len(self.survival)
+
+    @property
     def _features(self) -> int:
-        return self.width * self.block.branch.expansion
+        """Features behind the opening block."""
+        return self._widths[0] * self.block.branch.expansion
 
     def _takes_activated(self, x: State, stride: int) -> bool:
         """Whether the opening block's connection takes x after the lead, as its branch does."""

@@ -15,6 +15,7 @@ REFUSED = {
     "model.stage_depths": [(0, 0, 0), (0, 1), (1.5, 1), (-1, 1), 3, "11"],
     "model.widths": [(0, 8), (10**9, 8), (8.5, 8)],
     "model.first_stride": [0, 3, 1.5],
+    "model.widening": [0, -8, 1.5],
     "model.width_factor": [0, -1, math.nan, math.inf, 1e9],
     "model.stem_width": [0, -4, 0.5],
     "model.stage_branches": [("basik", "basic"), (1, 2), "basic"],

@@ -86,6 +86,25 @@ def imagenet(depths, **options):
     return PaperNet(depths, (64, 128, 256, 512), stem=64, classes=1000, kernel=7, **options)
 
 
+class PyramidNet(nn.Module):
+    """Its parameters alone; every block is wider than the one before by the same number."""
+
+    def __init__(self, depth, widening, bottleneck=False):
+        super().__init__()
+        blocks = (depth - 2) // (9 if bottleneck else 6) * 3
+        layers, channels, exact = [nn.Conv2d(3, 16, 3, bias=False), nn.BatchNorm2d(16)], 16, 16.0
+        for _ in range(blocks):
+            exact += widening / blocks
+            for size, multiple in BOTTLENECK if bottleneck else BASIC:
+                features = multiple * round(exact)
+                conv = nn.Conv2d(channels, features, size, bias=False)
+                layers += [nn.BatchNorm2d(channels), conv]
+                channels = features
+            layers.append(nn.BatchNorm2d(channels))
+        layers += [nn.BatchNorm2d(channels), nn.Linear(channels, 10)]
+        self.layers = nn.ModuleList(layers)
+
+
 def papers():
     depths = (20, 32, 44, 56, 110, 1202)
     for depth in depths:
@@ -121,6 +140,16 @@ def papers():
         lambda: cifar(164, branch=BOTTLENECK, preactivated=True, squeeze=True),
     )
     yield "cifar_sewrn_16_8", lambda: wide(16, 8, squeeze=True)
+    for depth, widening in ((110, 48), (110, 84), (110, 270)):
+        yield (
+            f"cifar_pyramidnet{depth}_a{widening}",
+            lambda d=depth, w=widening: PyramidNet(d, w),
+        )
+    for depth, widening in ((164, 270), (200, 240), (236, 220), (272, 200)):
+        yield (
+            f"cifar_pyramidnet{depth}_a{widening}",
+            lambda d=depth, w=widening: PyramidNet(d, w, bottleneck=True),
+        )
     for depth, blocks in ((50, (3, 4, 6, 3)), (101, (3, 4, 23, 3)), (152, (3, 8, 36, 3))):
         yield f"resnet{depth}_v1", lambda b=blocks: imagenet(b, branch=BOTTLENECK)
     yield "plain18", lambda: imagenet((2, 2, 2, 2), shortcut="none")

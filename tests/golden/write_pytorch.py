@@ -117,6 +117,45 @@ class ResNet(nn.Module):
         return self.fc(x.mean((2, 3)))
 
 
+class PyramidBlock(nn.Module):
+    """A norm first, no ReLU before the first convolution; a shortcut of means and zeros."""
+
+    def __init__(self, channels, width, stride):
+        super().__init__()
+        self.bn1, self.conv1 = nn.BatchNorm2d(channels), conv(channels, width, 3, stride)
+        self.bn2, self.conv2 = nn.BatchNorm2d(width), conv(width, width, 3)
+        self.bn3 = nn.BatchNorm2d(width)
+        self.stride, self.missing = stride, width - channels
+
+    def forward(self, x):
+        y = self.bn3(self.conv2(F.relu(self.bn2(self.conv1(self.bn1(x))))))
+        if self.stride > 1:
+            x = F.avg_pool2d(x, 2, 2, ceil_mode=True)
+        return F.pad(x, (0, 0, 0, 0, 0, self.missing)) + y
+
+
+class PyramidNet(nn.Module):
+    def __init__(self, depths, widening, stem=4):
+        super().__init__()
+        self.conv1, self.bn1 = conv(3, stem, 3), nn.BatchNorm2d(stem)
+        self.stages, channels, exact = len(depths), stem, float(stem)
+        for number, depth in enumerate(depths, start=1):
+            blocks = []
+            for index in range(depth):
+                exact += widening / sum(depths)
+                stride = 2 if number > 1 and index == 0 else 1
+                blocks.append(PyramidBlock(channels, round(exact), stride))
+                channels = round(exact)
+            setattr(self, f"layer{number}", nn.Sequential(*blocks))
+        self.bn_last, self.fc = nn.BatchNorm2d(channels), nn.Linear(channels, CLASSES)
+
+    def forward(self, x):
+        x = self.bn1(self.conv1(x))
+        for number in range(1, self.stages + 1):
+            x = getattr(self, f"layer{number}")(x)
+        return self.fc(F.relu(self.bn_last(x)).mean((2, 3)))
+
+
 SIZES = {False: (12, 11), True: (24, 19)}
 SMALL = ((1, 1, 1), (4, 8, 16))
 DEEPER = ((2, 1, 1), (4, 8, 16))
@@ -128,6 +167,7 @@ NETS = {
     "full_preactivation": (DEEPER, {"kind": "preactivated"}),
     "bottleneck": (NARROW, {"kind": "bottleneck"}),
     "bottleneck_v1": (NARROW, {"kind": "bottleneck_v1"}),
+    "pyramid": (((1, 2, 1), 6), {}),
     "imagenet": (((1, 2, 1, 1), (2, 3, 4, 5)), {"kind": "bottleneck", "imagenet": True}),
 }
 
@@ -141,7 +181,8 @@ def golden(net: nn.Module, sizes: tuple[int, int]) -> dict[str, np.ndarray]:
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     for name, (sizes_of_stages, options) in NETS.items():
-        net = ResNet(*sizes_of_stages, **options)
+        kind = PyramidNet if name == "pyramid" else ResNet
+        net = kind(*sizes_of_stages, **options)
         arrays = golden(net, SIZES[options.get("imagenet", False)])
         np.savez_compressed(folder / f"{name}.npz", **arrays)
         print(f"{name}: {len(arrays['updated']):,} updated numbers")

@@ -125,6 +125,17 @@ def test_stage_widths_and_stem():
     assert widths == [40, 80, 160]
 
 
+def test_a_pyramid_widens_with_every_block():
+    options = {"depth": 14, "widening": 9, "stem_width": 5, "shortcut": "A", "width_factor": 2}
+    model = resnet(family="cifar", classes=10, **options)
+    # Twice 5 + 1.5 k, of six blocks.
+    assert model.block_widths == ((13, 16), (19, 22), (25, 28))
+    assert model.stage_widths == (16, 22, 28)
+    params = shapes(model)["params"]
+    assert params["stage2"]["block1"]["conv1"]["kernel"].shape == (3, 3, 16, 19)
+    assert params["stage3"]["block2"]["conv2"]["kernel"].shape == (3, 3, 28, 28)
+
+
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
@@ -135,6 +146,8 @@ def test_stage_widths_and_stem():
         ({"depth": 20, **WIDE}, r"depth 20 is not 6n\+4.*: choose 16 or 22"),
         ({}, r"model\.depth, or model\.stage_depths"),
         ({"depth": 51, "family": "imagenet"}, "depth 51; valid: 18, 34, 50, 101, 152, 200"),
+        ({"depth": 20, "widening": 8, "widths": (4, 4, 4)}, r"both say how wide blocks are"),
+        ({"depth": 20, "widening": 8, "scan_blocks": True}, r"set model\.scan_blocks=False"),
         ({"stage_depths": (1, 1)}, r"2 stage depths \(1, 1\) for 3 widths \(16, 32, 64\)"),
         ({"depth": 20, "family": "cifar10"}, "'cifar10'.*mean 'cifar'.*valid: cifar, imagenet"),
         ({"depth": 20, "branch": "bottelneck"}, "branch 'bottelneck'.*mean 'bottleneck"),

@@ -31,6 +31,14 @@ NETS = {
     "full_preactivation": {**DEEPER, "shortcut": "B", "arrangement": "full_preactivation"},
     "bottleneck": {**NARROW, "shortcut": "B", "branch": "bottleneck"},
     "bottleneck_v1": {**NARROW, "shortcut": "B", "branch": "bottleneck_v1"},
+    "pyramid": {
+        "family": "cifar",
+        "stage_depths": (1, 2, 1),
+        "stem_width": 4,
+        "widening": 6,
+        "arrangement": "pyramid",
+        "shortcut": {"name": "A", "pooled": True},
+    },
     "imagenet": {
         "family": "imagenet",
         "stage_depths": (1, 2, 1, 1),

@@ -83,7 +83,7 @@ def measured(
         if row.name in modules:
             block, shape = modules[row.name]
             kind: Any = (row.name.split("/")[0], row.name.endswith("block1"))
-            kind = kind if model.block.shortcut.scans else row.name
+            kind = kind if model.alike else row.name
             if kind not in compiled:
                 own = _variables_of(variables, row.name)
                 compiled[kind] = _timed(block, own, (batch_size, *shape), repeats)

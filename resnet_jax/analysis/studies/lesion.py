@@ -75,8 +75,7 @@ def swapped(model: ResNet, swaps: int, draw: np.random.Generator) -> list[int]:
     """The order of the blocks after `swaps` random pairs of equal blocks changed places."""
     blocks = names(model)
     order = list(range(len(blocks)))
-    alike = model.block.shortcut.scans
-    stages = [stage for stage, depth in enumerate(model.stage_depths, 1) if alike and depth > 2]
+    stages = [n for n, depth in enumerate(model.stage_depths, 1) if model.alike and depth > 2]
     for _ in range(swaps if stages else 0):
         stage = draw.choice(stages)
         equal = [n for n, name in enumerate(blocks) if name.stage == stage and name.block > 1]

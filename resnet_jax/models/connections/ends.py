@@ -35,11 +35,7 @@ def subsample_and_pad(
             " choose widths that do not shrink, or a shortcut that projects (B, C, D)"
         )
     before = missing // 2 if layout == "both_sides" else 0
-    window = (stride, stride)
-    if pooled and stride > 1:
-        x = nn.avg_pool(x, window_shape=window, strides=window)
-    else:
-        x = x[:, ::stride, ::stride]
+    x = _means(x, stride) if pooled else x[:, ::stride, ::stride]
     return jnp.pad(x, ((0, 0), (0, 0), (0, 0), (before, missing - before)))
 
 
@@ -70,7 +66,8 @@ def option_a(
 
     He et al., arXiv 1512.03385, section 3.3. The new channels stand after the old ones
     (fb.resnet.torch), or half of them on each side (akamaster/pytorch_resnet_cifar10). `pooled`
-    takes means in place of every other position (yueatsprograms/Stochastic_Depth).
+    takes means in place of every other position (yueatsprograms/Stochastic_Depth, and PyramidNet's
+    code).
     """
     return subsample_and_pad(x, features, stride, layout, pooled), 1.0
 

@@ -31,6 +31,12 @@ def resnext29(groups: int, base_width: int) -> Arguments:
     return row(29, "B", grouped(groups, base_width), widths)
 
 
+def pyramid(depth: int, widening: int, *additions: Arguments) -> Arguments:
+    """PyramidNet-depth with this alpha (Han et al., arXiv 1610.02915, Table 4)."""
+    shortcut = {"name": "A", "pooled": True}
+    return row(depth, shortcut, {"arrangement": "pyramid", "widening": widening}, *additions)
+
+
 CIFAR: dict[str, Arguments] = {
     # 'Deep Residual Learning', arXiv 1512.03385, section 4.2; option A pads behind the channels.
     **{
@@ -59,6 +65,13 @@ CIFAR: dict[str, Arguments] = {
     # its shortcuts, that of -1202 is fb.resnet.torch's.
     "cifar_resnet110_stochastic_depth": row(110, {"name": "A", "pooled": True}, DROPPED),
     "cifar_resnet1202_stochastic_depth": row(1202, "A", DROPPED),
+    "cifar_pyramidnet110_a48": pyramid(110, 48),
+    "cifar_pyramidnet110_a84": pyramid(110, 84),
+    "cifar_pyramidnet110_a270": pyramid(110, 270),
+    "cifar_pyramidnet164_a270": pyramid(164, 270, BOTTLENECK),
+    "cifar_pyramidnet200_a240": pyramid(200, 240, BOTTLENECK),
+    "cifar_pyramidnet236_a220": pyramid(236, 220, BOTTLENECK),
+    "cifar_pyramidnet272_a200": pyramid(272, 200, BOTTLENECK),
     # Squeeze-and-Excitation, arXiv 1709.01507, Table 4.
     "cifar_seresnet110": row(110, "B", SE),
     "cifar_seresnet164": row(164, "B", BOTTLENECK, PREACTIVATED, SE),
