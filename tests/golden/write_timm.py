@@ -106,7 +106,7 @@ NETS = {
     ),
     "timm_nfnet": lambda: free(
         (1, 2, 1, 1), (8, 16, 24, 32), stem_type="deep_quad", stem_chs=16, group_size=4,
-        bottle_ratio=0.5, ch_div=4, extra_conv=True, num_features=48,
+        bottle_ratio=0.5, ch_div=4, extra_conv=True, num_features=48, act_layer="silu",
         attn_kwargs={"rd_ratio": 0.5},
     ),
     "timm_sknet": lambda: resnet(

@@ -117,7 +117,7 @@ NETS |= {
     "timm_nfnet": {
         **V1, "stage_depths": (1, 2, 1, 1), "widths": (8, 16, 24, 32), "stem_width": 16,
         "stem": "quadruple", "stem_pool": "none", "head_width": 48,
-        "branch": {"name": "normaliser_free", "group_width": 4}, **normaliser_free.FREE,
+        "branch": {"name": "normaliser_free", "group_width": 4}, **normaliser_free.free("silu"),
         "attention": {**SE, "gain": 2.0, "reduction": 1 / 2},
     },
     "timm_sknet": {

@@ -10,7 +10,7 @@ from resnet_jax.tables import UserError, nearest
 
 # Residual networks of timm and their relatives that have no row, by patterns of their names.
 ABSENT: dict[tuple[str, ...], str] = {
-    ("nfnet_*", "dm_nfnet_*", "eca_nfnet_*", "nf_regnet_*", "test_nfnet"): "NFNets",
+    ("dm_nfnet_*", "nf_regnet_*"): "NFNets with DeepMind's padding and NF-RegNets",
     ("convnext*", "test_convnext*"): "ConvNeXts",
     ("csp*", "cs3*", "*darknet*"): "cross-stage partial networks",
     ("regnetz_*", "regnetv_*", "regnety_*_sgn", "test_regnet*"): "RegNets V, Z and SGN",
