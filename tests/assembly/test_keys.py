@@ -32,7 +32,7 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "model.stage_depths": ((2, 1), {}),
     "model.widths": ((8, 8), {}),
     "model.first_stride": (2, {}),
-    "model.widening": (8, {"model.widths": ()}),
+    "model.widening": (8, {"model.widths": (), "model.stage_depths": (1, 1, 1)}),
     "model.width_factor": (2.0, {}),
     "model.stem": ("deep", {}),
     "model.stem_pool": ("max", {}),
