@@ -4,7 +4,8 @@ XLA's CPU backend is slow at weight gradients and at 1x1 convolutions, so on one
 are written as matrix products; forward passes and input gradients of larger kernels stay with
 `lax.conv`. On GPU, TPU and on several devices nothing is rewritten: a loop over groups of images
 would have to gather a batch that is sharded over devices. Convolutions in groups of channels
-and dilated ones are left to JAX everywhere.
+and dilated ones are left to JAX everywhere. On CUDA the kernel is rounded again for the backward
+pass, and the input gradient of a strided 1x1 convolution is computed for the pixels that it sees.
 
 A kernel has the type of the parameters and is rounded to the type of the images where the two are
 multiplied. Where nothing is rewritten, its gradient is summed in float32 and rounded to the type of
@@ -109,12 +110,24 @@ def _backward(strides: Pair, padding: Padding, saved: tuple[Array, Array], gradi
             kernel_gradient(x, kernel, gradient, strides, padding),
         )
 
+    pointwise = saved[1].shape[:2] == (1, 1)
     lax_backward = partial(backward, lax_convolution, _lax_kernel_gradient)
-    if jax.device_count() > 1:
-        return lax_backward(*saved, gradient)
-    forward = _pointwise if saved[1].shape[:2] == (1, 1) else lax_convolution
+    forward = _pointwise if pointwise else lax_convolution
     cpu_backward = partial(backward, forward, _kernel_gradient)
-    return lax.platform_dependent(*saved, gradient, cpu=cpu_backward, default=lax_backward)
+    if jax.device_count() > 1:
+        cpu_backward = lax_backward
+
+    def cuda_backward(x: Array, kernel: Array, gradient: Array):
+        # Else XLA would keep the rounded kernel from the forward pass on.
+        kernel, gradient = lax.optimization_barrier((kernel, gradient))
+        rounded, gradient = lax.optimization_barrier((kernel.astype(x.dtype), gradient))
+        forward = convolution_of_seen if pointwise else lax_convolution
+        of_x, of_kernel = backward(forward, _lax_kernel_gradient, x, rounded, gradient)
+        return of_x, of_kernel.astype(kernel.dtype)
+
+    return lax.platform_dependent(
+        *saved, gradient, cpu=cpu_backward, cuda=cuda_backward, default=lax_backward
+    )
 
 
 _convolution.defvjp(_forward, _backward)
@@ -124,6 +137,30 @@ def _pointwise(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Arra
     """A 1x1 convolution as one matrix product."""
     x = jnp.pad(x, ((0, 0), *padding, (0, 0)))[:, :: strides[0], :: strides[1]]
     return jnp.einsum("nhwc,cf->nhwf", x, kernel[0, 0].astype(x.dtype))
+
+
+def convolution_of_seen(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
+    """A strided 1x1 convolution, of the pixels that it sees alone."""
+    seen = jnp.pad(x, ((0, 0), *padding, (0, 0)))[:, :: strides[0], :: strides[1]]
+    return lax_convolution(seen, kernel, (1, 1), ((0, 0), (0, 0)))
+
+
+@jax.custom_vjp
+def apart(x: Array) -> Array:
+    """x itself, whose gradient is a kernel's output of its own on CUDA.
+
+    cuDNN adds another gradient of x to it only from memory. Where that one is of every other pixel
+    alone, XLA then adds it where it reads the sum, and never writes its zeros.
+    """
+    return x
+
+
+def _apart_backward(_: None, gradient: Array) -> tuple[Array]:
+    held = lax.platform_dependent(gradient, cuda=lax.optimization_barrier, default=lambda g: g)
+    return (held,)
+
+
+apart.defvjp(lambda x: (x, None), _apart_backward)
 
 
 def _lax_kernel_gradient(

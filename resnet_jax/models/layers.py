@@ -185,6 +185,12 @@ class Layers:
             standardised, epsilon=self.weight_epsilon, gain=self.weight_gain, convolve=convolve
         )
 
+    @property
+    def rectifies(self) -> bool:
+        """Whether norms compute the ReLU behind them as well, in training."""
+        rectifies = self.activation is ACTIVATIONS["relu"] and self.norm.rectifies
+        return rectifies and self.train
+
     def make_norm(self, **options: Any) -> Any:
         """A norm; never called where the norm is absent, since no arrangement holds one then."""
         return self.norm.function()(

@@ -47,7 +47,8 @@ class BatchNorm(nn.Module):
     scaled: bool = True
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch *space channels"]) -> Array:
+    def __call__(self, x: Float[Array, "batch *space channels"], rectify: bool = False) -> Array:
+        """The normalised x, or what ReLU makes of it."""
         if not self.scaled and self.scale_init is not nn.initializers.ones:
             raise UserError(
                 "model.zero_init_branch starts with the scales of norms, and norm.scale=False"
@@ -75,7 +76,10 @@ class BatchNorm(nn.Module):
             multiplier = _for_groups(scale, len(mean)) * multiplier
         offset = _for_groups(bias, len(mean)) - mean * multiplier
         spread = partial(jnp.expand_dims, axis=tuple(range(1, x.ndim)))
-        y = grouped * spread(multiplier) + spread(offset)
+        multiplier, offset = spread(multiplier), spread(offset)
+        if rectify:
+            return rectified(grouped, multiplier, offset, self.dtype).reshape(x.shape)
+        y = grouped * multiplier + offset
         return y.reshape(x.shape).astype(self.dtype)
 
 
@@ -101,6 +105,55 @@ def _backward(groups: int, _: None, gradient: Array) -> tuple[Array]:
 
 
 _for_groups.defvjp(_forward, _backward)
+
+
+def rectified(x: Array, multiplier: Array, offset: Array, dtype: Dtype) -> Array:
+    """relu(multiplier x + offset), with a gradient formulated for the platform it is lowered for.
+
+    The gradient that ReLU masks is summed, for multiplier and offset, and then scaled. For a GPU,
+    XLA would write it out between the two; on CUDA it is masked twice instead. Of a single group,
+    XLA would keep the comparison then, so there nothing is rewritten.
+    """
+    if len(x) == 1:
+        return rectified_plainly(dtype, x, multiplier, offset)
+    return lax.platform_dependent(
+        x,
+        multiplier,
+        offset,
+        cuda=partial(masked_twice, dtype),
+        default=partial(rectified_plainly, dtype),
+    )
+
+
+def rectified_plainly(dtype: Dtype, x: Array, multiplier: Array, offset: Array) -> Array:
+    """See `rectified`."""
+    return nn.relu((x * multiplier + offset).astype(dtype))
+
+
+masked_twice = jax.custom_vjp(rectified_plainly, nondiff_argnums=(0,))
+
+
+def _rectified_forward(
+    dtype: Dtype, x: Array, multiplier: Array, offset: Array
+) -> tuple[Array, tuple[Array, Array, Array]]:
+    return rectified_plainly(dtype, x, multiplier, offset), (x, multiplier, offset)
+
+
+def _rectified_backward(
+    dtype: Dtype, saved: tuple[Array, Array, Array], gradient: Array
+) -> tuple[Array, ...]:
+    x, multiplier, offset = saved
+
+    def gradients(multiplier: Array, offset: Array, gradient: Array) -> tuple[Array, ...]:
+        return jax.vjp(partial(rectified_plainly, dtype), x, multiplier, offset)[1](gradient)
+
+    _, *of_parameters = gradients(multiplier, offset, gradient)
+    # Behind the barrier XLA does not see that the same is masked again.
+    of_x, *_ = gradients(*lax.optimization_barrier((multiplier, offset, gradient)))
+    return of_x, *of_parameters
+
+
+masked_twice.defvjp(_rectified_forward, _rectified_backward)
 
 
 def _grouped(x: Array, group_size: int | None) -> Array:
@@ -223,6 +276,7 @@ class Norm:
         `momentum`, the weight of the old average.
       folds: whether it is scale (x - mean) / sqrt(var + epsilon) + bias in evaluation, so that it
         can be folded into the convolution before it; it then has an option `epsilon`.
+      rectifies: whether its layer takes `rectify`, and then computes the ReLU behind it as well.
       absent: whether it makes no layer.
       fixup: whether the network is built as Fixup has it.
     """
@@ -231,6 +285,7 @@ class Norm:
     activates: bool = False
     running: bool = False
     folds: bool = False
+    rectifies: bool = False
     absent: bool = False
     fixup: bool = False
 
@@ -238,7 +293,7 @@ class Norm:
 NORMS = Table(
     "norm",
     {
-        "batch": Norm(batch_norm, running=True, folds=True),
+        "batch": Norm(batch_norm, running=True, folds=True, rectifies=True),
         "group": Norm(group_norm),
         "evo": Norm(evo_norm, activates=True),
         "filter_response": Norm(filter_response_norm, activates=True),

@@ -34,14 +34,17 @@ def run(
             for before, step in zip((None, *steps), steps, strict=False)
             if (before, step) != (NORM, ACTIVATION)
         )
-    for before, step in zip((None, *steps), steps, strict=False):
+    for before, step, after in zip((None, *steps), steps, (*steps[1:], None), strict=False):
         if step == CONVOLUTION:
             for prepare in preparing:
                 x = prepare(x)
             x = conv(x)
         elif step == NORM:
             of_convolution = options if before == CONVOLUTION else {}
-            x = layers.make_norm(name=next(names), **of_convolution)(x)
+            norm = layers.make_norm(name=next(names), **of_convolution)
+            x = norm(x, rectify=True) if layers.rectifies and after == ACTIVATION else norm(x)
+        elif step == ACTIVATION and layers.rectifies and before == NORM:
+            continue
         elif step == BIAS:
             x = layers.bias()(x)
         else:

@@ -7,7 +7,7 @@ import pytest
 from jax import lax
 
 from resnet_jax.models import convolution as module
-from resnet_jax.models.convolution import convolution
+from resnet_jax.models.convolution import apart, convolution, convolution_of_seen
 
 CHANNELS, FEATURES = 4, 6
 
@@ -181,3 +181,31 @@ def test_several_devices_run_plain_convolutions(monkeypatch):
     program = lowered_gradient("cpu", 1)
     assert program.count("stablehlo.convolution") == 3
     assert "dot_general" not in program
+
+
+@pytest.mark.parametrize("size", [(6, 8), (7, 5)])
+def test_the_pixels_that_a_strided_convolution_sees(float64, rng, assert_same, size):
+    x, w = draw(rng, 1, size)
+
+    def seen(x, w):
+        return convolution_of_seen(x, w, (2, 2), ((0, 0), (0, 0)))
+
+    assert_same(seen, reference(1, 2), x, w)
+
+
+@pytest.mark.parametrize(("platform", "barriers"), [("cuda", 1), ("cpu", 0), ("tpu", 0)])
+def test_apart_holds_the_gradient_on_cuda_alone(rng, platform, barriers):
+    x = rng.normal(size=(2, 3))
+    gradient = jax.jit(jax.grad(lambda x: (apart(x) ** 2).sum()))
+    np.testing.assert_allclose(gradient(x), 2 * x, rtol=1e-6)
+    program = gradient.trace(x).lower(lowering_platforms=(platform,)).as_text()
+    assert program.count("optimization_barrier") == barriers
+
+
+@pytest.mark.parametrize(("platform", "dilated"), [("cuda", False), ("cpu", False), ("tpu", True)])
+def test_cuda_writes_no_zeros_into_a_strided_gradient(rng, platform, dilated):
+    """Elsewhere the gradient is dilated for the convolution, or is a product of matrices."""
+    x, w = draw(rng, 1, (6, 8))
+    gradient = jax.jit(jax.grad(lambda x: ours(1, 2)(x, w).sum())).trace(x)
+    program = gradient.lower(lowering_platforms=(platform,)).as_text()
+    assert ("lhs_dilate = [2, 2]" in program) == dilated

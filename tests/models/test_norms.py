@@ -4,8 +4,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from resnet_jax.models.activation import ACTIVATIONS
+from resnet_jax.models.arrangements import ACTIVATION, NORM
 from resnet_jax.models.building import resnet
-from resnet_jax.models.norms import BatchNorm, affine, group_norm
+from resnet_jax.models.layers import Layers
+from resnet_jax.models.norms import (
+    BatchNorm,
+    affine,
+    group_norm,
+    masked_twice,
+    rectified,
+    rectified_plainly,
+)
+from resnet_jax.models.steps import run
 from resnet_jax.tables import UserError
 
 MOMENTUM, EPSILON = 0.8, 1e-3
@@ -230,3 +241,60 @@ def test_a_branch_can_not_start_at_zero_by_a_scale_that_is_not_there():
                    zero_init_branch=True, norm={"name": "batch", "scale": False})  # fmt: skip
     with pytest.raises(UserError, match=r"norm\.scale=False"):
         jax.eval_shape(lambda: model.init(jax.random.key(0), jnp.zeros((1, 4, 4, 3)), train=False))
+
+
+@pytest.fixture
+def arrays(rng):
+    """x, multiplier and offset; each of them falls below zero somewhere."""
+    x = rng.normal(size=(2, 3, 4, 5, 6))
+    return x, *rng.normal(size=(2, 2, 1, 1, 1, 6))
+
+
+def test_masking_twice_is_masking_once(float64, rng, arrays):
+    gradient = rng.normal(size=arrays[0].shape)
+    found, expected = (
+        jax.vjp(lambda *given, f=f: f(jnp.float64, *given), *arrays)
+        for f in (masked_twice, rectified_plainly)
+    )
+    np.testing.assert_array_equal(found[0], expected[0])
+    for own, theirs in zip(found[1](gradient), expected[1](gradient), strict=True):
+        np.testing.assert_allclose(own, theirs, rtol=1e-12)
+
+
+def test_jvp_of_the_gradient_of_masking_twice(float64, rng, arrays):
+    def gradient(f):
+        return jax.grad(lambda x: (f(jnp.float64, x, *arrays[1:]) ** 3).sum())
+
+    along = (rng.normal(size=arrays[0].shape),)
+    found, expected = (
+        jax.jvp(gradient(f), arrays[:1], along)[1] for f in (masked_twice, rectified_plainly)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("platform", "barriers"), [("cuda", 1), ("cpu", 0), ("tpu", 0)])
+def test_cuda_alone_masks_twice(arrays, platform, barriers):
+    gradient = jax.jit(jax.grad(lambda x: rectified(x, *arrays[1:], jnp.float32).sum()))
+    program = gradient.trace(arrays[0]).lower(lowering_platforms=(platform,)).as_text()
+    assert program.count("optimization_barrier") == barriers
+
+
+class NormAndActivation(nn.Module):
+    layers: Layers
+
+    @nn.compact
+    def __call__(self, x):
+        return run((NORM, ACTIVATION), x, self.layers, norms=["norm"])
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_an_activation_behind_a_norm_is_computed_once(drawn, rng, activation, train):
+    """Whether the norm computes it or not."""
+    x, row = images(rng), ACTIVATIONS[activation]
+    module = NormAndActivation(Layers(activation=row, train=train))
+    variables = drawn(module, x)
+    found, _ = module.apply(variables, x, mutable=["batch_stats"])
+    own = {collection: tree["norm"] for collection, tree in variables.items()}
+    alone, _ = BatchNorm(train=train).apply(own, x, mutable=["batch_stats"])
+    np.testing.assert_allclose(found, row.function(alone), rtol=1e-6)

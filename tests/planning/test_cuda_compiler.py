@@ -23,13 +23,14 @@ def no_cache(monkeypatch, tmp_path, optimised):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
-def test_resnet50_takes_no_more_than_measured_and_nothing_costly(no_cache):
-    """An H200 took 10.46 GB for the fastest step that was timed (experiments/scaling)."""
+def test_resnet50_moves_less_than_the_plain_step_and_nothing_costly(no_cache):
+    """The plain step moves 101.8 GB, as counted here (experiments/throughput)."""
     config = imagenet.get_config("dtype=bfloat16")
     program = Step(config, examples=1_281_167).compiled(hardware.parse("h100:1"), 256)
     assert program.costly == ()
     assert {kernel.reads for kernel in program.kernels if "cudnn" in kernel.name} == {"bf16"}
-    assert program.temporaries <= 1.01 * 10.46e9
+    assert program.temporaries <= 10.5e9
+    assert program.bytes <= 0.9 * 101.8e9
 
 
 def test_cards_sum_gradients(no_cache):

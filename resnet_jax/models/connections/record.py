@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from resnet_jax.models.convolution import apart
 from resnet_jax.models.layers import Layers
 from resnet_jax.models.pooling import Pool
 from resnet_jax.tables import UserError, options_of
@@ -161,7 +162,7 @@ class Shortcut(Connection):
     def connect(self, state: Image, branch: Branch, site: Site, layers: Layers) -> Image:
         """shortcut(x) + factor F(x)."""
         shortcut, factor = self.paths(state, site, layers)
-        y = factor * branch(state)
+        y = factor * branch(apart(state) if self.projects and site.stride > 1 else state)
         if shortcut.ndim:
             check_positions(shortcut.shape[1:3], y.shape[1:3])
         return shortcut + y
