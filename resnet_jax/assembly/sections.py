@@ -22,7 +22,8 @@ from resnet_jax.models.attention import ATTENTIONS
 from resnet_jax.models.branches import BRANCHES
 from resnet_jax.models.building import FAMILIES
 from resnet_jax.models.heads import HEADS
-from resnet_jax.models.layers import DTYPES, KERNEL_INITS
+from resnet_jax.models.kernels import KERNEL_INITS
+from resnet_jax.models.layers import DTYPES
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.pooling import ANTIALIASING, STEM_POOLS
 from resnet_jax.models.resnet import REMATS

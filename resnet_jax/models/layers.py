@@ -1,6 +1,5 @@
 """The layers that a network is made of, chosen once and handed down to its blocks."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,40 +12,12 @@ from jaxtyping import Array
 from resnet_jax.models.activation import ACTIVATIONS, Activation
 from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.convolution import Convolve, convolution
+from resnet_jax.models.kernels import KERNEL_INITS
 from resnet_jax.models.norms import NORMS, Norm
 from resnet_jax.models.side_by_side import convolution_side_by_side
 from resnet_jax.models.standardisation import standardised
 from resnet_jax.tables import Table, UserError
 
-PYTORCH = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-
-
-def dirac(key: Array, shape: Sequence[int], dtype: Any = None) -> Array:
-    """The first filters hand on one input channel each; those beyond the inputs are PyTorch's.
-
-    Jordan, arXiv 2404.00498, in the form of airbench94.py (class Conv). Filter m of the
-    first M, where M is the smaller of inputs and features, is 1 at its centre for channel m.
-    """
-    *window, inputs, features = shape
-    same = min(inputs, features)
-    centre = tuple(side // 2 for side in window)
-    kernel = PYTORCH(key, shape, dtype).at[..., :same].set(0)
-    return kernel.at[(*centre, jnp.arange(same), jnp.arange(same))].set(1)
-
-
-# Initial values of convolutions' kernels. A normalised network computes the same at any scale of a
-# kernel, but a kernel that starts smaller turns faster at the same learning rate.
-KERNEL_INITS = Table(
-    "model.kernel_init",
-    {
-        # He et al., arXiv 1502.01852; fan-out is what fb.resnet.torch and torchvision use.
-        "he_fan_out": nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
-        "he_fan_in": nn.initializers.variance_scaling(2.0, "fan_in", "normal"),
-        # The default of PyTorch's layers: uniform, with a sixth of He's variance.
-        "pytorch": PYTORCH,
-        "dirac": dirac,
-    },
-)
 DTYPES = Table(
     "model.dtype",
     {"float32": jnp.float32, "bfloat16": jnp.bfloat16, "float64": jnp.float64},

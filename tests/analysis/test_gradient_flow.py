@@ -9,7 +9,7 @@ from analysis.tiny import SHAPE, network, taps, variables_of
 from resnet_jax.analysis.blocks import is_plain, names
 from resnet_jax.analysis.studies import gradient_flow
 from resnet_jax.analysis.subject import Examples
-from resnet_jax.models.layers import KERNEL_INITS
+from resnet_jax.models.kernels import KERNEL_INITS
 from resnet_jax.models.residual import ARRANGEMENTS
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from resnet_jax.models.building import resnet
-from resnet_jax.models.layers import KERNEL_INITS
+from resnet_jax.models.kernels import KERNEL_INITS
 from resnet_jax.models.shortcuts import SHORTCUTS
 from resnet_jax.tables import UserError
 

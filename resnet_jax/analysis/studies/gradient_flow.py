@@ -28,7 +28,7 @@ from resnet_jax.analysis.subject import (
     run_once,
 )
 from resnet_jax.models.arrangements import ARRANGEMENTS
-from resnet_jax.models.layers import KERNEL_INITS
+from resnet_jax.models.kernels import KERNEL_INITS
 from resnet_jax.models.norms import NORMS
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.shortcuts import SHORTCUTS
