@@ -94,6 +94,11 @@ def _check_together(values: Mapping[str, Any]) -> None:
             "train.ema_decay and optim.lookahead both average the weights that are evaluated: leave"
             " one of them unset"
         )
+    if values["norm"].get("frozen") and values["eval"]["recalibration_steps"]:
+        raise UserError(
+            "norm.frozen keeps the statistics of norms, and eval.recalibration_steps computes them"
+            " anew: leave one of them at its default"
+        )
     examples = train["batch_size"] // train["accumulate"]
     group = values["norm"].get("group_size") if values["norm"]["name"] == "batch" else None
     if group is not None and examples > group and examples % group:

@@ -30,6 +30,7 @@ class BatchNorm(nn.Module):
       group_size: examples that share statistics; None is the whole batch.
       momentum: weight of the old running average.
       epsilon: added to the variance.
+      frozen: use the running statistics in training too, and pass no gradient to scale and bias.
       dtype: of the output.
       scaled: whether it learns a factor of each channel.
 
@@ -41,6 +42,7 @@ class BatchNorm(nn.Module):
     group_size: int | None = None
     momentum: float = 0.9
     epsilon: float = 1e-5
+    frozen: bool = False
     dtype: Dtype = jnp.float32
     param_dtype: Dtype = jnp.float32
     scale_init: nn.initializers.Initializer = nn.initializers.ones
@@ -60,7 +62,9 @@ class BatchNorm(nn.Module):
         running_var = self.variable("batch_stats", "var", jnp.ones, shape, self.param_dtype)
         bias = self.param("bias", nn.initializers.zeros, shape, self.param_dtype)
 
-        if self.train:
+        if self.frozen:
+            bias = lax.stop_gradient(bias)
+        if self.train and not self.frozen:
             grouped = _grouped(x, self.group_size)
             mean, var = _moments(grouped.astype(self.param_dtype))
             if not self.is_initializing():
@@ -73,6 +77,7 @@ class BatchNorm(nn.Module):
         multiplier = lax.rsqrt(var + self.epsilon)
         if self.scaled:
             scale = self.param("scale", self.scale_init, shape, self.param_dtype)
+            scale = lax.stop_gradient(scale) if self.frozen else scale
             multiplier = _for_groups(scale, len(mean)) * multiplier
         offset = _for_groups(bias, len(mean)) - mean * multiplier
         spread = partial(jnp.expand_dims, axis=tuple(range(1, x.ndim)))
@@ -185,6 +190,7 @@ def batch_norm(
     momentum: BelowOne = 0.9,
     epsilon: Positive = 1e-5,
     scale: bool = True,
+    frozen: bool = False,
 ):
     """Batch normalisation.
 
@@ -194,9 +200,17 @@ def batch_norm(
       epsilon: added to the variance.
       scale: whether it learns a factor of each channel; fast recipes for CIFAR-10 leave it out
         (Jordan, arXiv 2404.00498, airbench94.py).
+      frozen: statistics, scale and bias stay as they are, as where a detector is trained with few
+        images in a batch. An optimizer of one's own must leave scale and bias out of its weight
+        decay; `models.parts.is_norm` knows them.
     """
     return partial(
-        BatchNorm, group_size=group_size, momentum=momentum, epsilon=epsilon, scaled=scale
+        BatchNorm,
+        group_size=group_size,
+        momentum=momentum,
+        epsilon=epsilon,
+        scaled=scale,
+        frozen=frozen,
     )
 
 

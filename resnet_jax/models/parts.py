@@ -20,6 +20,11 @@ def part_of(path: Sequence[str], stages: int) -> int:
     return stages if path[0].startswith("head_") else stages + 1
 
 
+def is_norm(path: Sequence[str]) -> bool:
+    """Whether ('stage1', 'block1', 'norm2', 'scale') is a parameter of a norm: here it is."""
+    return len(path) > 1 and "norm" in path[-2]
+
+
 def rate_shares(stages: int, frozen_parts: int, decay: float) -> tuple[float, ...]:
     """Each part's share of the learning rate: 0 where frozen, else decay^(parts to the head).
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, overload
 
 import flax.linen as nn
 from jax import lax
@@ -13,18 +13,20 @@ from resnet_jax.models.arrangements import ACTIVATION
 from resnet_jax.models.branches import Branch
 from resnet_jax.models.heads import HEADS, Head
 from resnet_jax.models.layers import Layers
+from resnet_jax.models.parts import is_norm
 from resnet_jax.models.pooling import Pool
 from resnet_jax.models.residual import Block
 from resnet_jax.models.stage import Stage
 from resnet_jax.models.stems import Stem, apply_stem, whitening_size
 from resnet_jax.models.steps import run
 from resnet_jax.models.transitions import TRANSITIONS, Transition
-from resnet_jax.tables import Table, UserError
+from resnet_jax.tables import Table, UserError, options_of
 
 # The backward pass computes the layers inside each block, or inside each stage, again.
 REMATS = Table("model.remat", {name: name for name in ("none", "block", "stage")})
 
 Image = Float[Array, "batch height width channels"]
+Logits = Float[Array, "batch classes"]
 
 
 class ResNet(nn.Module):
@@ -94,10 +96,43 @@ class ResNet(nn.Module):
 
     def fixes(self, path: Sequence[str]) -> bool:
         """Whether the parameter at this path, ('stem_conv', 'kernel'), never learns."""
+        if options_of(self.layers.norm).get("frozen") and is_norm(path):
+            return True
         return whitening_size(self.stem) is not None and (*path,) == ("stem_conv", "kernel")
 
+    @overload
+    def __call__(self, x: Image, *, train: bool) -> Logits: ...
+
+    @overload
+    def __call__(self, x: Image, *, train: bool, features: Literal[True]) -> dict[str, Image]: ...
+
     @nn.compact
-    def __call__(self, x: Image, *, train: bool) -> Float[Array, "batch classes"]:
+    def __call__(self, x: Image, *, train: bool, features: bool = False) -> Any:
+        """The logits of images, or what the stages make of them.
+
+        Args:
+          x: normalised images, [batch, height, width, channels], of any height and width.
+          train: normalise by the batch's statistics, and drop what dropout and stochastic depth
+            drop; `apply` then needs `mutable=["batch_stats"]`, and `rngs={"dropout": key}` where
+            something is dropped.
+          features: return the outputs of stem and stages in place of logits, for detection and
+            segmentation; the head's parameters are then not used, nor made by `init`.
+
+        Returns:
+          Logits [batch, classes] in at least float32. With `features` a dictionary of 'stem',
+          before its pool, and 'stage1', 'stage2', ..., each an image [batch, height / r, width / r,
+          channels]: of `create('resnet50')` r is 2, 4, 8, 16, 32 and channels are 64, 256, 512,
+          1024, 2048. Of pre-activated stages these are sums that no norm or ReLU has followed, but
+          of the last stage what the head's pool sees.
+
+        Raises:
+          UserError: `features` of a network that hands on more than one image from block to block.
+        """
+        if features and self.block.shortcut.end is not None:
+            raise UserError(
+                "features=True returns images, and this model.shortcut hands on another state from"
+                " block to block: choose another, or call the network without features"
+            )
         arrangement, norm = self.block.arrangement, self.layers.norm
         if norm.absent:
             arrangement = arrangement.without_norm()
@@ -111,6 +146,7 @@ class ResNet(nn.Module):
         activated = self.block.activate_stem and bool(arrangement.lead)
         if activated:
             x = run(arrangement.lead, x, stem_layers, norms=["stem_lead_norm"])
+        found = {"stem": x}
         x = self.stem_pool.function(x, stem_layers)
         state = self.block.shortcut.started(x, stem_layers)
 
@@ -144,6 +180,7 @@ class ResNet(nn.Module):
                 name=f"stage{number}",
             )
             state, survival = stage(state), survival[depth:]
+            found[f"stage{number}"] = state
 
         probing = self.frozen_parts > len(self.stage_depths)
         head_layers = frozen_layers if probing else layers
@@ -152,6 +189,8 @@ class ResNet(nn.Module):
             conv = head_layers.conv(self.head_width, 1, name="head_conv")
             x = run(arrangement.stem_steps, x, head_layers, conv, norms=["head_conv_norm"])
         x = run(arrangement.head_steps, x, head_layers, norms=["head_norm"])
+        if features:
+            return {**found, f"stage{len(self.stage_depths)}": x}
         if probing:
             x = lax.stop_gradient(x)
         kernel_init = nn.initializers.zeros if norm.fixup else None

@@ -161,6 +161,7 @@ OPTIONS: dict[str, tuple[object, dict]] = {
     "norm.momentum": (0.5, {}),
     "norm.epsilon": (0.1, {}),
     "norm.scale": (False, {}),
+    "norm.frozen": (True, {}),
     "norm.channel_groups": (2, {"norm.name": "group"}),
     "optim.momentum": (0.5, {}),
     "optim.b1": (0.5, {"optim.name": "adam"}),
