@@ -220,9 +220,9 @@ class Assembly:
         """Parameters and statistics that the run starts from; missing ones are drawn."""
         if self.config.init.weights is None:
             return whitened(self.config, self.model, self.inputs)
-        return self.variables_from(Path(self.config.init.weights), replace_head=True)
+        return self.variables_from(self.config.init.weights, replace_head=True)
 
-    def variables_from(self, path: Path, *, replace_head: bool = False) -> dict:
+    def variables_from(self, path: str | Path, *, replace_head: bool = False) -> dict:
         """Variables from a file of weights, in the model's layout; see network.weights_of."""
         channels = self.source.image_shape[-1]
         return weights_of(path, self.model, channels=channels, replace_head=replace_head)

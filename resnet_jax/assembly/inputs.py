@@ -194,7 +194,10 @@ class Inputs:
         return {
             "layout": "NHWC",
             "pixels": MEANING,
-            "short_sides": list(self.views.scales),
+            "short_sides": [
+                f"its own, at least {self.views.size}" if scale is None else scale
+                for scale in self.views.scales
+            ],
             "interpolation": self.views.interpolation,
             "views": self.views.kind,
             "view_weights": self.views.weights,

@@ -28,7 +28,7 @@ def network(config: ConfigDict, *, classes: int, side_by_side: bool = False) -> 
     )
 
 
-def weights_of(path: Path, model: ResNet, *, channels: int, replace_head: bool) -> dict:
+def weights_of(path: str | Path, model: ResNet, *, channels: int, replace_head: bool) -> dict:
     """Variables from a file of weights, in the model's layout.
 
     Args:

@@ -19,14 +19,14 @@ from resnet_jax.analysis.overlay import overlaid, png
 from resnet_jax.assembly.restored import Restored
 from resnet_jax.data.changes.augment import normalise
 from resnet_jax.data.images.pictures import read_picture
-from resnet_jax.data.images.views import Views
+from resnet_jax.data.images.views import Views, views
 from resnet_jax.data.sources.conventions import convention, imagenet_classes
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.reporting.files import replace
 from resnet_jax.tables import UserError
 from resnet_jax.training.evaluation import Logits
 from resnet_jax.training.steps import eval_logits
-from resnet_jax.weights import read_tensors, to_variables
+from resnet_jax.weights.pretrained import load
 
 LONGEST_NAME = 200  # bytes of a picture's name in the names of its explanations
 
@@ -71,17 +71,32 @@ def without_data(restored: Restored) -> Network:
     )
 
 
-def published(name: str, weights: Path) -> Network:
-    """The published network of this name, with the classes of ImageNet or those of CIFAR-10.
+def published(name: str, weights: str | Path) -> Network:
+    """The published network of this name with the weights of a file.
+
+    What stands beside the file says how images are prepared, see weights.pretrained, and else the
+    convention of the network's family. Classes are those that stand there, or of ImageNet or
+    CIFAR-10 where there are as many.
 
     Raises:
       UserError: there is no such network, or the file does not fit it.
     """
     chosen = convention(models.find(name)["family"])
-    model = models.create(name, classes=len(chosen.class_names))
-    fitted = to_variables(model, read_tensors(weights), channels=3)
+    model, variables, said = load(name, weights)
+    if said is not None:
+        kept = [None if isinstance(side, str) else side for side in said["short_sides"]]
+        size, kind, interpolation = said["image_shape"][0], said["views"], said["interpolation"]
+        chosen = chosen._replace(
+            views=views(size, kind=kind, scales=tuple(kept), interpolation=interpolation),
+            image_shape=tuple(said["image_shape"]),
+            class_names=tuple(said.get("classes", chosen.class_names)),
+            mean=tuple(said["mean"]),
+            std=tuple(said["std"]),
+        )
+    if model.classes != len(chosen.class_names):
+        chosen = chosen._replace(class_names=tuple(f"class {n}" for n in range(model.classes)))
     logits = partial(eval_logits, model.apply)
-    return Network(model, fitted.variables, logits, *chosen, origin=f"{name} of {weights}")
+    return Network(model, variables, logits, *chosen, origin=f"{name} of {weights}")
 
 
 def _readable(classes: tuple[str, ...]) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ class Restored(NamedTuple):
 
 
 def load(
-    workdir: Path,
+    workdir: str | Path,
     step: int | None = None,
     best: bool = False,
     changes: str = "",
@@ -78,6 +78,7 @@ def load(
     Raises:
       UserError: there is no run, no such checkpoint, or `changes` would change what was trained.
     """
+    workdir = Path(workdir)
     config = run_folder.load(workdir, trust_rows=trust_rows)
     identity = run_folder.identity(workdir, config)
     changed = configuration.override(run_folder.load(workdir, trust_rows=trust_rows), changes)
@@ -97,7 +98,7 @@ def load(
     return Restored(assembly, state.eval_variables, f"step {found}", found)
 
 
-def load_weights(config: ConfigDict, path: Path, batch_size: int | None = None) -> Restored:
+def load_weights(config: ConfigDict, path: str | Path, batch_size: int | None = None) -> Restored:
     """Returns the network of a configuration with the weights of a file.
 
     Args:
@@ -124,9 +125,9 @@ def _assembly(
     return Assembly(config, known=known)
 
 
-def checkpoints(workdir: Path, trust_rows: bool = False) -> dict[int, Callable[[], Any]]:
+def checkpoints(workdir: str | Path, trust_rows: bool = False) -> dict[int, Callable[[], Any]]:
     """Variables of every checkpoint of a run by step, unrolled, each read when called."""
-    steps = run_folder.steps_of(workdir)
+    steps = run_folder.steps_of(Path(workdir))
 
     def read(step: int) -> Any:
         return load(workdir, step, trust_rows=trust_rows).unrolled_variables()

@@ -120,7 +120,7 @@ class Norm:
 class Init:
     """What a run starts from."""
 
-    weights: str | None = None  # file to start from; a head of other classes is replaced
+    weights: str | None = None  # file or hf://OWNER/NAME; a head of other classes is replaced
     run: str | None = None  # folder of a run whose whole training state is gone on from
     whitening_images: PositiveInt = 5_000  # first ones, whose patches stem=whitening is made of
     whitening_epsilon: Positive = 5e-4  # added to the eigenvalues of these patches

@@ -1,7 +1,7 @@
 """Converts weights: python -m resnet_jax convert SOURCE TARGET.safetensors --model=resnet50.
 
 SOURCE is a .safetensors, .pth, .th or .pt file in the naming of torchvision, timm or akamaster's
-CIFAR code, or the folder of a run, which knows its model.
+CIFAR code, hf://OWNER/REPOSITORY of the hub, or the folder of a run, which knows its model.
 """
 
 from pathlib import Path
@@ -33,14 +33,14 @@ def main(source: str, target: str) -> dict[str, Any]:
     else:
         if _MODEL.value is None:
             raise UserError("give --model=NAME: the file does not say which network it belongs to")
-        name, tensors = _MODEL.value, _from_file(Path(source), _MODEL.value)
+        name, tensors = _MODEL.value, _from_file(source, _MODEL.value)
     write_tensors(Path(target), tensors, {"model": name, "naming": str(_NAMING.value)})
     parameters = sum(tensor.size for key, tensor in tensors.items() if "running" not in key)
     print(f"{len(tensors)} tensors of {name}, {parameters:,} parameters: {target}")
     return {"tensors": len(tensors), "parameters": parameters, "file": target}
 
 
-def _from_file(path: Path, name: str) -> dict[str, Any]:
+def _from_file(path: str, name: str) -> dict[str, Any]:
     from resnet_jax.models import create
     from resnet_jax.weights import read_tensors, to_tensors, to_variables
     from resnet_jax.weights.mapping import classes_of

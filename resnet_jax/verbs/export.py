@@ -2,8 +2,10 @@
 
 TARGET ends in .safetensors (tensors named as --naming says), .stablehlo (jax.export's artefact for
 CPU, CUDA and TPU, any batch size) or .onnx (needs the extra onnx). --config=FILE with
---weights=FILE exports the network of a file. The preprocessing of images is written beside TARGET,
-to TARGET.json.
+--weights=FILE exports the network of a file. Beside TARGET the preprocessing of images is written
+to TARGET.json, and to README.md a card of the network as hubs show it: metrics, preprocessing,
+licence and the command that trained it. A README.md that is no such card is left alone, and the
+card is TARGET.md then.
 """
 
 import json
@@ -16,11 +18,15 @@ from resnet_jax.verbs import shared_flags
 
 FLAGS = flags.FlagValues()
 _NAMING = shared_flags.define_naming(FLAGS)
+_LICENCE = flags.DEFINE_string(
+    "licence", None, "Licence of the weights, for the card, as apache-2.0.", flag_values=FLAGS
+)
 _TRAINED = shared_flags.Trained(FLAGS)
 
 
 def main(target: str) -> dict[str, Any]:
     """Returns what was written."""
+    from resnet_jax.pages import card
     from resnet_jax.reporting.files import replace
     from resnet_jax.tables import UserError, choose
     from resnet_jax.weights import to_tensors, write_tensors
@@ -48,5 +54,12 @@ def main(target: str) -> dict[str, Any]:
         replace(path, writers[path.suffix](model, variables, preprocessing["image_shape"]))
     beside = path.with_name(path.name + ".json")
     replace(beside, json.dumps(preprocessing, indent=2) + "\n")
-    print(f"{path}, and the preprocessing of its images: {beside}")
-    return {"file": str(path), "bytes": path.stat().st_size, "preprocessing": str(beside)}
+    workdir = None if _TRAINED.weights else _TRAINED.workdir
+    described = card.write(path, network, preprocessing, workdir, _LICENCE.value)
+    print(f"{path}, the preprocessing of its images: {beside}, and its card: {described}")
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "preprocessing": str(beside),
+        "card": str(described),
+    }

@@ -189,7 +189,10 @@ class Trained:
             flag_values=values,
         )
         self._weights = flags.DEFINE_string(
-            "weights", None, "File of weights, in place of a run's checkpoint.", flag_values=values
+            "weights",
+            None,
+            "File of weights, in place of a run's checkpoint, or hf://OWNER/REPOSITORY of the hub.",
+            flag_values=values,
         )
         self._trust = define_trust(values)
         self.config = Configuration(
@@ -205,8 +208,9 @@ class Trained:
         return bool(self._trust.value)
 
     @property
-    def weights(self) -> Path | None:
-        return Path(self._weights.value).expanduser() if self._weights.value else None
+    def weights(self) -> str | None:
+        """A path, or hf://OWNER/REPOSITORY."""
+        return str(self._weights.value) if self._weights.value else None
 
     def load(self) -> "Restored":
         """Returns the network that the flags name.

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from resnet_jax.tables import UserError
+from resnet_jax.weights.hub import local
 
 Tensors = dict[str, np.ndarray]
 
@@ -18,8 +19,10 @@ PYTORCH_SUFFIXES = (".pth", ".th", ".pt")
 NESTED_KEYS = ("state_dict", "model", "state_dict_ema")
 
 
-def read_tensors(path: Path) -> Tensors:
+def read_tensors(path: str | Path) -> Tensors:
     """Returns the tensors of a .safetensors file, or of a PyTorch one (.pth, .th, .pt).
+
+    hf://OWNER/REPOSITORY names one of the hub; see weights.hub.
 
     PyTorch files are opened by its `weights_only` loader alone. The prefix `module.`, which
     DataParallel leaves in names, and counters of batches are dropped. All returned tensors are
@@ -29,6 +32,7 @@ def read_tensors(path: Path) -> Tensors:
       UserError: the file is missing or can't be read as what its suffix says, PyTorch is needed and
         not installed, or a tensor holds a NaN, an infinity, or no real numbers at all.
     """
+    path = local(path)
     if not path.is_file():
         raise UserError(f"there is no file of weights {path}")
     if path.suffix == ".safetensors":
@@ -112,12 +116,13 @@ def _first_line(error: Exception) -> str:
     return (lines[0] if lines else type(error).__name__)[:120].rstrip(".: ")
 
 
-def write_tensors(path: Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
+def write_tensors(path: str | Path, tensors: Tensors, metadata: Mapping[str, str]) -> None:
     """Writes a .safetensors file, whole or not at all.
 
     Raises:
       UserError: the file has another suffix or can't be written.
     """
+    path = Path(path)
     if path.suffix != ".safetensors":
         raise UserError(f"can't write {path}: weights go into files that end in .safetensors")
     draft = path.with_name(path.name + ".tmp")

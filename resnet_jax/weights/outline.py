@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from resnet_jax.models import ROWS, create
 from resnet_jax.models.connections.ends import at_ends
+from resnet_jax.models.published import ROWS, named
 from resnet_jax.models.resnet import ResNet
 from resnet_jax.weights.files import Tensors
 from resnet_jax.weights.naming import module_name, naming_of
@@ -134,7 +134,7 @@ def nearest_network(tensors: Tensors) -> str:
     naming = naming_of(tensors)
 
     def distance(name: str) -> float:
-        other = outline_of_model(create(name), naming)
+        other = outline_of_model(named(name), naming)
         # Fields that come first weigh more; unequal values count less, the more alike they are.
         total = 0.0
         for weight, (mine, yours) in enumerate(

@@ -113,3 +113,11 @@ def test_every_path_gives_the_same_score(network, pictures):
         loss, top1 = scores(logits, labels)
         assert top1 == pytest.approx(expected["top1"], abs=1e-6)
         assert loss == pytest.approx(expected["loss"], rel=1e-4)
+
+
+def test_exports_tell_numbers_or_words_and_never_null(folder):
+    config = imagenet.get_config(f"{REDUCED},data.eval_scales=(None,40)")
+    config.data.dir = str(folder)
+    said = restored.start(config).assembly.inputs.preprocessing()
+    assert said["short_sides"] == ["its own, at least 32", 40]
+    assert "null" not in json.dumps(said)

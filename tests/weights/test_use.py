@@ -122,9 +122,25 @@ def test_exported_weights_are_evaluated_as_the_run_was(exported):
     beside = json.loads(path.with_name("exported.safetensors.json").read_text())
     assert (beside["mean"], beside["std"]) == ([0.5] * 3, [0.25] * 3)
     assert beside["image_shape"] == [8, 8, 3] and len(beside["classes"]) == 4
+    card = path.with_name("README.md").read_text()
+    assert card.startswith("---\nlibrary_name: resnet_jax\n")
+    assert f"| top1 | {trained['top1']:.6g} |" in card and '"mean": [' in card
+    assert "pytest" in card.partition("## Training")[2] and "None is stated" in card
     evaluated = call("evaluate", CONFIG, f"--weights={path}")
     assert evaluated["top1"] == trained["top1"]
     assert evaluated["loss"] == pytest.approx(trained["loss"], rel=1e-6)
+
+
+@pytest.mark.slow
+def test_a_readme_of_others_is_left_alone(exported, tmp_path):
+    workdir, _, _ = exported
+    (tmp_path / "README.md").write_text("# My project\n")
+    target = tmp_path / "net.stablehlo"
+    found = call("export", str(target), f"--workdir={workdir}", "--licence=Apache-2.0")
+    assert (tmp_path / "README.md").read_text() == "# My project\n"
+    assert found["card"] == str(tmp_path / "net.stablehlo.md")
+    card = (tmp_path / "net.stablehlo.md").read_text()
+    assert "\nlicense: apache-2.0\n" in card and "deserialize" in card
 
 
 @pytest.mark.slow
