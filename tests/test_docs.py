@@ -2,9 +2,14 @@
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
+import jax
+import numpy as np
+import optax
 import pytest
+from flax import nnx
 
 from resnet_jax.assembly import configuration_files
 
@@ -33,6 +38,50 @@ def test_the_training_step_of_the_quick_start_trains():
             names["variables"], names["memory"], names["images"], names["labels"]
         )
     assert value < first
+
+
+@pytest.fixture(scope="module")
+def library() -> dict:
+    """The names that the blocks of docs/library.md define, one after another."""
+    text = (ROOT / "docs/library.md").read_text()
+    names: dict = {}
+    for block in re.findall(r"^```python\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+        exec(compile(block, "library.md", "exec"), names)
+    return names
+
+
+@pytest.mark.slow
+def test_the_library_page_says_what_its_code_gives(library):
+    assert library["logits"].shape == (2, 10) and library["masks"].shape == (2, 32, 32, 4)
+    assert library["shapes"] == {
+        "stem": (2, 32, 32, 16), "stage1": (2, 32, 32, 16), "stage2": (2, 16, 16, 32),
+        "stage3": (2, 8, 8, 64),
+    }  # fmt: skip
+    parts = library["of_segmenter"]["params"]
+    assert set(parts) == {"backbone", "logits"} and "head" not in parts["backbone"]
+
+
+@pytest.mark.slow
+def test_a_step_of_the_nnx_module_is_that_of_the_flax_module(library):
+    """The page's step, from the same variables on, beside one of the module that it bridges."""
+    model, images, labels = (library[name] for name in ("model", "images", "labels"))
+    before = library["variables"]
+
+    def loss(params):
+        logits, changed = model.apply(
+            {**before, "params": params}, images, train=True, mutable=["batch_stats"]
+        )
+        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), changed
+
+    (value, changed), gradient = jax.value_and_grad(loss, has_aux=True)(before["params"])
+    after = jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, before["params"], gradient)
+    assert float(library["value"]) == pytest.approx(float(value), rel=1e-5)
+    found = nnx.to_pure_dict(nnx.state(library["module"], nnx.Param))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), found, after)
+    moved = nnx.to_pure_dict(nnx.state(library["module"], nnx.BatchStat))
+    jax.tree.map(
+        partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6), moved, changed["batch_stats"]
+    )
 
 
 def test_every_configuration_has_a_page_with_what_it_changes(pages):
