@@ -2,12 +2,15 @@
 
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import photographs
 import pytest
 from command_line import call, mistake
 
+from resnet_jax.analysis.studies import generalisation
+from resnet_jax.assembly import restored
 from resnet_jax.data.sources.catalogue import folder
 
 TINY = ["--config.model.stage_depths=(1,)", "--config.model.widths=(4,)",
@@ -86,13 +89,54 @@ def test_a_user_trains_and_predicts_in_two_commands(pictures, tmp_path, capsys):
         (lambda place: [p.unlink() for p in sorted((place / "ant").iterdir())[1:]],
          "ant holds one photograph, and one of each class is held out"),
         (shutil.rmtree, "there is no folder"),
+        # Two images in all, and one of two classes that is a file.
+        (lambda place: [p.unlink() for name in photographs.CLASSES
+                        for p in sorted((place / name).iterdir())[(name != "cat"):]],
+         "holds no images"),
+        (lambda place: [shutil.rmtree(place / "cat")] + [p.unlink() for name in ("ant", "bee")
+                        for p in sorted((place / name).iterdir())[1:]],
+         "ant holds one photograph, and one of each class is held out"),
+        (lambda place: (shutil.rmtree(place / "ant"), shutil.rmtree(place / "bee"),
+                        (place / "ant").write_bytes(b"")),
+         "has 1 class folder, and to tell classes apart takes two"),
+        (lambda place: [p.write_bytes(b"no image") for p in place.rglob("*.JPEG")],
+         "images in a row can't be read, the last of them"),
     ],
 )  # fmt: skip
 def test_a_folder_that_is_none_of_class_folders(pictures, tmp_path, change, sentence):
     change(pictures)
     flags = ["--config=photos", f"--config.data.dir={pictures}", *TINY]
     assert sentence in mistake("train", *flags, f"--workdir={tmp_path / 'run'}")
-    assert not (tmp_path / "run").exists()
+    assert "in a row" in sentence or not (tmp_path / "run").exists()
+
+
+def test_one_that_can_not_be_read_is_named_where_it_is_tested(pictures, tmp_path):
+    """In training another photograph takes its place; a test set without it would be another."""
+    _, test = parts(pictures)
+    broken = pictures / next(iter(test))
+    broken.write_bytes(broken.read_bytes()[:100])
+    flags = ["--config=photos", f"--config.data.dir={pictures}", *TINY]
+    sentence = mistake("train", *flags, f"--workdir={tmp_path / 'run'}")
+    assert str(broken) in sentence
+
+
+def test_a_folder_with_the_name_of_an_image_is_no_image(pictures):
+    (pictures / "ant" / "more.jpg").mkdir()
+    shutil.copy(pictures / "ant/ant_0.JPEG", pictures / "ant/more.jpg/ant_0.JPEG")
+    training, test = parts(pictures)
+    every = {*training, *test}
+    assert "ant/more.jpg/ant_0.JPEG" in every and "ant/more.jpg" not in every
+
+
+def test_the_worst_mistakes_have_the_names_of_their_files(pictures, tmp_path):
+    flags = ["--config=photos", f"--config.data.dir={pictures}", *TINY]
+    call("train", *flags, f"--workdir={tmp_path / 'run'}")
+    found = restored.load(str(tmp_path / "run")).subject()
+    worst = generalisation.study(found, examples=30, corrupted=0).numbers["most_wrong"]
+    _, test = parts(pictures)
+    named = {image["name"] for image in worst}
+    assert named and named <= {str(pictures / file) for file in test}
+    assert all(image["label"] == Path(image["name"]).parent.name for image in worst)
 
 
 def test_without_a_folder():
