@@ -6,9 +6,10 @@
 A fifth of each class is held out as the test set, by the names of the files alone. The page of the
 run shows confusion and mistakes; the best checkpoint is kept beside the newest (`predict --best`).
 
-From published weights, which takes far fewer photographs: --config.init.weights=FILE, of the
-network that :name=NAME chooses, as in photos:name=resnet50, with --config.finetune.rate_decay=0.5
-for lower rates in earlier parts, or --config.finetune.frozen_parts=5 for the head alone.
+From published weights, which takes far fewer photographs: --config.init.weights=FILE, or
+hf://timm/resnet50.a1_in1k with the extra hub, of the network that :name=NAME chooses, as in
+photos:name=resnet50, with --config.finetune.rate_decay=0.5 for lower rates in earlier parts, or
+--config.finetune.frozen_parts=5 for the head alone.
 """
 
 from ml_collections import ConfigDict
