@@ -200,7 +200,7 @@ class Inputs:
             ],
             "interpolation": self.views.interpolation,
             "views": self.views.kind,
-            "view_weights": self.views.weights,
+            **({"view_weights": self.views.weights} if self.views.weights else {}),
             "average": "logits" if self._config.eval.average_logits else "probabilities",
             "image_shape": list(self.image_shape),
             "scale": 1 / 255,
