@@ -1,8 +1,7 @@
 """Weights of these networks that timm's authors released on the Hugging Face hub.
 
-As timm 1.0.31 lists them (`generate_default_cfgs` of its resnet.py, resnetv2.py, res2net.py,
-resnest.py, sknet.py and regnet.py). NAME.TAG is the repository timm/NAME.TAG; the first tag of a
-network is the one that timm takes where none is named.
+As timm 1.0.31 lists them (`generate_default_cfgs` of its files of models). NAME.TAG is the
+repository timm/NAME.TAG; the first tag of a network is the one that timm takes where none is named.
 """
 
 LIST = """
@@ -139,6 +138,12 @@ regnety_1280: swag_ft_in1k swag_lc_in1k seer_ft_in1k seer
 regnety_2560: seer_ft_in1k
 regnety_008_tv: tv2_in1k
 regnety_080_tv: tv2_in1k
+nf_resnet50: ra2_in1k
+nfnet_l0: ra2_in1k
+eca_nfnet_l0: ra2_in1k
+eca_nfnet_l1: ra2_in1k
+eca_nfnet_l2: ra3_in1k
+test_nfnet: r160_in1k
 """
 
 
