@@ -26,8 +26,9 @@ NETWORKS: list[dict[str, object]] = [
      "arrangement": "full_preactivation"},
     {"shortcut": "exclusive_gating", "stem_pool": "convolution", "weight_epsilon": 1e-8},
     {"shortcut": "shortcut_only_gating", "attention": "squeeze_excitation"},
-    {"shortcut": "convolution_1x1", "attention": "efficient", "survival": 0.5},
-    {"shortcut": "dropout", "branch": {"name": "bottleneck", "groups": 2}, "dropout": 0.1},
+    {"shortcut": "convolution_1x1", "attention": "efficient", "survival": 0.5, "norm": "affine"},
+    {"shortcut": "dropout", "branch": {"name": "bottleneck", "groups": 2}, "dropout": 0.1,
+     "stem_pool": "max_from_corner"},
 ]  # fmt: skip
 CONNECTED: list[dict[str, object]] = [
     {
