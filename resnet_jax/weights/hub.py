@@ -85,19 +85,19 @@ def fetched(wanted: Address) -> Path:
             f"{wanted} lies on a hub, and to fetch it takes huggingface_hub: pip install"
             " 'resnet_jax[hub]', or give a file"
         ) from None
-    where = {"revision": wanted.revision}
-    cached = hub.try_to_load_from_cache(wanted.repository, wanted.file, **where)
+    repository, revision, file = wanted
+    cached = hub.try_to_load_from_cache(repository, file, revision=revision)
     if isinstance(cached, str):
         return _whole(wanted, Path(cached))
-    url = hub.hf_hub_url(wanted.repository, wanted.file, **where)
+    url = hub.hf_hub_url(repository, file, revision=revision)
     try:
         size = hub.get_hf_file_metadata(url).size or 0
         print(
-            f"downloading {wanted}: {wanted.file}, {size / 1e6:,.1f} MB, from"
+            f"downloading {wanted}: {file}, {size / 1e6:,.1f} MB, from"
             f" {hub.constants.ENDPOINT} into {hub.constants.HF_HUB_CACHE}",
             file=sys.stderr,
         )
-        path = hub.hf_hub_download(wanted.repository, wanted.file, **where)
+        path = hub.hf_hub_download(repository, file, revision=revision)
     except Exception as error:  # the library's own, and those of its HTTP client
         raise _refusal(wanted, error) from None
     return _whole(wanted, Path(path))
