@@ -11,7 +11,7 @@ SOURCE = "MLS-Bench, task dl-residual-connection: the best of 200 test accuracie
 PUBLISHED_SCALE, PUBLISHED_OF = "protocol", "best_test_error"
 BASES = {
     "paper": "cifar10:arrangement=full_preactivation",
-    "small": "cifar10_small:arrangement=full_preactivation,train.epochs=1.0,optim.rate=0.025",
+    "small": "cifar10_small:arrangement=full_preactivation,optim.rate=0.025",
     "smoke": "smoke:arrangement=full_preactivation,train.steps=8",
     "protocol": "mls_bench",
 }
