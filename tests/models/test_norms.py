@@ -6,16 +6,10 @@ import pytest
 
 from resnet_jax.models.activation import ACTIVATIONS
 from resnet_jax.models.arrangements import ACTIVATION, NORM
+from resnet_jax.models.batch_norm import BatchNorm, masked_twice, rectified, rectified_plainly
 from resnet_jax.models.building import resnet
 from resnet_jax.models.layers import Layers
-from resnet_jax.models.norms import (
-    BatchNorm,
-    affine,
-    group_norm,
-    masked_twice,
-    rectified,
-    rectified_plainly,
-)
+from resnet_jax.models.norms import affine, group_norm
 from resnet_jax.models.steps import run
 from resnet_jax.tables import UserError
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from resnet_jax.data.contract import Batch
-from resnet_jax.models.norms import BatchNorm
+from resnet_jax.models.batch_norm import BatchNorm
 
 FEATURES, CLASSES = 6, 3
 PARAMS = {

@@ -10,8 +10,8 @@ import pytest
 from resnet_jax.data.changes.augment import Augmentation
 from resnet_jax.data.resident import ResidentData
 from resnet_jax.data.sources.catalogue import synthetic
+from resnet_jax.models.batch_norm import BatchNorm
 from resnet_jax.models.building import resnet
-from resnet_jax.models.norms import BatchNorm
 from resnet_jax.tables import UserError
 from resnet_jax.training import batch_stats, parallel
 from resnet_jax.training.evaluation import Recalibration
