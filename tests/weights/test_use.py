@@ -1,6 +1,8 @@
 """A file of weights in a run, in an evaluation and in what is exported."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import jax
@@ -125,7 +127,8 @@ def test_exported_weights_are_evaluated_as_the_run_was(exported):
     card = path.with_name("README.md").read_text()
     assert card.startswith("---\nlibrary_name: resnet_jax\n")
     assert f"| top1 | {trained['top1']:.6g} |" in card and '"mean": [' in card
-    assert "pytest" in card.partition("## Training")[2] and "None is stated" in card
+    assert shlex.join(sys.orig_argv) in card.partition("## Training")[2]
+    assert "None is stated" in card
     evaluated = call("evaluate", CONFIG, f"--weights={path}")
     assert evaluated["top1"] == trained["top1"]
     assert evaluated["loss"] == pytest.approx(trained["loss"], rel=1e-6)
