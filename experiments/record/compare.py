@@ -60,8 +60,8 @@ PUBLISHED = [
 
 def points(workdir: Path) -> list[Point]:
     """The evaluations of a run."""
+    from resnet_jax.analysis.counts import PASSES
     from resnet_jax.assembly import Assembly, environment, run_folder
-    from resnet_jax.pages.time_to_target import PASSES
     from resnet_jax.reporting.metrics_file import read_lines
     from resnet_jax.reporting.timing import spent
     from resnet_jax.sweeps.costs import of_assembly

@@ -10,6 +10,10 @@ import numpy as np
 
 from resnet_jax.models.resnet import ResNet
 
+# Forward passes that an update computes as much as: a backward pass computes the gradient by the
+# input and the one by the kernel of each layer.
+PASSES = 3
+
 
 class Layer(NamedTuple):
     """A layer and what one image costs in it.

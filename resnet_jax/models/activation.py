@@ -63,7 +63,7 @@ def leaky_relu(x: Array, slope: NonNegative = 0.01) -> Array:
 
 
 def gelu(x: Array, tanh: bool = False) -> Array:
-    """x P(X <= x) for a standard normal X (Hendrycks & Gimpel, arXiv 1606.08415, section 2).
+    """x P(X <= x) for a standard normal X (Hendrycks & Gimpel, arXiv 1606.08415).
 
     Args:
       tanh: the paper's approximation of it, in place of the error function.

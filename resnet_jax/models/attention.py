@@ -57,7 +57,7 @@ def squeeze_excitation(
         arXiv 2103.07579).
       multiple: those channels are rounded to a multiple of it, of 8 in most released networks.
       of_input: whether the share is of `inputs`, as in RegNetY (arXiv 2003.13678).
-      gain: multiplies the result; 2 in normaliser-free networks (deepmind-research/nfnets), since
+      gain: multiplies the result; 2 in normaliser-free networks (timm's nfnet.py), since
         the sigmoid halves x on average.
     """
     channels, dtype = x.shape[-1], layers.param_dtype

@@ -173,7 +173,7 @@ def regnet(group_width: PositiveInt = 8, ratio: Positive = 1.0) -> Branch:
 
 
 def normaliser_free(group_width: PositiveInt = 128, ratio: Positive = 0.5) -> Branch:
-    """1x1, 3x3, 3x3, 1x1: NFNet's block (Brock et al., arXiv 2102.06171, section 4.1).
+    """1x1, 3x3, 3x3, 1x1: NFNet's block (Brock et al., arXiv 2102.06171; timm's nfnet.py).
 
     Args:
       group_width: channels of each group of the two 3x3.

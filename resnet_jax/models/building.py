@@ -45,17 +45,18 @@ FAMILIES = Table(
 )
 # An argument that is given rules out another one, which would say the same differently.
 RULES_OUT = {"depth": "stage_depths", "branch": "stage_branches"}
+# The tables that arguments of the network itself choose from.
+OF_NETWORK: dict[str, Table] = {"transition": TRANSITIONS, "head": HEADS}
 # The tables that arguments of `resnet` choose from.
 TABLES: dict[str, Table] = {
     "family": FAMILIES,
     "stem": STEMS,
     "stem_pool": STEM_POOLS,
     "remat": REMATS,
-    "transition": TRANSITIONS,
-    "head": HEADS,
     "norm": NORMS,
     **tables_of(Block),
     **tables_of(Layers),
+    **OF_NETWORK,
 }
 
 
@@ -73,8 +74,6 @@ def resnet(
     branch: Choice | None = None,
     stage_branches: Sequence[Choice] = (),
     remat: str = "none",
-    transition: Choice = "block",
-    head: Choice = "mean",
     **others: Any,
 ) -> ResNet:
     """Builds a network from the rows of the tables; see tables.Choice.
@@ -85,12 +84,11 @@ def resnet(
       stage_depths: blocks in each stage.
       widths: of the stages; empty for the family's.
       widening: features that the blocks add to the stem's in equal steps, in place of `widths`:
-        the alpha of PyramidNets (Han et al., arXiv 1610.02915, equation 2).
+        the alpha of PyramidNets (Han et al., arXiv 1610.02915).
       width_factor: multiplies the stages' widths (k of Wide ResNet), not the stem's.
       stem, stem_pool, stem_width: None for the family's.
       branch: None for the family's: basic, and on ImageNet bottleneck from depth 50.
       stage_branches: one a stage, in place of `branch`.
-      transition, head: see ResNet.
       others: other attributes of residual.Block, layers.Layers and ResNet.
 
     Raises:
@@ -123,8 +121,6 @@ def resnet(
         layers=layers,
         stage_branches=tuple(BRANCHES.choose(name)() for name in stage_branches),
         remat=REMATS.choose(remat),
-        transition=TRANSITIONS.choose(transition),
-        head=HEADS.choose(head),
         **_rest(others),
     )
 
@@ -162,13 +158,25 @@ def _rest(arguments: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       UserError: an argument that nothing takes.
     """
-    own = {"classes", "first_stride", "head_width", "survival", "scan_blocks", "frozen_parts"}
+    own = {
+        "classes",
+        "first_stride",
+        "head_width",
+        "survival",
+        "scan_blocks",
+        "frozen_parts",
+        *OF_NETWORK,
+    }
     others = arguments_of(Block) | arguments_of(Layers)
     for name in arguments:
         if name not in own | others:
             valid = sorted(own | others | set(TABLES))
             raise UserError(f"a network takes no '{name}'{nearest(name, valid)}")
-    return {name: value for name, value in arguments.items() if name in own}
+    return {
+        name: OF_NETWORK[name].choose(value) if name in OF_NETWORK else value
+        for name, value in arguments.items()
+        if name in own
+    }
 
 
 def _stage_depths(
@@ -200,6 +208,8 @@ DEFAULTS = {
     **defaults_of(Block),
     **defaults_of(Layers),
     "norm": "batch",
+    "transition": "block",
+    "head": "mean",
     "first_stride": ResNet.first_stride,
     "head_width": ResNet.head_width,
     "survival": ResNet.survival,

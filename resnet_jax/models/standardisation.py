@@ -28,7 +28,7 @@ def standardised(
       epsilon: added to the variance of a kernel: 1e-10 in the code of 'Big Transfer' (arXiv
         1912.11370; bit_jax/models.py), 1e-8 in timm's networks of it (models/resnetv2.py).
       gain: the standard deviation of a kernel times the root of its number N of inputs; None: the
-        deviation is 1. Scaled weight standardisation: Brock et al., arXiv 2101.08692, equation 4.
+        deviation is 1. Scaled weight standardisation: Brock et al., arXiv 2101.08692.
       convolve: the convolution.
     """
     return convolve(inputs, standardise(kernel, epsilon, gain), strides, padding, **options)

@@ -47,7 +47,7 @@ class StemConvolution(NamedTuple):
 
 Stem = tuple[StemConvolution, ...]
 
-# Strided: RegNet's (arXiv 2003.13678, section 3.2). Quadruple: NFNet's (deepmind-research/nfnets).
+# Strided: RegNet's (arXiv 2003.13678). Quadruple: NFNet's (timm's nfnet.py).
 # Deep: three 3x3 in place of the 7x7 ('Bag of Tricks', He et al., arXiv 1812.01187, Figure 2b);
 # tiered: the first of them narrower (the 't' networks of timm's resnet.py).
 STEMS = Table(

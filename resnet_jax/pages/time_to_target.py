@@ -3,11 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from resnet_jax.analysis.counts import PASSES
 from resnet_jax.reporting import timing
 from resnet_jax.reporting.findings import Findings
-
-# A backward pass computes the gradient by the input and the one by the kernel of each layer.
-PASSES = 3
 
 
 def findings(

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,8 @@ from resnet_jax.tables import UserError
 from resnet_jax.training.metrics import METRICS, in_brief
 
 METRICS_FILE = "metrics.jsonl"
+# Of each file what was read last, and the time and size that it had.
+_READ: dict[Path, tuple[tuple[int, int], list[dict[str, Any]]]] = {}
 COLUMNS = ("run", "updates", "train loss, nats", "test top-1", "images/s", "last line, s ago")
 
 
@@ -33,7 +34,7 @@ def runs(folder: Path) -> dict[str, Path]:
 def state(folder: Path) -> dict[str, Any]:
     """What the page shows now: rows of its table, and the data of its plots."""
     found = runs(folder)
-    lines = {name: _lines(path, *_stamp(path)) for name, path in found.items()}
+    lines = {name: _lines(path) for name, path in found.items()}
     now = time.time()
     rows = []
     for name, path in found.items():
@@ -50,7 +51,7 @@ def page(folder: Path, seconds: float) -> str:
     Raises:
       UserError: the folder holds no run.
     """
-    lines = {name: _lines(path, *_stamp(path)) for name, path in runs(folder).items()}
+    lines = {name: _lines(path) for name, path in runs(folder).items()}
     body = markup.paragraphs([f"Runs in {folder.resolve()}, read anew every {seconds:g} seconds."])
     body += markup.table(COLUMNS, state(folder)["rows"])
     body += markup.side_by_side(plots.figures(_plots(lines)))
@@ -86,15 +87,13 @@ def _said(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file, which is read again where it has changed."""
     found = path.stat()
-    return found.st_mtime_ns, found.st_size
-
-
-@lru_cache(maxsize=1_000)
-def _lines(path: Path, *stamp: int) -> list[dict[str, Any]]:
-    """The lines of a file as it was at this time; see _stamp."""
-    return read_lines(path)
+    stamp = found.st_mtime_ns, found.st_size
+    if path not in _READ or _READ[path][0] != stamp:
+        _READ[path] = stamp, read_lines(path)
+    return _READ[path][1]
 
 
 # Curves that were hidden stay hidden, and a range that was zoomed into stays.

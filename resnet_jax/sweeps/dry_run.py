@@ -4,13 +4,11 @@ import math
 from collections import Counter, defaultdict
 from typing import NamedTuple
 
+from resnet_jax.analysis.counts import PASSES
 from resnet_jax.assembly import Assembly, configuration
 from resnet_jax.sweeps import costs
 from resnet_jax.sweeps.experiment import Task
 from resnet_jax.sweeps.records import Store
-
-# A backward pass costs twice the forward pass: gradients of inputs and of kernels.
-PASSES = 3
 
 
 class Item(NamedTuple):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from resnet_jax.pages.time_to_target import PASSES
+from resnet_jax.analysis.counts import PASSES
 from resnet_jax.reporting.timing import Spent, first_at
 from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.records import Record

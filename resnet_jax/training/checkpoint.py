@@ -16,7 +16,7 @@ from orbax.checkpoint import checkpoint_managers
 from resnet_jax.tables import UserError
 from resnet_jax.tables.errors import system_reason
 from resnet_jax.training import parallel
-from resnet_jax.training.manager import Manager
+from resnet_jax.training.checkpoint_manager import CheckpointManager
 from resnet_jax.training.record import (
     NAME,
     Owner,
@@ -86,10 +86,10 @@ class Checkpoints:
         self._writes = False
         self._manager = self._open()
 
-    def _open(self) -> Manager:
+    def _open(self) -> CheckpointManager:
         # A process that only reads must not delete what is half written, since another one may be
         # writing it, nor read all metrics, since another one may be deleting them.
-        return Manager(
+        return CheckpointManager(
             self._directory,
             options=dataclasses.replace(
                 self._options,

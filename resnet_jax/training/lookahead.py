@@ -1,6 +1,6 @@
 """Lookahead: every few updates, slow weights move towards the fast ones, which go on from them.
 
-Zhang et al., 'Lookahead Optimizer: k steps forward, 1 step back', arXiv 1907.08610, algorithm 1.
+Zhang et al., 'Lookahead Optimizer: k steps forward, 1 step back', arXiv 1907.08610.
 Running averages of norms belong to the weights: they move in the same way, as in airbench94.py. The
 slow weights are the averages of the training state, so they are what is evaluated and exported.
 """

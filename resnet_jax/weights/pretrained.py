@@ -96,13 +96,13 @@ def preprocessing(file: str | Path) -> dict[str, Any] | None:
     Raises:
       UserError: it can't be read.
     """
-    path = local(file)
     if str(file).startswith(PREFIX):
         wanted = address(str(file))
         if not wanted.repository.startswith("timm/"):
             return None
         content = json.loads(fetched(wanted._replace(file="config.json")).read_text())
         return of_timm(content.get("pretrained_cfg", {}))
+    path = local(file)
     beside = path.with_name(path.name + ".json")
     if not beside.is_file():
         return None

@@ -183,7 +183,7 @@ MUTANTS = [
     ),
     Mutant(
         "a plan forgets the backward pass",
-        "sweeps/dry_run.py", "PASSES = 3", "PASSES = 1", (DRY_RUN,),
+        "analysis/counts.py", "PASSES = 3", "PASSES = 1", (DRY_RUN,),
     ),
     Mutant(
         "a plan takes one run of a row for all",

@@ -74,9 +74,9 @@ def normaliser_free(
 ) -> Image:
     """y = s(x) + a F(x / b), where b is the standard deviation that x has at the start.
 
-    Brock et al., arXiv 2101.08692, section 3 and algorithm 1: each branch adds a^2 to a variance
-    that is 1 behind a projection. As in their code (deepmind-research/nfnets), x is divided behind
-    its activation, and a projection takes the result.
+    Brock et al., arXiv 2101.08692: each branch adds a^2 to a variance that is 1 behind a
+    projection. As in timm's nfnet.py, x is divided behind its activation, and a projection takes
+    the result.
 
     Args:
       branch_scale: a.

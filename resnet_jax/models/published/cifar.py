@@ -32,7 +32,7 @@ def resnext29(groups: int, base_width: int) -> Arguments:
 
 
 def pyramid(depth: int, widening: int, *additions: Arguments) -> Arguments:
-    """PyramidNet-depth with this alpha (Han et al., arXiv 1610.02915, Table 4)."""
+    """PyramidNet-depth with this alpha (Han et al., arXiv 1610.02915)."""
     shortcut = {"name": "A", "pooled": True}
     return row(depth, shortcut, {"arrangement": "pyramid", "widening": widening}, *additions)
 

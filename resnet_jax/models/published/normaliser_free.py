@@ -8,8 +8,8 @@ from typing import Any
 
 from resnet_jax.models.published.imagenet import IMAGENET_NETWORK, Arguments, bottleneck
 
-# Standard deviation of a standard normal number behind the activation, inverted
-# (deepmind-research/nfnets, base.py, where these were estimated from random numbers).
+# Standard deviation of a standard normal number behind the activation, inverted, as timm's nfnet.py
+# has them.
 GAINS = {"relu": 1.7139588594436646, "gelu": 1.7015043497085571, "silu": 1.7881293296813965}
 
 
@@ -40,7 +40,7 @@ def se(reduction: float) -> Arguments:
 def nfnet(
     depths: tuple[int, ...], activation: str, attention: Arguments, **options: float
 ) -> Arguments:
-    """An NFNet (arXiv 2102.06171, Table 2).
+    """An NFNet (arXiv 2102.06171; timm's nfnet.py).
 
     Args:
       options: of the branch.

@@ -18,23 +18,6 @@ from resnet_jax.training.optimizers.update import Params, Update
 class Terms(NamedTuple):
     """How a group learns.
 
-    Attributes:
-      rate: factor of the learning rate.
-      decay: factor of the weight decay.
-      epochs: passes over the training set after which the group stays as it is; None: it learns
-        throughout the run.
-    """
-
-    rate: float
-    decay: float
-    epochs: float | None
-
-
-def terms(
-    rate: NonNegative = 1.0, decay: NonNegative = 1.0, epochs: Positive | None = None
-) -> Terms:
-    """How a group learns.
-
     Args:
       rate: factor of the learning rate, also of what an optimizer multiplies by the rate: the
         penalty's gradient or the decoupled decay.
@@ -42,7 +25,10 @@ def terms(
       epochs: passes over the training set after which the group stays as it is; None: it learns
         throughout the run.
     """
-    return Terms(rate, decay, epochs)
+
+    rate: NonNegative = 1.0
+    decay: NonNegative = 1.0
+    epochs: Positive | None = None
 
 
 @dataclass(frozen=True)
@@ -65,12 +51,12 @@ class Group:
 GROUPS = Table(
     "parameter group",
     {
-        "kernels": Group(terms, r"kernel"),
-        "head": Group(terms, r"head/[^/]+"),
-        "norm_biases": Group(terms, r"[^/]*norm[^/]*/bias"),
-        "norm_scales": Group(terms, r"[^/]*norm[^/]*/scale"),
-        "stem_bias": Group(terms, r"stem_conv/bias"),
-        "biases": Group(terms, r"bias"),
+        "kernels": Group(Terms, r"kernel"),
+        "head": Group(Terms, r"head/[^/]+"),
+        "norm_biases": Group(Terms, r"[^/]*norm[^/]*/bias"),
+        "norm_scales": Group(Terms, r"[^/]*norm[^/]*/scale"),
+        "stem_bias": Group(Terms, r"stem_conv/bias"),
+        "biases": Group(Terms, r"bias"),
     },
     Group,
 )

@@ -3,7 +3,7 @@
 import orbax.checkpoint as ocp
 
 
-class Manager(ocp.CheckpointManager):
+class CheckpointManager(ocp.CheckpointManager):
     """Never asks JAX's preemption service, which is off; older versions of Orbax fail without it.
 
     See training.interruption.
