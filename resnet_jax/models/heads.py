@@ -29,8 +29,12 @@ class Head:
     function: Callable[..., Logits]
     pool: Callable[..., Array]
 
-    def __call__(self, *arguments: Any) -> Logits:
-        """See `function`; the pool is the row's."""
+    def logits(self, *arguments: Any) -> Logits:
+        """See `function`; the pool is the row's.
+
+        A head is not itself callable: `flax.nnx.bridge.ToNNX` takes what is callable in a network's
+        class for a method, and would find this one where it looks for the parameters 'head'.
+        """
         return self.function(*arguments, self.pool)
 
 

@@ -193,7 +193,7 @@ class ResNet(nn.Module):
         if probing:
             x = lax.stop_gradient(x)
         kernel_init = nn.initializers.zeros if norm.fixup else None
-        return self.head(x, self.classes, layers, kernel_init)
+        return self.head.logits(x, self.classes, layers, kernel_init)
 
     def _fixup(self, branch: Branch, block: Block) -> Block:
         """The block with Fixup's initial values (Zhang et al., arXiv 1901.09321, section 3).
