@@ -269,6 +269,7 @@ class Assembly:
             compiler_options=self.compiler_options,
             choices=workdir / "autotuning" if workdir and self._same_bits else None,
             report_every=config.report.every_steps,
+            patience=config.eval.patience,
             evaluate_every=self._in_steps(config.eval.every_epochs),
             save_every=self._in_steps(config.checkpoint.every_epochs),
         )

@@ -72,6 +72,11 @@ def _check_together(values: Mapping[str, Any]) -> None:
             "checkpoint.keep=0 and checkpoint.keep_best=0 would save nothing of the run: set one of"
             " them to 1 or more"
         )
+    if values["eval"]["patience"] and not values["eval"]["every_epochs"]:
+        raise UserError(
+            "eval.patience counts evaluations, and eval.every_epochs=0 makes one at the end alone:"
+            " set eval.every_epochs to the epochs between two, 1 for example"
+        )
     if values["init"]["run"] is not None and values["init"]["weights"] is not None:
         raise UserError(
             "init.run and init.weights are both set, and a run starts from one of them: unset the"

@@ -219,6 +219,7 @@ class Eval:
 
     batch_size: Batch = 1_000  # examples
     every_epochs: NonNegative = 1.0  # 0: at the end only
+    patience: PositiveInt | None = None  # evaluations without a better top-1 that end it; None: off
     target_top1: Probability | None = None  # test top-1 that the run's page times; None: none
     average_logits: bool = False  # of an image's views, and not their probabilities
     metrics: tuple[Annotated[Choice, METRICS], ...] = ()  # a user's own, as ("my_rows.py:top3",)

@@ -127,21 +127,22 @@ class Checkpoints:
         scores = {step: top1(metrics) for step, metrics in found.items() if metrics}
         return max(scores, key=scores.__getitem__) if scores else None
 
-    def owed(self, step: int) -> Mapping[str, Any] | None:
-        """See Record."""
-        return Record.read(self._directory / str(step)).owed
+    def record(self, step: int) -> Record:
+        """What the checkpoint of a step says of itself."""
+        return Record.read(self._directory / str(step))
 
     def save(
         self,
         state: TrainState,
         metrics: dict[str, float] | None = None,
         owed: Mapping[str, Any] | None = None,
+        best: Mapping[str, Any] | None = None,
     ) -> None:
         """Saves the state under its step; does nothing where that step is saved already.
 
         Args:
           metrics: of the evaluation of the state, where there was one.
-          owed: see Record.
+          owed, best: see Record.
         """
         step = int(state.step)
         if step in self._manager.all_steps():
@@ -153,7 +154,7 @@ class Checkpoints:
             parallel.barrier("metrics are whole")
             self._reopen()
         stored = self._to_stored(state)
-        record = Record(checksum(stored), step, metrics, self._what, owed)
+        record = Record(checksum(stored), step, metrics, self._what, owed, best)
         with self._saving():
             self._manager.save(
                 step,

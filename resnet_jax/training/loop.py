@@ -40,6 +40,8 @@ class Member:
     Attributes:
       step: updates made.
       state: the state last saved or restored; the next update may delete its arrays.
+      best: step and top-1 of the best evaluation so far, the first of equal ones; None: there was
+        none.
       diverged: why the run can't go on, or None.
     """
 
@@ -55,12 +57,21 @@ class Member:
         self._meter = Meter(reporter, run.batch_size, run.report_every)
         self._watcher = reporter if isinstance(reporter, Watcher) else None
         self._evaluation: Metrics | None = None
-        self._owed = checkpoints.owed(self.step) if checkpoints and restored else None
+        record = checkpoints.record(self.step) if checkpoints and restored else None
+        self._owed = record and record.owed
+        self.best = record and record.best
 
     @property
     def goes_on(self) -> bool:
         """Whether updates are left to make."""
-        return self.diverged is None and self.step < self.run.steps
+        return self.diverged is None and self.step < self.run.steps and not self.ends_early
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether as many evaluations as the run has patience for were no better than the best."""
+        if self.run.patience is None or self.best is None or self.diverged is not None:
+            return False
+        return self.step - self.best["step"] >= self.run.patience * self.run.evaluate_every
 
     @property
     def evaluation(self) -> Metrics:
@@ -82,6 +93,9 @@ class Member:
             start = time.perf_counter()
             with self._meter.paused():
                 self._evaluation = self.run.evaluate(state)
+            top1 = self._evaluation["top1"]
+            if self.best is None or top1 > self.best["top1"]:
+                self.best = {"step": self.step, "top1": top1}
             found = {**self._evaluation, "seconds": time.perf_counter() - start}
             self._meter.add({f"eval/{name}": value for name, value in found.items()})
 
@@ -107,7 +121,7 @@ class Member:
             self._meter.flush()
             self.state = state
             if self._checkpoints is not None:
-                self._checkpoints.save(state, self._evaluation, owed)
+                self._checkpoints.save(state, self._evaluation, owed, self.best)
 
         self._unless_diverged(save)
 
@@ -132,10 +146,11 @@ class Member:
 def train(
     run: Run, checkpoints: Checkpoints | None, reporter: Reporter, profile: Profile
 ) -> Metrics:
-    """Trains one run from its newest checkpoint to the last step.
+    """Trains one run from its newest checkpoint to its end.
 
     Returns:
-      The step and the final evaluation, or the step and the signal that stopped the run.
+      The step and the final evaluation, or the step and the signal that stopped the run. Where it
+      ended before its last step, also the best evaluation.
 
     Raises:
       UserError: the loss is no longer finite.
@@ -144,13 +159,16 @@ def train(
     stopped = train_together([member], profile)
     if member.diverged is not None:
         raise member.diverged
-    return {"step": member.step, **({"stopped": stopped} if stopped else member.evaluation)}
+    if stopped:
+        return {"step": member.step, "stopped": stopped}
+    early = {"best": member.best} if member.ends_early and member.step < run.steps else {}
+    return {"step": member.step, **member.evaluation, **early}
 
 
 def train_together(
     members: Sequence[Member], profile: Profile, program: MakeProgram = Dispatch
 ) -> str | None:
-    """Trains every member to its last step, or until it diverges; the others then go on.
+    """Trains every member to its end, or until it diverges; the others then go on.
 
     Members that were stopped at different steps first catch up with each other.
 
@@ -180,7 +198,7 @@ def _advance(
     interruption: Interruption,
     profile: Profile,
 ) -> str | None:
-    """Trains members that are all at one step to the step `goal`.
+    """Trains members that are all at one step to the step `goal`, or until one ends early.
 
     Returns:
       The signal that stopped them before their last step, or None.
@@ -220,14 +238,13 @@ def _advance(
                 raise
         # Asked once: a signal that arrives while states are saved is seen after the next call.
         stopped = interruption.agreed()
-        if due(step, run.save_every, goal) or stopped:
+        early = any(member.ends_early for member in members)
+        if due(step, run.save_every, goal) or stopped or early:
             for member, own in zip(members, states(), strict=True):
                 member.save(own)
             restart_clocks()
-        if all(member.diverged for member in members):
-            return None
-        if stopped and step < run.steps:
-            return stopped
+        if stopped or early or all(member.diverged for member in members):
+            return stopped if any(member.goes_on for member in members) else None
     return None
 
 

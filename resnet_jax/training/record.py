@@ -46,6 +46,7 @@ class Record(NamedTuple):
       run: what the checkpoint's run is, as JSON; None where it was saved without.
       owed: the line of metrics that waits for the evaluation of this step, which failed; whoever
         goes on evaluates first. None: nothing is owed.
+      best: step and top-1 of the best evaluation up to this step; None: there was none.
     """
 
     arrays: int
@@ -53,6 +54,7 @@ class Record(NamedTuple):
     metrics: Mapping[str, float] | None = None
     run: Mapping[str, Any] | None = None
     owed: Mapping[str, Any] | None = None
+    best: Mapping[str, Any] | None = None
 
     def sealed(self) -> dict[str, Any]:
         """The record as JSON, with its own checksum."""
@@ -69,7 +71,7 @@ class Record(NamedTuple):
         if set(content) == {"crc32"}:  # before records, a checkpoint held no more than that
             return cls(int(content["crc32"]))
         fields = {key: value for key, value in content.items() if key != "record"}
-        if _of_json(fields) != content.get("record") or set(fields) != {*cls._fields}:
+        if _of_json(fields) != content.get("record") or not fields.keys() <= {*cls._fields}:
             raise ValueError("its record does not match its checksum")
         return cls(**fields)
 

@@ -33,6 +33,7 @@ class Run(NamedTuple):
       steps_per_call: updates that one compiled call makes.
       compiler_options: XLA's, of the training step; see compilation.
       choices: folder for what autotuning chose; see compilation.compile_step.
+      patience: evaluations without a better top-1 after which the run ends; None: it does not.
       report_every, evaluate_every, save_every: steps from one to the next; 0: only at the end.
     """
 
@@ -50,6 +51,7 @@ class Run(NamedTuple):
     steps_per_call: int = 1
     compiler_options: Mapping[str, Any] = {}
     choices: Path | None = None
+    patience: int | None = None
     report_every: int = 0
     evaluate_every: int = 0
     save_every: int = 0

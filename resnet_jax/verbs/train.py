@@ -66,6 +66,9 @@ def main() -> dict[str, Any]:
     if "stopped" in result:
         print(f"stopped by {result['stopped']} at step {result['step']}; the same command goes on")
     else:
+        if best := result.get("best"):
+            words = f"top1 {best['top1']:.4f} of step {best['step']}"
+            print(f"ended by eval.patience: no evaluation since was better than {words}")
         print(f"test top1 {result['top1']:.4f} after {result['step']} steps; the run: {workdir}")
         if config.report.page:
             try:

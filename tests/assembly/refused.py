@@ -157,6 +157,7 @@ REFUSED = {
     "schedule.decay_shape": ["cosine", 3],
     "eval.batch_size": [0, -1, 10**9],
     "eval.every_epochs": [-1, math.nan],
+    "eval.patience": [0, -1, 1.5, "five"],
     "eval.target_top1": [94, -0.1, "best"],
     "eval.metrics": ["top3", ("top9",), 3],
     "eval.recalibration_steps": [-1, 0.5],

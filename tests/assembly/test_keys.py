@@ -101,6 +101,7 @@ CHANGES: dict[str, tuple[object, dict]] = {
     "eval.batch_size": (10, {}),
     "eval.every_epochs": (3.0, {}),
     "eval.recalibration_steps": (2, {}),
+    "eval.patience": (2, {}),
     "checkpoint.every_epochs": (3.0, {}),
     "report.every_steps": (3, {}),
 }  # fmt: skip

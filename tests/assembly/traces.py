@@ -57,7 +57,7 @@ class Trace:
     def plan(self) -> tuple:
         assembly, run = self._assembly, self._run
         return (run.seed, run.numbers, run.steps, run.steps_per_call, run.report_every,
-                run.evaluate_every, run.save_every, assembly.train_data.examples,
+                run.evaluate_every, run.save_every, run.patience, assembly.train_data.examples,
                 assembly.eval_data.examples, assembly.evaluation.recalibration is None)  # fmt: skip
 
     @cached_property

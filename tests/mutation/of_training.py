@@ -45,8 +45,18 @@ MUTANTS = [
     ),
     Mutant(
         "a member that diverges ends the others",
-        LOOP, "if all(member.diverged for", "if any(member.diverged for",
+        LOOP, "or all(member.diverged for", "or any(member.diverged for",
         members("a_member_that_diverges_leaves_the_others_alone"),
+    ),
+    Mutant(
+        "an evaluation as good as the best counts as better",
+        LOOP, "or top1 > self.best", "or top1 >= self.best",
+        ("tests/training/test_patience.py",),
+    ),
+    Mutant(
+        "a run that goes on forgets its best evaluation",
+        LOOP, "record and record.best", "record and None",
+        ("tests/training/test_patience.py::test_the_count_goes_on_where_a_run_was_killed",),
     ),
     Mutant(
         "a member that has diverged is saved",
@@ -55,7 +65,7 @@ MUTANTS = [
     ),
     Mutant(
         "a program goes on without members",
-        LOOP, "if all(member.diverged for", "if False and all(member.diverged for",
+        LOOP, "or all(member.diverged for", "or False and all(member.diverged for",
         members("a_program_ends_with_its_last_member"),
     ),
     Mutant(

@@ -4,7 +4,7 @@ import shutil
 from contextlib import ExitStack
 
 import pytest
-from recorder import Recorder, assert_equal, poisoned, terminate
+from recorder import STEPS, Recorder, assert_equal, poisoned, terminate
 
 from resnet_jax.training.dispatch import Dispatch
 from resnet_jax.training.loop import Member, train_together
@@ -94,3 +94,17 @@ def test_a_program_ends_with_its_last_member(train_both, run):
     _, _, calls = train_both([poisoned(run, 2), poisoned(run, 4)], [Recorder(), Recorder()])
     # The report of step 5 is looked at while step 6 computes.
     assert calls == [[1, 2, 3, 4, 5, 6]]
+
+
+def test_a_member_that_ends_early_leaves_the_others_to_go_on(train_both, run, uninterrupted):
+    """What a member computes does not depend on when another ends."""
+    falling = run._replace(
+        patience=1, evaluate=lambda state: {**run.evaluate(state), "top1": 1 / int(state.step)}
+    )
+    reporters = [Recorder(), Recorder()]
+    stopped, [early, late], calls = train_both([falling, run], reporters)
+    assert stopped is None and [early.step, late.step] == [6, STEPS]
+    assert calls == [[1, 2, 3, 4, 5, 6], [7, 8, 9]]
+    assert list(reporters[0].lines) == [1, 2, 3, 4, 5, 6]
+    assert reporters[1].lines == uninterrupted.lines
+    assert_equal(late.state, uninterrupted.state)

@@ -22,7 +22,7 @@ def write(folder, content):
     return epath.Path(folder)
 
 
-@pytest.mark.parametrize("record", [WHOLE, Record(0, 0), Record(1, 2, None, RUN)])
+@pytest.mark.parametrize("record", [WHOLE, Record(0, 0), Record(1, 2, None, RUN, {}, {})])
 def test_a_record_is_read_as_it_was_written(tmp_path, record):
     assert Record.read(write(tmp_path / "7", record.sealed())) == record
 
