@@ -1,11 +1,14 @@
 """HTML pages that need no server, no other file and no network."""
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from resnet_jax.reporting import plots
 
+# Of an SVG: who made it, and the addresses of namespaces, without which HTML understands it.
+ADDRESSES = r"""<metadata>.*?</metadata>| xmlns(:\w+)?=["'][^"']*["']"""
 # Light and dark paper. Text has a contrast of 4.5 or more against --paper; a test computes it.
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de;
@@ -40,7 +43,8 @@ th:nth-child(2):last-child, td:nth-child(2):last-child { text-align: left; white
 .side > figure { margin: 0; min-width: 0; }
 figure { margin: 1.5rem 0; }
 figcaption { color: var(--soft); font-size: .875rem; max-width: 44rem; }
-figure img { width: 100%; max-width: 44rem; height: auto; background: #fff; border-radius: 4px; }
+figure img, figure > svg { width: 100%; max-width: 44rem; height: auto; background: #fff;
+  border-radius: 4px; }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: 1rem;
   margin: 1rem 0; }
 .card { margin: 0; font-size: .8rem; overflow-wrap: anywhere; }
@@ -119,11 +123,15 @@ def side_by_side(figures: str) -> str:
 
 
 def image(content: bytes | str, alt: str) -> str:
-    """An image element that holds its PNG bytes or its SVG text."""
-    kind = "png" if isinstance(content, bytes) else "svg+xml"
-    data = content if isinstance(content, bytes) else content.encode()
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return f'<img alt="{escape(alt)}" src="{source}">'
+    """An element that holds the image: its PNG bytes, or its SVG text.
+
+    An SVG is part of the page, and not a file inside, so that its parts tell their texts.
+    """
+    if isinstance(content, bytes):
+        source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+        return f'<img alt="{escape(alt)}" src="{source}">'
+    element = re.sub(ADDRESSES, "", content[content.index("<svg") :], flags=re.DOTALL)
+    return element.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
 
 
 def figure(content: bytes | str, alt: str, caption: str = "") -> str:

@@ -14,12 +14,13 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from resnet_jax.reporting import plots
-from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.drawing import STYLE, tell
 from resnet_jax.sweeps.costs import Cost
 from resnet_jax.sweeps.records import Record
 from resnet_jax.sweeps.table import Line
 
-TRAINING, TESTING = "#9db7d5", "#2b5c8a"
+# Errors of a row, what they are called, and their bars' colours and places beside each other.
+BARS = (("test_error", "test", "#2b5c8a", -0.2), ("train_error", "training", "#9db7d5", 0.2))
 
 
 def errors(table: list[Line], scale: str) -> Figure:
@@ -28,18 +29,18 @@ def errors(table: list[Line], scale: str) -> Figure:
         figure = Figure(figsize=(7, 1.1 + 0.42 * len(table)), layout="constrained")
         axes = figure.subplots()
         for place, line in enumerate(table):
-            for figure_name, colour, shift in (
-                ("test_error", TESTING, -0.2),
-                ("train_error", TRAINING, 0.2),
-            ):
+            for figure_name, name, colour, shift in BARS:
                 found = line.summaries[figure_name]
                 if found is None:
                     continue
-                axes.barh(place + shift, found.mean, 0.38, color=colour)
+                (bar,) = axes.barh(place + shift, found.mean, 0.38, color=colour)
+                words = f"{line.row.name}: {name} error {found.mean:.2f}%"
                 if not math.isnan(found.low):
+                    words += f", 95% interval {found.low:.2f} to {found.high:.2f}"
                     reach = found.high - found.mean
                     axes.errorbar(found.mean, place + shift, xerr=reach, color="#333", capsize=2.5,
                                   linewidth=1)  # fmt: skip
+                tell(bar, words)
                 values = line.values(figure_name)
                 axes.plot(values, [place + shift] * len(values), ".", color="#111", markersize=4)
             if line.summaries["test_error"] is None:
@@ -55,8 +56,7 @@ def errors(table: list[Line], scale: str) -> Figure:
         axes.set_xlabel("error, %")
         axes.set_xlim(*_limits(table))
         axes.set_title(f"Error by row{_at(scale)}", loc="left")
-        handles = [Patch(color=TESTING, label="test"),
-                   Patch(color=TRAINING, label="training")]  # fmt: skip
+        handles = [Patch(color=colour, label=name) for _, name, colour, _ in BARS]
         figure.legend(handles=handles, loc="outside lower right", ncols=2, frameon=False)
     return figure
 
@@ -121,7 +121,10 @@ def costs(table: list[Line], scale: str) -> Figure:
         ):
             for number, (line, cost, found) in enumerate(drawn):
                 colour = _colour(number)
-                axes.plot(of(line, cost), found.mean, "o", color=colour, label=line.row.name)
+                (point,) = axes.plot(
+                    of(line, cost), found.mean, "o", color=colour, label=line.row.name
+                )
+                tell(point, f"{line.row.name}: {found.mean:.2f}% at {of(line, cost):,.4g} {name}")
             axes.set_xlabel(name)
             low, high = axes.get_xlim()
             if low > 0 and high > 10 * low:

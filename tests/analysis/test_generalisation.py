@@ -1,5 +1,6 @@
 """Calibration, confusion and corruptions against arithmetic and the published definitions."""
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -10,6 +11,7 @@ from resnet_jax.analysis.studies import generalisation
 from resnet_jax.analysis.studies.generalisation import Predictions, confused_pairs
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
 from resnet_jax.data.changes.distortions import zoomed
+from resnet_jax.reporting.drawing import as_svg
 from resnet_jax.tables import UserError
 from resnet_jax.training.details import calibration_error
 
@@ -219,6 +221,13 @@ def test_generalisation(linear, monkeypatch):
         inside = places == place
         share = (guesses == labels)[inside].mean() if inside.any() else 0
         assert bars[place - 1].get_height() == pytest.approx(share)
+        words = f"{(guesses == labels)[inside].sum()} of {inside.sum()} right"
+        assert bars[place - 1].get_gid().endswith(words)
+    told = re.findall("<title>(.*?)</title>", as_svg(found.figures["confusion"]))
+    assert told == [
+        f"{tiny.NAMES[i]}, predicted {tiny.NAMES[j]}: {counts[i][j]} of {sum(counts[i])}"
+        for i in range(3) for j in range(3)
+    ]  # fmt: skip
 
 
 def relu_logits(linear: tiny.Linear, images: np.ndarray) -> np.ndarray:

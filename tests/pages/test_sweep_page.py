@@ -7,7 +7,11 @@ from browser import BROWSER, WIDTHS, assert_readable, seen
 
 from resnet_jax.pages.sweep import page
 
-SVG = "<svg xmlns='http://www.w3.org/2000/svg' width='200' height='100'/>"
+SVG = (
+    "<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg' width='200' height='100'>"
+    "<metadata>http://example.org</metadata><g><title>base: 8%</title><path d='M0 0h9v9z'/></g>"
+    "</svg>"
+)
 GRID = [
     {"row": row, "n": n, "test error %": error, "published %": ""}
     for row, n, error in (
@@ -26,7 +30,8 @@ def html() -> str:
 
 def test_the_page_stands_alone(html):
     assert not re.search(r"(src|href)=\"(?!data:)", html)
-    assert "http" not in html and "@import" not in html and "url(" not in html
+    assert "http" not in html and "@import" not in html and not re.search(r"url\((?!#)", html)
+    assert 'role="img" aria-label="errors"' in html and "<title>base: 8%</title>" in html
     assert "<i>" not in html and "10 &amp; &lt;b&gt;" in html
     assert 'name="viewport"' in html
     # A column that is empty throughout is left out.

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -161,6 +162,7 @@ def test_figures_are_drawn_the_same_each_time(table):
         first, again = (as_svg(draw(table, "small")) for _ in range(2))
         assert first == again
         ElementTree.fromstring(first)
+        assert "told:" not in first
         assert as_png(draw(table, "small")).startswith(b"\x89PNG")
 
 
@@ -183,6 +185,9 @@ def test_bars_are_the_means_and_points_the_seeds():
     reach = 4.302653 * math.sqrt(7 / 3)
     np.testing.assert_allclose(intervals, [[9 - reach, 9 + reach], [10 - reach, 10 + reach]], 1e-5)
     assert axes.get_xlim() == pytest.approx((0.0, 1.15 * 31))
+    told = re.findall("<title>(.*?)</title>", as_svg(axes.figure))
+    assert told[0] == "base: test error 9.00%, 95% interval 2.43 to 15.57"
+    assert told[2:] == ["half: test error 30.00%", "half: training error 31.00%"]
     assert [text.get_text().strip() for text in axes.texts] == ["fail (2 diverged)"]
 
 

@@ -14,12 +14,13 @@ import matplotlib
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from scipy.special import log_softmax
 
 from resnet_jax.analysis.subject import Examples, Subject, evaluator
 from resnet_jax.data.changes.augment import normalise
 from resnet_jax.data.changes.corruptions import CORRUPTIONS, corrupt
-from resnet_jax.reporting.drawing import STYLE
+from resnet_jax.reporting.drawing import STYLE, tell
 from resnet_jax.reporting.findings import Findings, Picture
 from resnet_jax.tables.domains import Count, PositiveInt
 from resnet_jax.training.details import calibration_error, confusion, reliability
@@ -204,6 +205,11 @@ def draw_confusion(counts: np.ndarray, names: tuple[str, ...]) -> Figure:
             for (row, column), count in np.ndenumerate(counts):
                 colour = "white" if shares[row, column] > 0.5 else "black"
                 axes.text(column, row, count, ha="center", va="center", fontsize=6, color=colour)
+                # What the pointer meets, over all of the cell.
+                cell = axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, alpha=0))
+                tell(
+                    cell, f"{names[row]}, predicted {names[column]}: {count} of {sum(counts[row])}"
+                )
         axes.set_xlabel("predicted")
         axes.set_ylabel("class")
     return figure
@@ -216,8 +222,12 @@ def draw_reliability(bins: dict[str, np.ndarray]) -> Figure:
         figure = Figure(figsize=(4.4, 4), layout="constrained")
         axes = figure.subplots()
         width = 1 / len(accuracy)
-        axes.bar(np.arange(len(accuracy)) * width, accuracy, width, align="edge", color="#9db7d5",
-                 edgecolor="#2b5c8a")  # fmt: skip
+        bars = axes.bar(np.arange(len(accuracy)) * width, accuracy, width, align="edge",
+                        color="#9db7d5", edgecolor="#2b5c8a")  # fmt: skip
+        for bar, right, count in zip(bars, bins["bin_hits"], bins["bin_examples"], strict=True):
+            low = bar.get_x()
+            words = f"confidence {low:.2f} to {low + width:.2f}"
+            tell(bar, f"{words}: {int(right)} of {int(count)} right")
         axes.plot([0, 1], [0, 1], ":", color="#333")
         axes.set_xlabel("confidence")
         axes.set_ylabel("accuracy")
