@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from resnet_jax.analysis.overlay import png
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from resnet_jax.analysis.explanation import grad_cam
+from resnet_jax.analysis.overlay import overlaid, png
 from resnet_jax.analysis.studies import cost, generalisation, gradient_flow
 from resnet_jax.analysis.subject import Subject
 from resnet_jax.assembly import keys
+from resnet_jax.data.changes.augment import normalise
 from resnet_jax.reporting import markup, plots
 from resnet_jax.reporting.drawing import as_svg
 from resnet_jax.reporting.findings import Findings, WrittenFindings
@@ -19,6 +26,8 @@ OTHERS = {
     "gradient norm": "train/gradient_norm",
     "images/s": "images_per_second",
 }
+EXPLAINED = 8  # mistakes, the worst, that are shown with where the network looked
+PLACES = 64  # pixels of the shorter side of images in which a place says something
 # The unit of a figure, by the end of its name.
 UNITS = {
     "loss": "nats",
@@ -91,14 +100,38 @@ def of_lines(lines: list[dict[str, Any]], metrics: Iterable[str]) -> list[plots.
 
 
 def mistakes(run: Outcome) -> str:
-    """Calibration, confusion and the wrong answers that the network is most sure of."""
+    """Calibration, confusion, the wrong answers of the highest loss, and where they come from."""
     found = generalisation.study(run.network, examples=1_000, corrupted=0)
     wrong = found.numbers["mistakes"]
     several = "No test image is taken for another class."
     if wrong:
         shown = len(found.pictures["worst"])
         several = f"{wrong:,} wrong; the {shown} with the highest loss stand at the end."
-    return markup.paragraphs([several]) + _found(found)
+    return markup.paragraphs([several]) + _found(found) + _looked(run.network, found)
+
+
+def _looked(network: Subject, found: Findings) -> str:
+    """Grad-CAM of the worst mistakes, where the pictures are large enough to tell a place."""
+    worst = found.pictures["worst"][:EXPLAINED]
+    if not worst or min(network.image_shape[:2]) < PLACES:
+        return ""
+    names = [one["predicted"] for one in found.numbers["most_wrong"][:EXPLAINED]]
+    pixels = np.stack([one.pixels for one in worst])
+    maps = jax.jit(partial(grad_cam, network.model))(
+        network.variables,
+        normalise(jnp.asarray(pixels), network.mean, network.std),
+        jnp.array([network.class_names.index(name) for name in names]),
+    )
+    cards = [
+        (png(overlaid(one.pixels, np.asarray(values))), f"Grad-CAM of {name}: {one.alt}", one.lines)
+        for one, values, name in zip(worst, maps, names, strict=True)
+    ]
+    about = "Grad-CAM: yellow speaks most for the class that the picture is taken for."
+    return (
+        markup.heading("Where the network looked")
+        + markup.paragraphs([about])
+        + markup.cards(cards)
+    )
 
 
 def gradients(run: Outcome) -> str:

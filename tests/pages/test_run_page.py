@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from analysis import tiny
 from browser import BROWSER, WIDTHS, assert_readable, seen
@@ -10,7 +11,7 @@ from command_line import call
 
 from resnet_jax.analysis.subject import Subject
 from resnet_jax.pages import run as run_page
-from resnet_jax.pages.sections import SECTIONS, Outcome, curves
+from resnet_jax.pages.sections import SECTIONS, Outcome, curves, mistakes
 from resnet_jax.reporting.findings import WrittenFindings
 from resnet_jax.training.metrics import METRICS
 
@@ -52,6 +53,25 @@ def test_the_page_tells_what_the_run_did(html):
     assert wrong > 0 and f"{wrong} wrong; the {wrong} with" in html
     assert (html.count("<svg "), html.count("<img ")) == (4, wrong)
     assert html.count('<figure class="plot">') == 2
+
+
+def test_the_page_shows_where_the_network_looked_in_pictures_that_are_large_enough(run, html):
+    """The maps are of the class that each picture is taken for."""
+    assert "Where the network looked" not in html
+    draw = np.random.default_rng(0)
+    shape = (64, 80, 3)
+    images = draw.standard_normal((12, *shape)).astype(np.float32)
+    labels = np.arange(12, dtype=np.int32) % 3
+    network = run.network._replace(
+        image_shape=shape, examples=lambda split, count: tiny.Examples(images, labels)
+    )
+    section = mistakes(run._replace(network=network))
+    pictures, _, looked = section.partition("Where the network looked")
+    wrong = re.findall('alt="(.*?), of class (.*?), taken for (.*?)"', pictures)
+    seen = re.findall('alt="Grad-CAM of (.*?): (.*?), of class (.*?), taken for (.*?)"', looked)
+    assert len(wrong) >= len(seen) == min(8, len(wrong)) > 0
+    assert [(name, label, guess) for _, name, label, guess in seen] == wrong[: len(seen)]
+    assert all(explained == guess for explained, _, _, guess in seen)
 
 
 def test_a_section_is_a_row_and_one_without_text_is_left_out(run, monkeypatch):
