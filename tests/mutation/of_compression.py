@@ -3,6 +3,7 @@
 from mutation.mutant import Mutant
 
 TESTS = "tests/compression/test_compression.py"
+LEARNED = "tests/compression/test_learning.py"
 METHODS = "tests/compression/test_methods.py"
 METHODS_FILE = "compression/methods.py"
 LEARNING = "compression/learning.py"
@@ -17,6 +18,10 @@ def method(name: str) -> tuple[str, ...]:
 
 def test(name: str) -> tuple[str, ...]:
     return (f"{TESTS}::test_{name}",)
+
+
+def learned(name: str) -> tuple[str, ...]:
+    return (f"{LEARNED}::test_{name}",)
 
 
 MUTANTS = [
@@ -66,53 +71,53 @@ MUTANTS = [
     Mutant(
         "distillation does not scale by the temperature",
         LEARNING, "share * temperature**2 * softened", "share * softened",
-        test("distillation_by_hand"),
+        learned("distillation_by_hand"),
     ),
     Mutant(
         "distillation divides the student's logits alone",
         LEARNING, "batch.teacher_logits / temperature)", "batch.teacher_logits)",
-        test("distillation_by_hand"),
+        learned("distillation_by_hand"),
     ),
     Mutant(
         "distillation counts the classes in full",
-        LEARNING, "(1 - share) * of_classes", "of_classes", test("distillation_by_hand"),
+        LEARNING, "(1 - share) * of_classes", "of_classes", learned("distillation_by_hand"),
     ),
     Mutant(
         "divergence of the teacher from the student",
         LEARNING, "(log_teacher - log_student)", "(log_student - log_teacher)",
-        test("distillation_by_hand"),
+        learned("distillation_by_hand"),
     ),
     Mutant(
         "learning goes on at one rate",
         LEARNING, "optax.cosine_decay_schedule(1.0, steps)", "optax.constant_schedule(1.0)",
-        test("updates_by_hand"),
+        learned("updates_by_hand"),
     ),
     Mutant(
         "learning has another momentum",
-        LEARNING, "momentum=0.9", "momentum=0.8", test("updates_by_hand"),
+        LEARNING, "momentum=0.9", "momentum=0.8", learned("updates_by_hand"),
     ),
     Mutant(
         "learning has no weight decay",
         LEARNING, "add_decayed_weights(weight_decay)", "add_decayed_weights(0.0)",
-        test("updates_by_hand"),
+        learned("updates_by_hand"),
     ),
     Mutant(
         "a teacher sees one batch again and again",
         LEARNING, "self._data.train_picks(seed, step, batch_size)",
-        "self._data.train_picks(seed, 0, batch_size)", test("updates_by_hand"),
+        "self._data.train_picks(seed, 0, batch_size)", learned("updates_by_hand"),
     ),
     Mutant(
         "learning ignores its seed",
-        LEARNING, "seed=seed,", "seed=0,", test("updates_by_hand"),
+        LEARNING, "seed=seed,", "seed=0,", learned("updates_by_hand"),
     ),
     Mutant(
         "learning fills pruned values again",
-        LEARNING, "masked(updates, mask)", "updates", test("what_is_masked_stays_at_zero"),
+        LEARNING, "masked(updates, mask)", "updates", learned("what_is_masked_stays_at_zero"),
     ),
     Mutant(
         "a teacher always sees the student's crop",
         LEARNING, 'batch if self._consistent else self._data.eval_batch(arrays["data"], picks)',
-        "batch", test("the_teacher_sees_the_students_crop_or_the_image_as_it_is"),
+        "batch", learned("the_teacher_sees_the_students_crop_or_the_image_as_it_is"),
     ),
     Mutant(
         "magnitude learns without its mask",

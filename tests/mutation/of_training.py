@@ -72,7 +72,7 @@ MUTANTS = [
         "training takes one batch again and again",
         "training/dispatch.py", "run.data.train_picks(run.seed, number, run.batch_size)",
         "run.data.train_picks(run.seed, 0, run.batch_size)",
-        ("tests/compression/test_compression.py::test_updates_by_hand",),
+        ("tests/compression/test_learning.py::test_updates_by_hand",),
     ),
     Mutant(
         "an evaluation counts what fills up the last batch",
