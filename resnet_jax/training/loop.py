@@ -40,8 +40,8 @@ class Member:
     Attributes:
       step: updates made.
       state: the state last saved or restored; the next update may delete its arrays.
-      best: step and top-1 of the best evaluation so far, the first of equal ones; None: there was
-        none.
+      best: step and top-1 of the best evaluation so far, the first of equal ones, where the run has
+        patience; None: there was none.
       diverged: why the run can't go on, or None.
     """
 
@@ -93,13 +93,16 @@ class Member:
             start = time.perf_counter()
             with self._meter.paused():
                 self._evaluation = self.run.evaluate(state)
-            top1 = self._evaluation["top1"]
-            if self.best is None or top1 > self.best["top1"]:
-                self.best = {"step": self.step, "top1": top1}
+            if self.run.patience is not None:
+                self._compare(self._evaluation["top1"])
             found = {**self._evaluation, "seconds": time.perf_counter() - start}
             self._meter.add({f"eval/{name}": value for name, value in found.items()})
 
         self._unless_diverged(evaluate)
+
+    def _compare(self, top1: float) -> None:
+        if self.best is None or top1 > self.best["top1"]:
+            self.best = {"step": self.step, "top1": top1}
 
     def settle(self) -> None:
         """Evaluates the state that this run goes on from, where that failed before."""

@@ -46,7 +46,7 @@ class Record(NamedTuple):
       run: what the checkpoint's run is, as JSON; None where it was saved without.
       owed: the line of metrics that waits for the evaluation of this step, which failed; whoever
         goes on evaluates first. None: nothing is owed.
-      best: step and top-1 of the best evaluation up to this step; None: there was none.
+      best: step and top-1 of the best evaluation up to this step, for a run that has patience.
     """
 
     arrays: int
