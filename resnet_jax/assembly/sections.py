@@ -102,6 +102,7 @@ class Model:
     dropout: BelowOne = 0.0  # rate, directly before every convolution of a branch but its first
     drop_whole_batch: bool = False  # survival is drawn once a batch, not for each example
     survival: Share = 1.0  # probability of the last block, falling from 1: stochastic depth
+    conv_bias: bool = False  # convolutions have a bias beside the norm
     weight_epsilon: Positive | None = None  # of standardised kernels' variance; None: plain ones
     weight_gain: Positive | None = None  # of standardised kernels: deviation times root of inputs
     scan_blocks: bool = False  # equal blocks of a stage as one scan: for hundreds of layers

@@ -34,7 +34,8 @@ def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
             "only batch norms can be folded: this network has norm.name other than batch"
         )
     every = (arrangement.around(1, 2), arrangement.each, arrangement.last)
-    follows = all(steps[:2] == (CONVOLUTION, NORM) for steps in every)
+    follows = model.transition.folds and not model.head.normalises
+    follows = follows and all(steps[:2] == (CONVOLUTION, NORM) for steps in every)
     if not follows or NORM in arrangement.after or layers.weight_epsilon is not None:
         raise UserError(
             "a norm can be folded where it follows a convolution, as in model.arrangement=original"

@@ -130,6 +130,9 @@ ARRANGEMENTS = Table(
         "relu_around_addition": Arrangement(each=(C, N, A), last=(C, N, A), after=(A,)),
         "relu_only_preactivation": Arrangement(each=(A, C, N), last=(A, C, N)),
         "full_preactivation": Arrangement(each=(N, A, C), last=(N, A, C)),
+        # ConvNeXt: one norm, behind the first convolution, and one activation, behind the second
+        # (Liu et al., arXiv 2201.03545; timm's convnext.py).
+        "convnext": Arrangement(first=(C, N), each=(C, A), last=(C,), stem=(C, N), head=()),
         # PyramidNet: no activation before the first convolution, a norm after the last (Han et
         # al., arXiv 1610.02915, Figure 6d); the stem and the head as in its code.
         "pyramid": Arrangement(

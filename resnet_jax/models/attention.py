@@ -87,6 +87,31 @@ def efficient(x: Image, layers: Layers, gain: Positive = 1.0) -> Image:
     return x * (gain * y)[:, None, None].astype(x.dtype)
 
 
+class Response(nn.Module):
+    """x + g x n + b, n each channel's norm over positions as a multiple of the channels' mean."""
+
+    param_dtype: Any
+
+    @nn.compact
+    def __call__(self, x: Image) -> Array:
+        shape, zeros = (x.shape[-1],), nn.initializers.zeros
+        gain = self.param("scale", zeros, shape, self.param_dtype)
+        bias = self.param("bias", zeros, shape, self.param_dtype)
+        wide = x.astype(self.param_dtype)
+        norms = jnp.sqrt(jnp.square(wide).sum(axis=(1, 2), keepdims=True))
+        relative = norms / (norms.mean(axis=-1, keepdims=True) + 1e-6)
+        gain, bias = gain.reshape(1, 1, 1, -1), bias.reshape(1, 1, 1, -1)
+        return (wide + gain * wide * relative + bias).astype(x.dtype)
+
+
+def response(x: Image, layers: Layers) -> Image:
+    """Global response normalisation (Woo et al., 'ConvNeXt V2', arXiv 2301.00808).
+
+    Gain and bias of each channel start at zero, so that it is the identity at first.
+    """
+    return Response(layers.param_dtype, name="attention")(x)
+
+
 @dataclass(frozen=True)
 class Attention:
     """A kind of attention.
@@ -119,6 +144,7 @@ ATTENTIONS = Table(
             squeeze_excitation, ("attention_reduce", "attention_expand"), sees_inputs=True
         ),
         "efficient": Attention(efficient, layers=("attention",)),
+        "response": Attention(response, layers=("attention",)),
     },
     Attention,
 )

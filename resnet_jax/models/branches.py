@@ -58,11 +58,25 @@ class Convolution(NamedTuple):
             )
         return features
 
-    def groups_in(self, width: int) -> int:
-        """Its groups in a stage of this width."""
+    def groups_in(self, width: int, inputs: int | None = None) -> int:
+        """Its groups in a stage of this width.
+
+        Args:
+          inputs: channels of its input; None: it is not yet known.
+
+        Raises:
+          UserError: the inputs can't be split into the groups.
+        """
         if self.group_width is None:
             return self.groups
-        return max(1, self.features(width) // self.group_width)
+        groups = max(1, self.features(width) // self.group_width)
+        if inputs is not None and inputs % groups:
+            raise UserError(
+                f"{inputs} channels can't be split into the {groups} groups of a convolution of"
+                " this model.branch, which keeps their number: set"
+                " model.transition=norm_and_convolution, which changes it before the blocks"
+            )
+        return groups
 
     def windows(self, stride: int, opens: bool) -> tuple[tuple[int, int], ...]:
         """Kernels and strides on the longest path through it; see compounds.Place."""
@@ -184,6 +198,23 @@ def normaliser_free(group_width: PositiveInt = 128, ratio: Positive = 0.5) -> Br
     return Branch((first, middle._replace(strided=True), middle, Convolution(1)), naming="nfnet")
 
 
+def convnext(kernel: Kernel = 7, ratio: Positive = 4.0) -> Branch:
+    """A convolution of each channel by itself, then 1x1 and 1x1: ConvNeXt's block.
+
+    Liu et al., arXiv 2201.03545 (timm's convnext.py); with the arrangement 'convnext'.
+
+    Args:
+      kernel: of the first convolution.
+      ratio: of the width between the two 1x1 to the stage's.
+    """
+    first = Convolution(kernel, strided=True, group_width=1)
+    return Branch(
+        (first, Convolution(1, multiplier=ratio), Convolution(1)),
+        attention_after=2,
+        naming="convnext",
+    )
+
+
 def _around(inner: float, middle: Convolution, pieces: int = 1) -> Branch:
     """A bottleneck of this inner width with another convolution in its middle."""
     middle = middle._replace(multiplier=inner, pieces=pieces, strided=True)
@@ -262,6 +293,7 @@ BRANCHES = Table(
         "deep": deep,
         "regnet": regnet,
         "normaliser_free": normaliser_free,
+        "convnext": convnext,
         "res2net": res2net,
         "resnest": resnest,
         "selective_kernel": selective_kernel,

@@ -1,7 +1,7 @@
 """The head, from the image behind the last stage to the logits, as rows of data."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import flax.linen as nn
@@ -24,10 +24,12 @@ class Head:
       function: (x, classes, layers, kernel_init, pool) -> logits, in at least float32. Its linear
         map is called 'head'; `kernel_init` is None where the row chooses.
       pool: (x, axes) -> x without these axes.
+      normalises: whether a norm stands between the pool and the linear map.
     """
 
     function: Callable[..., Logits]
     pool: Callable[..., Array]
+    normalises: bool = False
 
     def logits(self, *arguments: Any) -> Logits:
         """See `function`; the pool is the row's.
@@ -55,10 +57,47 @@ def linear(
       bias: whether the map has one.
       logit_scale: multiplies the logits.
     """
-    pooled = pool(x.astype(layers.param_dtype), (1, 2))
+    return _mapped(pool(_exact(x, layers), (1, 2)), classes, layers, kernel_init, bias, logit_scale)
+
+
+def normalised(
+    x: Image,
+    classes: int,
+    layers: Layers,
+    kernel_init: nn.initializers.Initializer | None,
+    pool: Callable[..., Array],
+) -> Logits:
+    """A linear map of what is pooled, behind a norm (timm's convnext.py)."""
+    pooled = pool(_exact(x, layers), (1, 2))
+    if not layers.norm.absent:
+        exact = replace(layers, dtype=layers.param_dtype)
+        pooled = exact.make_norm(name="head_pooled_norm")(pooled[:, None, None])[:, 0, 0]
+    return _mapped(pooled, classes, layers, kernel_init)
+
+
+def _exact(x: Image, layers: Layers) -> Image:
+    return x.astype(layers.param_dtype)
+
+
+def _mapped(
+    pooled: Array,
+    classes: int,
+    layers: Layers,
+    kernel_init: nn.initializers.Initializer | None,
+    bias: bool = True,
+    logit_scale: float = 1.0,
+) -> Logits:
     init = kernel_init or nn.linear.default_kernel_init
     logits = layers.dense(classes, use_bias=bias, kernel_init=init, name="head")(pooled)
     return logits if logit_scale == 1 else logit_scale * logits
 
 
-HEADS = Table("model.head", {"mean": Head(linear, jnp.mean), "max": Head(linear, jnp.max)}, Head)
+HEADS = Table(
+    "model.head",
+    {
+        "mean": Head(linear, jnp.mean),
+        "max": Head(linear, jnp.max),
+        "normalised_mean": Head(normalised, jnp.mean, normalises=True),
+    },
+    Head,
+)

@@ -86,6 +86,7 @@ class Layers:
       norm: a row of NORMS. Where it makes no layer, convolutions have a bias, except in Fixup.
       activation: a row of ACTIVATIONS.
       kernel_init: of convolutions; a row of KERNEL_INITS.
+      conv_bias: whether a convolution has a bias where a norm stands in the network too.
       weight_epsilon: standardise the kernels of convolutions, with this added to their variance.
       weight_gain: scales the standardised kernels to a deviation of this over the root of their
         inputs; None: the deviation is 1.
@@ -100,6 +101,7 @@ class Layers:
     norm: Norm = chosen(NORMS, "batch")
     activation: Activation = chosen(ACTIVATIONS, "relu")
     kernel_init: nn.initializers.Initializer = chosen(KERNEL_INITS, "he_fan_out")
+    conv_bias: bool = False
     weight_epsilon: float | None = None
     weight_gain: float | None = None
     dtype: Any = chosen(DTYPES, "float32")
@@ -127,15 +129,18 @@ class Layers:
     ) -> nn.Conv:
         """A convolution that pads dilation (k - 1) // 2 on both sides, as torchvision does.
 
-        It has a bias where the network has no norms (Fixup aside), or where `bias_init` is given.
+        One whose windows lie side by side, as wide as the stride, pads nothing. It has a bias where
+        the network has no norms (Fixup aside), with `conv_bias`, or where `bias_init` is given.
         """
+        edge = 0 if kernel == stride else dilation * ((kernel - 1) // 2)
+        without_norm = self.norm.absent and not self.norm.fixup
         return nn.Conv(
             features,
             (kernel, kernel),
             (stride, stride),
-            padding=[(dilation * ((kernel - 1) // 2),) * 2] * 2,
+            padding=[(edge, edge)] * 2,
             kernel_dilation=(dilation, dilation),
-            use_bias=(self.norm.absent and not self.norm.fixup) or "bias_init" in options,
+            use_bias=without_norm or self.conv_bias or "bias_init" in options,
             dtype=self.dtype,
             param_dtype=self.param_dtype,
             promote_dtype=_promote_inputs,

@@ -70,6 +70,18 @@ def group_norm(channel_groups: PositiveInt = 32, epsilon: Positive = 1e-6):
     return layer
 
 
+def layer_norm(epsilon: Positive = 1e-6):
+    """Layer normalisation of the channels of each position (Ba et al., arXiv 1607.06450).
+
+    ConvNeXt's norm (Liu et al., arXiv 2201.03545); `train` has no effect.
+    """
+
+    def layer(*, train: bool, **options: Any) -> nn.LayerNorm:
+        return nn.LayerNorm(epsilon, use_fast_variance=False, **options)
+
+    return layer
+
+
 class Affine(nn.Module):
     """a x + b, with a and b learned for each channel."""
 
@@ -141,6 +153,7 @@ NORMS = Table(
     {
         "batch": Norm(batch_norm, running=True, folds=True, rectifies=True),
         "group": Norm(group_norm),
+        "layer": Norm(layer_norm),
         "evo": Norm(evo_norm, activates=True),
         "filter_response": Norm(filter_response_norm, activates=True),
         "affine": Norm(affine),

@@ -47,7 +47,8 @@ class StemConvolution(NamedTuple):
 
 Stem = tuple[StemConvolution, ...]
 
-# Strided: RegNet's (arXiv 2003.13678). Quadruple: NFNet's (timm's nfnet.py).
+# Strided: RegNet's (arXiv 2003.13678). Patches: ConvNeXt's (arXiv 2201.03545). Quadruple: NFNet's
+# (timm's nfnet.py).
 # Deep: three 3x3 in place of the 7x7 ('Bag of Tricks', He et al., arXiv 1812.01187, Figure 2b);
 # tiered: the first of them narrower (the 't' networks of timm's resnet.py).
 STEMS = Table(
@@ -56,6 +57,7 @@ STEMS = Table(
         "cifar": (StemConvolution(3),),
         "imagenet": (StemConvolution(7, stride=2),),
         "strided": (StemConvolution(3, stride=2),),
+        "patches": (StemConvolution(4, stride=4),),
         "deep": (
             StemConvolution(3, stride=2, share=1 / 2),
             StemConvolution(3, share=1 / 2),

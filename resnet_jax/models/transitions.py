@@ -23,10 +23,12 @@ class Transition:
         whether x has been through the arrangement's lead already. None: the stage's first block
         changes the shape.
       windows: (kernel, stride) of its layers where the stride is 2.
+      folds: whether its norm comes behind its convolution, so that it can be folded into that.
     """
 
     function: Callable[..., Image] | None
     windows: tuple[tuple[int, int], ...] = ()
+    folds: bool = True
 
 
 def convolution_and_pool(
@@ -54,11 +56,31 @@ def convolution_and_pool(
     return run(steps, x, layers, pooled, norms=names)
 
 
+def norm_and_convolution(
+    x: Image,
+    features: int,
+    stride: int,
+    arrangement: Arrangement,
+    activated: bool,
+    layers: Layers,
+) -> Image:
+    """A norm, then a convolution of windows as wide as the stride; x itself where it has the shape.
+
+    ConvNeXt's layers between stages (Liu et al., arXiv 2201.03545; timm's convnext.py).
+    """
+    if stride == 1 and x.shape[-1] == features:
+        return x
+    if not layers.norm.absent:
+        x = layers.make_norm(name="transition_norm")(x)
+    return layers.conv(features, stride, stride, name="transition_conv")(x)
+
+
 TRANSITIONS = Table(
     "model.transition",
     {
         "block": Transition(None),
         "convolution_and_pool": Transition(convolution_and_pool, windows=((3, 1), (2, 2))),
+        "norm_and_convolution": Transition(norm_and_convolution, windows=((2, 2),), folds=False),
     },
     Transition,
 )

@@ -10,7 +10,7 @@ from resnet_jax.models.resnet import ResNet
 from resnet_jax.models.scan import initial, unstack_blocks
 from resnet_jax.tables import UserError
 from resnet_jax.weights.files import Tensors
-from resnet_jax.weights.naming import naming_for, naming_of, tensor_name
+from resnet_jax.weights.naming import linear_maps, naming_for, naming_of, tensor_name
 from resnet_jax.weights.outline import nearest_network
 
 Variables = dict[str, Any]
@@ -40,11 +40,14 @@ class _Place(NamedTuple):
     naming: str
 
 
-def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, ...]:
+def _peer_shape(path: Path, shape: tuple[int, ...], naming: str, linear: bool) -> tuple[int, ...]:
     """HWIO -> OIHW; [in, out] -> [out, in], or [out, in, 1, 1] in codes that write a convolution.
 
     A kernel over channels, [size], has a single channel in PyTorch: [1, 1, size]. timm's gains of
     kernels, [out], have the number of dimensions of these.
+
+    Args:
+      linear: see naming.linear_maps.
     """
     if naming == "flax":
         return shape
@@ -54,7 +57,8 @@ def _peer_shape(path: Path, shape: tuple[int, ...], naming: str) -> tuple[int, .
     if path[-1] == "scale" and naming == "nfnet":
         return (*shape, 1, 1, 1)
     if len(shape) == 4:
-        return (shape[3], shape[2], shape[0], shape[1])
+        mapped = linear and shape[:2] == (1, 1) and path[-2] in ("conv2", "conv3")
+        return (shape[3], shape[2]) if mapped else (shape[3], shape[2], shape[0], shape[1])
     if len(shape) == 2 and ("attention" in path[-2] or naming == "resnetv2"):
         return (*reverse, 1, 1)
     return reverse
@@ -71,6 +75,7 @@ def _from_peer(array: np.ndarray, place: _Place) -> np.ndarray:
     if place.naming == "flax":
         return array
     if len(place.shape) == 4:
+        array = array.reshape(*array.shape, *(1,) * (4 - array.ndim))
         return np.transpose(array, (2, 3, 1, 0))
     return np.transpose(array.reshape(tuple(reversed(place.shape))))
 
@@ -81,12 +86,12 @@ def _places(model: ResNet, naming: str, channels: int) -> dict[str, _Place]:
     def variables() -> Variables:
         return unstack_blocks(initial(model, jax.random.key(0), images))
 
-    places = {}
+    places, linear = {}, linear_maps(model, naming)
     for keys, leaf in jax.tree_util.tree_leaves_with_path(jax.eval_shape(variables)):
         path = tuple(key.key for key in keys)
         name = tensor_name(model, naming, path)
         assert name not in places, name
-        peer_shape = _peer_shape(path, leaf.shape, naming)
+        peer_shape = _peer_shape(path, leaf.shape, naming, linear)
         places[name] = _Place(path, leaf.shape, peer_shape, leaf.dtype, naming)
     return places
 
@@ -122,12 +127,13 @@ def to_tensors(model: ResNet, variables: Variables, naming: str | None = None) -
       UserError: the naming is unknown.
     """
     naming = naming_for(model, naming)
-    tensors = {}
+    tensors, linear = {}, linear_maps(model, naming)
     for keys, leaf in jax.tree_util.tree_leaves_with_path(variables):
         path = tuple(key.key for key in keys)
         array = np.asarray(leaf)
         shape = array.shape
-        place = _Place(path, shape, _peer_shape(path, shape, naming), array.dtype, naming)
+        peer_shape = _peer_shape(path, shape, naming, linear)
+        place = _Place(path, shape, peer_shape, array.dtype, naming)
         tensors[tensor_name(model, naming, path)] = _to_peer(array, place)
     return tensors
 

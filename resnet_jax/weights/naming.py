@@ -30,6 +30,7 @@ Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 # Of module and leaf together, after the rules of modules.
 WHOLE: dict[str, Rules] = {
     "nfnet": ((r"\.scale$", ".gain"), (r"\.branch_gain\.gain$", ".skipinit_gain")),
+    "convnext": ((r"\.layer_scale\.numbers$", ".gamma"),),
 }
 
 
@@ -187,6 +188,32 @@ def _torchvision_regnet(model: ResNet) -> Rules:
     )
 
 
+def _convnext(model: ResNet) -> Rules:
+    return (
+        (r"^stem_conv$", "stem.0"),
+        (r"^stem_norm$", "stem.1"),
+        (r"^head_pooled_norm$", "head.norm"),
+        (r"^head$", "head.fc"),
+        (
+            r"^stage(\d+)\.transition_(norm|conv)$",
+            lambda found: f"stages.{int(found[1]) - 1}.downsample.{int(found[2] == 'conv')}",
+        ),
+        (r"^stage(\d+)\.block(\d+)", _block("stages.{0}.blocks.{1}")),
+        (r"\.conv1$", ".conv_dw"),
+        (r"\.norm1$", ".norm"),
+        (r"\.conv(\d)$", lambda found: f".mlp.fc{int(found[1]) - 1}"),
+        (r"\.attention$", ".mlp.grn"),
+    )
+
+
+def linear_maps(model: ResNet, naming: str) -> bool:
+    """Whether 1x1 convolutions of blocks are linear maps in the file, [out, in].
+
+    In timm's convnext.py they are in networks from 96 channels in the first stage on.
+    """
+    return naming == "convnext" and model.stage_widths[0] >= 96
+
+
 NAMINGS = Table(
     "naming",
     {
@@ -197,6 +224,7 @@ NAMINGS = Table(
         "senet": _senet,
         "sknet": _sknet,
         "nfnet": _nfnet,
+        "convnext": _convnext,
         "regnet": _regnet,
         "torchvision_regnet": _torchvision_regnet,
     },
@@ -230,6 +258,8 @@ def naming_of(tensors: Iterable[str]) -> str:
         return "torchvision_regnet"
     if any(re.search(r"\.conv\d\.gain$", name) for name in names):
         return "nfnet"
+    if any(name.endswith(".conv_dw.weight") for name in names):
+        return "convnext"
     if any(name.startswith("layer0.") for name in names):
         return "senet"
     if any(re.match(r"s\d+\.b\d+\.", name) for name in names):

@@ -2,6 +2,7 @@
 
 As timm 1.0.31 lists them (`generate_default_cfgs` of its files of models). NAME.TAG is the
 repository timm/NAME.TAG; the first tag of a network is the one that timm takes where none is named.
+Of ConvNeXts those without a head are left out.
 """
 
 LIST = """
@@ -144,6 +145,30 @@ eca_nfnet_l0: ra2_in1k
 eca_nfnet_l1: ra2_in1k
 eca_nfnet_l2: ra3_in1k
 test_nfnet: r160_in1k
+convnext_atto: d2_in1k
+convnext_femto: d1_in1k
+convnext_pico: d1_in1k
+convnext_nano: in12k_ft_in1k d1h_in1k r384_in12k_ft_in1k in12k r384_in12k r384_ad_in12k
+convnext_tiny: in12k_ft_in1k in12k_ft_in1k_384 in12k fb_in22k_ft_in1k fb_in1k
+    fb_in22k_ft_in1k_384 fb_in22k
+convnext_small: in12k_ft_in1k in12k_ft_in1k_384 in12k fb_in22k_ft_in1k fb_in1k
+    fb_in22k_ft_in1k_384 fb_in22k
+convnext_base: fb_in22k_ft_in1k fb_in1k fb_in22k_ft_in1k_384 fb_in22k
+    clip_laion2b_augreg_ft_in12k_in1k clip_laion2b_augreg_ft_in12k_in1k_384
+    clip_laion2b_augreg_ft_in1k clip_laiona_augreg_ft_in1k_384 clip_laion2b_augreg_ft_in12k
+    clip_laion2b clip_laion2b_augreg clip_laiona clip_laiona_320 clip_laiona_augreg_320
+convnext_large: fb_in22k_ft_in1k fb_in1k fb_in22k_ft_in1k_384 fb_in22k
+convnext_xlarge: fb_in22k_ft_in1k fb_in22k_ft_in1k_384 fb_in22k
+convnext_xxlarge: clip_laion2b_soup_ft_in1k clip_laion2b_soup_ft_in12k clip_laion2b_soup
+    clip_laion2b_rewind
+convnextv2_atto: fcmae_ft_in1k
+convnextv2_femto: fcmae_ft_in1k
+convnextv2_pico: fcmae_ft_in1k
+convnextv2_nano: fcmae_ft_in22k_in1k fcmae_ft_in22k_in1k_384 fcmae_ft_in1k
+convnextv2_tiny: fcmae_ft_in22k_in1k fcmae_ft_in22k_in1k_384 fcmae_ft_in1k
+convnextv2_base: fcmae_ft_in22k_in1k fcmae_ft_in22k_in1k_384 fcmae_ft_in1k
+convnextv2_large: fcmae_ft_in22k_in1k fcmae_ft_in22k_in1k_384 fcmae_ft_in1k
+convnextv2_huge: fcmae_ft_in22k_in1k_384 fcmae_ft_in22k_in1k_512 fcmae_ft_in1k
 """
 
 

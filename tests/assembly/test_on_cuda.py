@@ -29,6 +29,8 @@ NETWORKS: list[dict[str, object]] = [
     {"shortcut": "convolution_1x1", "attention": "efficient", "survival": 0.5, "norm": "affine"},
     {"shortcut": "dropout", "branch": {"name": "bottleneck", "groups": 2}, "dropout": 0.1,
      "stem_pool": "max_from_corner"},
+    {"branch": "convnext", "arrangement": "convnext", "norm": "layer", "conv_bias": True,
+     "transition": "norm_and_convolution", "head": "normalised_mean", "attention": "response"},
 ]  # fmt: skip
 CONNECTED: list[dict[str, object]] = [
     {

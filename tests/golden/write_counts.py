@@ -20,10 +20,13 @@ TORCHVISION = (
 # Their widths are computed by torch, so these need memory: 2.6 GB for the largest.
 REGNETS = [name for name in torchvision.models.list_models() if name.startswith("regnet")]
 # Files of timm with all of their networks but the pruned.
-FILES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet", "senet", "nfnet")
+FILES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet", "senet", "nfnet",
+         "convnext")  # fmt: skip
 # Networks of those files that can't be built here.
 LEFT_OUT = (
-    *timm.list_models("dm_nfnet*"), *timm.list_models("nf_regnet*"),
+    *timm.list_models("convnext*_ols"), *timm.list_models("convnext*_rms"), "convnext_tiny_hnf",
+    "convnext_large_mlp", *timm.list_models("test_convnext*"), *timm.list_models("dm_nfnet*"),
+    *timm.list_models("nf_regnet*"),
     "regnety_040_sgn", "regnetv_040", "regnetv_064", "regnetz_005", "regnetz_040", "regnetz_040_h",
 )  # fmt: skip
 BASIC, BOTTLENECK = ((3, 1), (3, 1)), ((1, 1), (3, 1), (1, 4))

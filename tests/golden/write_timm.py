@@ -22,6 +22,7 @@ from timm.layers import (
     create_conv2d,
     get_attn,
 )
+from timm.models.convnext import ConvNeXt
 from timm.models.nfnet import NfCfg, NormFreeNet
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.res2net import Bottle2neck
@@ -52,6 +53,11 @@ def resnetv2(channels, layers=(1, 1, 1), **options):
 def free(depths, channels, **options):
     options = {"act_layer": "relu", "attn_layer": "se", **options}
     return NormFreeNet(NfCfg(depths, channels, **options), num_classes=CLASSES)
+
+
+def convnext(**options):
+    options = {"depths": (1, 2, 1, 1), "dims": (8, 16, 24, 32), "conv_mlp": True, **options}
+    return ConvNeXt(num_classes=CLASSES, **options)
 
 
 BOTTLENECKS = (32, 32, 64)
@@ -109,6 +115,8 @@ NETS = {
         bottle_ratio=0.5, ch_div=4, extra_conv=True, num_features=48, act_layer="silu",
         attn_kwargs={"rd_ratio": 0.5},
     ),
+    "timm_convnext": lambda: convnext(ls_init_value=0.5),
+    "timm_convnextv2": lambda: convnext(ls_init_value=None, use_grn=True),
     "timm_sknet": lambda: resnet(
         SelectiveKernelBottleneck, (8, 8, 8, 8), cardinality=2, base_width=32,
         block_args={"sk_kwargs": {"rd_ratio": 1 / 2, "rd_divisor": 4, "split_input": False}},

@@ -104,6 +104,7 @@ AFTER_BY_HAND = {
     "relu_only_preactivation": lambda y, params, stats: y,
     "full_preactivation": lambda y, params, stats: y,
     "pyramid": lambda y, params, stats: y,
+    "convnext": lambda y, params, stats: y,
 }
 
 

@@ -154,7 +154,7 @@ def test_a_pyramid_widens_with_every_block():
         ({"depth": 20, "arrangement": "preactivation"}, "arrangement.*mean '.*_preactivation'"),
         (
             {"depth": 20, "norm": "grp"},
-            "norm 'grp'.*mean 'group'.*valid: batch, group, evo, filter_response, affine, none",
+            "norm 'grp'.*mean 'group'.*valid: batch, group, layer, evo, filter_response, affine",
         ),
         ({"depth": 20, "dtype": "float16"}, "model.dtype 'float16'.*mean '.*float"),
         (

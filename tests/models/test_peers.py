@@ -14,7 +14,7 @@ from golden.tensors import BATCH, CLASSES, LEARNING_RATE, digest, draw
 from resnet_jax.data.sources.catalogue import tfds
 from resnet_jax.models import create
 from resnet_jax.models.building import resnet
-from resnet_jax.models.published import normaliser_free, regnet
+from resnet_jax.models.published import convnext, normaliser_free, regnet
 from resnet_jax.weights import read_tensors, to_tensors, to_variables
 from resnet_jax.weights.mapping import tensor_shapes
 
@@ -120,6 +120,13 @@ NETS |= {
         "branch": {"name": "normaliser_free", "group_width": 4}, **normaliser_free.free("silu"),
         "attention": {**SE, "gain": 2.0, "reduction": 1 / 2},
     },
+    "timm_convnext": {
+        **convnext.convnext((1, 2, 1, 1), 8, convnext.V1), "widths": (8, 16, 24, 32),
+        "shortcut": {"name": "layer_scale", "ends": "A"},
+    },
+    "timm_convnextv2": {
+        **convnext.convnext((1, 2, 1, 1), 8, convnext.V2), "widths": (8, 16, 24, 32),
+    },
     "timm_sknet": {
         **V1, "widths": (8, 8, 8, 8),
         "branch": {"name": "selective_kernel", "groups": 2, "base_width": 32, "reduction": 1 / 2,
@@ -132,6 +139,7 @@ NAMING = {
     "timm_legacy": "senet",
     "timm_sknet": "sknet",
     "timm_nf": "nfnet",
+    "timm_convnext": "convnext",
     "timm_regnet": "regnet",
 }
 

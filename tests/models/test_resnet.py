@@ -25,6 +25,7 @@ OUTSIDE_THE_BLOCKS = {
     "full_preactivation": ("c", "na"),
     # PyramidNet's code; its stages share nothing.
     "pyramid": ("cn", "na"),
+    "convnext": ("cn", ""),
 }
 
 

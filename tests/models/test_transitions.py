@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from resnet_jax.compression.folding import fold
 from resnet_jax.models.building import resnet
 from resnet_jax.models.scan import stack_blocks
 from resnet_jax.tables import UserError
@@ -102,3 +103,42 @@ def test_other_ways_to_run_the_blocks_compute_the_same(drawn, rng, changes):
 def test_a_state_that_blocks_hand_on_is_refused():
     with pytest.raises(UserError, match=r"set model\.transition=block"):
         network(shortcut="hyper")
+
+
+def patches(**changes):
+    return network(**{"transition": "norm_and_convolution", "arrangement": "convnext",
+                      "norm": "layer", "branch": "convnext", "widths": (5, 6),
+                      **changes})  # fmt: skip
+
+
+def test_a_norm_and_a_convolution_stand_where_the_shape_changes():
+    params = shapes(patches(first_stride=1, conv_bias=True))
+    assert not {"transition_norm", "transition_conv"} & params["stage1"].keys()
+    assert params["stage2"]["transition_norm"]["scale"].shape == (5,)
+    layer = params["stage2"]["transition_conv"]
+    assert layer["kernel"].shape == (2, 2, 5, 6) and layer["bias"].shape == (6,)
+    block = params["stage2"]["block1"]
+    assert block["conv1"]["kernel"].shape == (7, 7, 1, 6) and "projection" not in block
+    # Where the width alone changes, the convolution sees one position.
+    wider = shapes(patches(first_stride=1, stem_width=3))["stage1"]["transition_conv"]
+    assert wider["kernel"].shape == (1, 1, 3, 5) and "bias" not in wider
+
+
+def test_windows_lie_side_by_side(rng):
+    model = patches(first_stride=1)
+    x = rng.normal(size=(1, 5, 6, 3)).astype(np.float32)
+    features = model.apply(
+        model.init(jax.random.key(0), x, train=False), x, train=False, features=True
+    )
+    assert features["stage1"].shape == (1, 5, 6, 5) and features["stage2"].shape == (1, 2, 3, 6)
+
+
+def test_a_branch_that_keeps_the_channels_is_refused_where_they_change():
+    with pytest.raises(UserError, match=r"3 channels .* the 5 groups .*transition=norm"):
+        shapes(patches(transition="block", stem_width=3))
+
+
+def test_a_norm_before_its_convolution_is_not_folded():
+    model = patches(norm="batch")
+    with pytest.raises(UserError, match="where it follows a convolution"):
+        fold(model, shapes(model))

@@ -2,6 +2,7 @@
 
 from resnet_jax.models.published.cifar import CIFAR
 from resnet_jax.models.published.compound import COMPOUND
+from resnet_jax.models.published.convnext import CONVNEXT
 from resnet_jax.models.published.imagenet import IMAGENET
 from resnet_jax.models.published.normaliser_free import NORMALISER_FREE
 from resnet_jax.models.published.preactivated import PREACTIVATED
@@ -9,5 +10,14 @@ from resnet_jax.models.published.regnet import REGNET
 from resnet_jax.tables import Table
 
 ROWS = Table(
-    "network", {**IMAGENET, **PREACTIVATED, **COMPOUND, **REGNET, **NORMALISER_FREE, **CIFAR}
+    "network",
+    {
+        **IMAGENET,
+        **PREACTIVATED,
+        **COMPOUND,
+        **REGNET,
+        **NORMALISER_FREE,
+        **CONVNEXT,
+        **CIFAR,
+    },
 )

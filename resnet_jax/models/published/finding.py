@@ -11,7 +11,9 @@ from resnet_jax.tables import UserError, nearest
 # Residual networks of timm and their relatives that have no row, by patterns of their names.
 ABSENT: dict[tuple[str, ...], str] = {
     ("dm_nfnet_*", "nf_regnet_*"): "NFNets with DeepMind's padding and NF-RegNets",
-    ("convnext*", "test_convnext*"): "ConvNeXts",
+    ("convnext*_ols", "convnext*_rms", "convnext*_hnf", "convnext*_mlp", "test_convnext*"): (
+        "ConvNeXts with other stems, norms and heads"
+    ),
     ("csp*", "cs3*", "*darknet*"): "cross-stage partial networks",
     ("regnetz_*", "regnetv_*", "regnety_*_sgn", "test_regnet*"): "RegNets V, Z and SGN",
     ("gernet_*", "repvgg_*", "mobileone_*", "test_byobnet"): "GENets, RepVGGs and MobileOnes",
