@@ -41,7 +41,7 @@ def fold(model: ResNet, variables: Tree) -> tuple[ResNet, Tree]:
             "a norm can be folded where it follows a convolution, as in model.arrangement=original"
             " without standardised kernels, and here one does not"
         )
-    if model.transition.function is not None and options_of(layers.norm)["scale"]:
+    if model.transition.pools and options_of(layers.norm)["scale"]:
         raise UserError(
             "a pool stands between a convolution and its norm, and no norm with a factor can be"
             " folded through maxima, since the factor may be negative: train with norm.scale=False,"

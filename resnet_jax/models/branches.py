@@ -1,116 +1,20 @@
 """The branch F of y = shortcut(x) + F(x), as rows of data."""
 
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
-from resnet_jax.models.compounds import (
-    Compound,
-    hierarchy,
-    kernel_selection,
-    split_attention,
+from resnet_jax.models.branch import Branch, Convolution
+from resnet_jax.models.compound_branches import (
+    res2net,
+    resnest,
+    selective_kernel,
+    selective_kernel_basic,
 )
 from resnet_jax.tables import Table, UserError
 from resnet_jax.tables.constraints import Interval
-from resnet_jax.tables.domains import Kernel, Positive, PositiveInt, Share
+from resnet_jax.tables.domains import Kernel, Positive, PositiveInt
 
 Pairs = Annotated[int, Interval(1, 1_000)]
-Scales = Annotated[int, Interval(1, 64)]
-Radix = Annotated[int, Interval(1, 64)]
-
-
-class Convolution(NamedTuple):
-    """One convolution of a branch.
-
-    Attributes:
-      kernel: rows and columns.
-      multiplier: features of its output, as a multiple of the stage's width.
-      strided: whether it carries the stride of a stage-opening block.
-      groups: of channels; an output sees the inputs of its own group alone.
-      group_width: channels of a group, in place of `groups`; one group where there are fewer.
-      pieces: of channels, each as wide as `multiplier` says.
-      compound: several convolutions in its place.
-    """
-
-    kernel: int
-    multiplier: float = 1
-    strided: bool = False
-    groups: int = 1
-    group_width: int | None = None
-    pieces: int = 1
-    compound: Compound | None = None
-
-    def features(self, width: int) -> int:
-        """Features of its output in a stage of this width.
-
-        Raises:
-          UserError: they can't be split into the groups.
-        """
-        features = self.pieces * int(width * self.multiplier)
-        if self.group_width and features > self.group_width and features % self.group_width:
-            raise UserError(
-                f"{features} features can't be split into groups of {self.group_width}: choose a"
-                " group_width of model.branch and model.widths that fit"
-            )
-        if features < 1 or features % self.groups:
-            raise UserError(
-                f"{features} features can't be split into {self.groups} groups: choose a"
-                " model.groups, model.base_width and model.widths that fit"
-            )
-        return features
-
-    def groups_in(self, width: int, inputs: int | None = None) -> int:
-        """Its groups in a stage of this width.
-
-        Args:
-          inputs: channels of its input; None: it is not yet known.
-
-        Raises:
-          UserError: the inputs can't be split into the groups.
-        """
-        if self.group_width is None:
-            return self.groups
-        groups = max(1, self.features(width) // self.group_width)
-        if inputs is not None and inputs % groups:
-            raise UserError(
-                f"{inputs} channels can't be split into the {groups} groups of a convolution of"
-                " this model.branch, which keeps their number: set"
-                " model.transition=norm_and_convolution, which changes it before the blocks"
-            )
-        return groups
-
-    def windows(self, stride: int, opens: bool) -> tuple[tuple[int, int], ...]:
-        """Kernels and strides on the longest path through it; see compounds.Place."""
-        if self.compound is None:
-            return ((self.kernel, stride),)
-        return self.compound.windows(self.kernel, stride, opens)
-
-
-class Branch(NamedTuple):
-    """A branch.
-
-    Attributes:
-      convolutions: one after another.
-      repeats: how many residual blocks of these convolutions an outer shortcut spans.
-      layers_outside: layers outside the blocks that a network's depth counts: stem and head.
-      attention_after: number of the convolution that attention follows; None: the last.
-      naming: of the parameters in timm's file of such networks; a row of weights.naming.
-    """
-
-    convolutions: tuple[Convolution, ...]
-    repeats: int = 1
-    layers_outside: int = 2
-    attention_after: int | None = None
-    naming: str = "torchvision"
-
-    @property
-    def expansion(self) -> int:
-        """Features of the output, as a multiple of the stage's width."""
-        return int(self.convolutions[-1].multiplier)
-
-    @property
-    def layers(self) -> int:
-        """Convolutions on the longest path through one block."""
-        return len(self.convolutions) * self.repeats
 
 
 def basic() -> Branch:
@@ -215,72 +119,19 @@ def convnext(kernel: Kernel = 7, ratio: Positive = 4.0) -> Branch:
     )
 
 
-def _around(inner: float, middle: Convolution, pieces: int = 1) -> Branch:
-    """A bottleneck of this inner width with another convolution in its middle."""
-    middle = middle._replace(multiplier=inner, pieces=pieces, strided=True)
-    first = Convolution(1, multiplier=inner, pieces=pieces)
-    return Branch((first, middle, Convolution(1, multiplier=4)))
+def partial_bottleneck(ratio: Positive = 0.5, groups: PositiveInt = 1) -> Branch:
+    """1x1, 3x3, 1x1 without four-fold output, of cross-stage partial networks (timm's cspnet.py).
 
-
-def res2net(scales: Scales = 4, groups: PositiveInt = 1, base_width: PositiveInt = 26) -> Branch:
-    """A bottleneck whose 3x3 is a hierarchy of several (Gao et al., arXiv 1904.01169).
+    With model.transition=cross_stage it sees a half of the channels (Wang et al., arXiv
+    1911.11929).
 
     Args:
-      scales: pieces of the channels; see compounds.hierarchy.
-      groups: of each 3x3.
-      base_width: channels of a piece's group where the stage's width is 64.
+      ratio: of the 3x3's width to that of the block.
+      groups: of the 3x3.
     """
-    middle = Convolution(3, groups=groups, compound=hierarchy(scales))
-    return _around(base_width * groups / 64, middle, pieces=scales)
-
-
-def resnest(
-    radix: Radix = 2,
-    groups: PositiveInt = 1,
-    base_width: PositiveInt = 64,
-    pool_first: bool = False,
-) -> Branch:
-    """A bottleneck whose 3x3 has split attention (Zhang et al., arXiv 2004.08955).
-
-    Args:
-      radix: splits of each group; see compounds.split_attention.
-      groups: the paper's cardinality.
-      base_width: channels of each group where the stage's width is 64.
-      pool_first: whether the mean that carries the stride stands before the 3x3.
-    """
-    middle = Convolution(3, groups=groups, compound=split_attention(radix, pool_first))
-    return _around(base_width * groups / 64, middle)
-
-
-def selective_kernel(
-    groups: PositiveInt = 1,
-    base_width: PositiveInt = 64,
-    reduction: Share = 1 / 16,
-    multiple: PositiveInt = 8,
-    split: bool = True,
-) -> Branch:
-    """A bottleneck whose 3x3 chooses between kernels (Li et al., arXiv 1903.06586).
-
-    Args:
-      groups: of each kernel.
-      base_width: channels of each group where the stage's width is 64.
-      reduction, multiple, split: see compounds.kernel_selection.
-    """
-    chosen = kernel_selection(reduction, multiple, split)
-    middle = Convolution(3, groups=groups, compound=chosen)
-    return _around(base_width * groups / 64, middle)._replace(naming="sknet")
-
-
-def selective_kernel_basic(
-    reduction: Share = 1 / 8, multiple: PositiveInt = 16, split: bool = True
-) -> Branch:
-    """A basic block whose first 3x3 chooses between kernels (timm's sknet.py).
-
-    Args:
-      reduction, multiple, split: see compounds.kernel_selection.
-    """
-    chosen = kernel_selection(reduction, multiple, split)
-    return Branch((Convolution(3, strided=True, compound=chosen), Convolution(3)), naming="sknet")
+    first = Convolution(1, multiplier=ratio)
+    middle = Convolution(3, multiplier=ratio, strided=True, groups=groups)
+    return Branch((first, middle, Convolution(1)), naming="cspnet")
 
 
 BRANCHES = Table(
@@ -294,6 +145,7 @@ BRANCHES = Table(
         "regnet": regnet,
         "normaliser_free": normaliser_free,
         "convnext": convnext,
+        "partial_bottleneck": partial_bottleneck,
         "res2net": res2net,
         "resnest": resnest,
         "selective_kernel": selective_kernel,

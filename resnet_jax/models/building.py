@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, islice
 from typing import Any, NamedTuple
 
-from resnet_jax.models.branches import BRANCHES, Branch
+from resnet_jax.models.branch import Branch
+from resnet_jax.models.branches import BRANCHES
 from resnet_jax.models.choosing import arguments_of, build, defaults_of, tables_of
 from resnet_jax.models.heads import HEADS
 from resnet_jax.models.layers import Layers

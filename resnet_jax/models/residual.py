@@ -12,7 +12,8 @@ from jaxtyping import Array, Float
 
 from resnet_jax.models.arrangements import ARRANGEMENTS, CONVOLUTION, NORM, Arrangement, Steps
 from resnet_jax.models.attention import ATTENTIONS, Attention
-from resnet_jax.models.branches import BRANCHES, Branch
+from resnet_jax.models.branch import Branch
+from resnet_jax.models.branches import BRANCHES
 from resnet_jax.models.choosing import chosen, derived
 from resnet_jax.models.compounds import Place
 from resnet_jax.models.connections.ends import changes_shape

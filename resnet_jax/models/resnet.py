@@ -8,7 +8,7 @@ import flax.linen as nn
 from jax import lax
 from jaxtyping import Array, Float
 
-from resnet_jax.models.branches import Branch
+from resnet_jax.models.branch import Branch
 from resnet_jax.models.contradictions import check
 from resnet_jax.models.heads import HEADS, Head
 from resnet_jax.models.layers import Layers

@@ -52,10 +52,16 @@ class Stage(nn.Module):
 
     @nn.compact
     def __call__(self, x: State) -> State:
-        change, stride, activated = self.transition.function, self.stride, self.activated
-        if change is not None:
-            x = change(x, self._features, stride, self.block.arrangement, activated, self.layers)
-            stride, activated = 1, False
+        change, arrangement = self.transition.function, self.block.arrangement
+        if change is None:
+            return self._blocks(x, self.stride, self.activated)
+        opened, complete = change(
+            x, self._features, self.stride, arrangement, self.activated, self.layers
+        )
+        x = self._blocks(opened, stride=1, activated=False)
+        return complete(x) if complete else x
+
+    def _blocks(self, x: State, stride: int, activated: bool) -> State:
         kind = REMAT_BLOCK if self.remat_blocks else ResidualBlock
         widths = self._widths
         make_block = partial(kind, self.block, self.layers, since=self.first)

@@ -1,17 +1,14 @@
 """What other codes call the parameters: from a path in Flax variables to a name in a state dict.
 
-A row is a code. 'torchvision' is also fb.resnet.torch's port and timm's resnet.py; 'akamaster' is
-pytorch_resnet_cifar10, with its own head; 'torchvision_regnet' is torchvision's regnet.py; 'flax'
-is no other code: the paths in the variables, joined by slashes, and arrays in Flax's layout. The
-others are files of timm.
+See weights.codes for the names of layers, and for what the codes are.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from resnet_jax.models.connections.ends import at_ends
 from resnet_jax.models.resnet import ResNet
-from resnet_jax.tables import Table, choose
+from resnet_jax.tables import choose
+from resnet_jax.weights.codes import NAMINGS, Rules
 
 # Other leaves keep their names, since no other code has them.
 LEAVES = {
@@ -24,186 +21,13 @@ LEAVES = {
     "threshold": "tau",
 }
 FLAX = ("params/", "batch_stats/")  # how names of the naming 'flax' begin
-# A convolution and its norm in timm's ConvNormAct.
-PARTS = {"conv": "conv", "norm": "bn"}
-Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 # Of module and leaf together, after the rules of modules.
 WHOLE: dict[str, Rules] = {
     "nfnet": ((r"\.scale$", ".gain"), (r"\.branch_gain\.gain$", ".skipinit_gain")),
     "convnext": ((r"\.layer_scale\.numbers$", ".gamma"),),
 }
-
-
-def _block(layout: str) -> Callable[[re.Match[str]], str]:
-    return lambda found: layout.format(int(found[1]) - 1, int(found[2]) - 1, found[1])
-
-
-def _shared_norm(layout: str) -> Callable[[re.Match[str]], str]:
-    """The norm that a stage's first block shares with its shortcut: the block's own elsewhere."""
-    return lambda found: layout.format(int(found[1]) - 1, 0, found[1])
-
-
-def _torchvision(model: ResNet) -> Rules:
-    deep = len(model.stem) > 1
-    # In PyTorch's sequence a pool comes before the projection.
-    first = 1 if at_ends(model.block.shortcut).pools else 0
-    return (
-        (r"^stem_conv$", f"conv1.{3 * (len(model.stem) - 1)}" if deep else "conv1"),
-        (r"^stem_norm$", "bn1"),
-        (r"^stem_lead_norm$", "bn_stem"),
-        (r"^stem_conv(\d)$", lambda found: f"conv1.{3 * int(found[1]) - 3}"),
-        (r"^stem_norm(\d)$", lambda found: f"conv1.{3 * int(found[1]) - 2}"),
-        (r"^stem_pool_conv$", "maxpool.0"),
-        (r"^stem_pool_norm$", "maxpool.1"),
-        (r"^head_norm$", "bn_last"),
-        (r"^head$", "fc"),
-        (r"^stage(\d+)\.norm_shared$", _shared_norm("layer{2}.{1}.bn1")),
-        (r"^stage(\d+)\.block(\d+)", _block("layer{2}.{1}")),
-        # timm's res2net.py and resnest.py.
-        (r"\.conv\d_scale(\d+)$", lambda found: f".convs.{int(found[1]) - 1}"),
-        (r"\.norm\d_scale(\d+)$", lambda found: f".bns.{int(found[1]) - 1}"),
-        (r"\.conv(\d)_splits$", r".conv\1.conv"),
-        (r"\.norm(\d)_splits$", r".conv\1.bn0"),
-        (r"\.norm(\d)_attention_reduce$", r".conv\1.bn1"),
-        (r"\.conv(\d)_attention_reduce$", r".conv\1.fc1"),
-        (r"\.conv(\d)_attention_expand$", r".conv\1.fc2"),
-        (r"\.norm(\d)", r".bn\1"),
-        (r"\.norm_after$", ".bn_after"),
-        (r"\.projection_norm$", f".downsample.{first + 1}"),
-        (r"\.projection$", f".downsample.{first}"),
-        (r"\.attention_reduce$", ".se.fc1"),
-        (r"\.attention_expand$", ".se.fc2"),
-        (r"\.attention$", ".se.conv"),
-    )
-
-
-def _akamaster(model: ResNet) -> Rules:
-    return (
-        *_torchvision(model),
-        (r"^fc$", "linear"),
-        (r"\.downsample\.", ".shortcut."),
-    )
-
-
-def _resnetv2(model: ResNet) -> Rules:
-    last = str(len(model.stem)) if len(model.stem) > 1 else ""
-    return (
-        (r"^stem_(conv|norm)$", rf"stem.\g<1>{last}"),
-        (r"^stem_(conv|norm)(\d)$", r"stem.\1\2"),
-        (r"^stem_lead_norm$", "stem.norm_lead"),
-        (r"^head_norm$", "norm"),
-        (r"^head$", "head.fc"),
-        (r"^stage(\d+)\.norm_shared$", _shared_norm("stages.{0}.blocks.{1}.norm1")),
-        (r"^stage(\d+)\.block(\d+)", _block("stages.{0}.blocks.{1}")),
-        (r"\.projection_norm$", ".downsample.norm"),
-        (r"\.projection$", ".downsample.conv"),
-        (r"\.attention_reduce$", ".se.fc1"),
-        (r"\.attention_expand$", ".se.fc2"),
-        (r"\.attention$", ".se.conv"),
-    )
-
-
-def _flax(model: ResNet) -> Rules:
-    return ()
-
-
-def _sknet(model: ResNet) -> Rules:
-    def path(found: re.Match[str]) -> str:
-        return f".conv{found[2]}.paths.{int(found[3]) - 1}.{PARTS[found[1]]}"
-
-    return (
-        (r"\.(conv|norm)(\d)_path(\d)$", path),
-        (r"\.norm(\d)_selection_reduce$", r".conv\1.attn.bn"),
-        (r"\.conv(\d)_selection_reduce$", r".conv\1.attn.fc_reduce"),
-        (r"\.conv(\d)_selection_expand$", r".conv\1.attn.fc_select"),
-        (r"\.conv(\d)$", r".conv\1.conv"),
-        (r"\.norm(\d)$", r".conv\1.bn"),
-        *_torchvision(model),
-    )
-
-
-def _senet(model: ResNet) -> Rules:
-    last = str(len(model.stem))
-    return (
-        (r"^stem_conv$", f"layer0.conv{last}"),
-        (r"^stem_norm$", f"layer0.bn{last}"),
-        (r"^stem_conv(\d)$", r"layer0.conv\1"),
-        (r"^stem_norm(\d)$", r"layer0.bn\1"),
-        (r"^head$", "last_linear"),
-        *_torchvision(model),
-        (r"\.se\.", ".se_module."),
-    )
-
-
-def _nfnet(model: ResNet) -> Rules:
-    last = str(len(model.stem)) if len(model.stem) > 1 else ""
-    names = {3: "2b", 4: "3"} if len(model.branches[0].convolutions) == 4 else {}
-    attended = model.branches[0].attention_after
-    attention = ".attn_last" if attended is None else ".attn"
-    return (
-        (
-            r"^(stage.+)\.(?:conv|norm)(\d)$",
-            lambda found: f"{found[1]}.conv{names.get(int(found[2]), found[2])}",
-        ),
-        (r"^stem_(conv|norm)$", f"stem.conv{last}"),
-        (r"^stem_(conv|norm)(\d)$", r"stem.conv\2"),
-        (r"^head_conv(_norm)?$", "final_conv"),
-        (r"^head$", "head.fc"),
-        (r"^stage(\d+)\.block(\d+)", _block("stages.{0}.{1}")),
-        (r"\.projection(_norm)?$", ".downsample.conv"),
-        (r"\.attention_reduce$", f"{attention}.fc1"),
-        (r"\.attention_expand$", f"{attention}.fc2"),
-        (r"\.attention$", f"{attention}.conv"),
-    )
-
-
-def _regnet(model: ResNet) -> Rules:
-    return (
-        (r"^stem_conv$", "stem.conv"),
-        (r"^stem_norm$", "stem.bn"),
-        (r"^head$", "head.fc"),
-        (r"^stage(\d+)\.block(\d+)", r"s\1.b\2"),
-        (r"\.conv(\d)$", r".conv\1.conv"),
-        (r"\.norm(\d)$", r".conv\1.bn"),
-        (r"\.projection_norm$", ".downsample.bn"),
-        (r"\.projection$", ".downsample.conv"),
-        (r"\.attention_reduce$", ".se.fc1"),
-        (r"\.attention_expand$", ".se.fc2"),
-    )
-
-
-def _torchvision_regnet(model: ResNet) -> Rules:
-    letters = "abc"
-    return (
-        (r"^stem_conv$", "stem.0"),
-        (r"^stem_norm$", "stem.1"),
-        (r"^head$", "fc"),
-        (r"^stage(\d+)\.block(\d+)", _block("trunk_output.block{2}.block{2}-{1}")),
-        (r"\.conv(\d)$", lambda found: f".f.{letters[int(found[1]) - 1]}.0"),
-        (r"\.norm(\d)$", lambda found: f".f.{letters[int(found[1]) - 1]}.1"),
-        (r"\.projection_norm$", ".proj.1"),
-        (r"\.projection$", ".proj.0"),
-        (r"\.attention_reduce$", ".f.se.fc1"),
-        (r"\.attention_expand$", ".f.se.fc2"),
-    )
-
-
-def _convnext(model: ResNet) -> Rules:
-    return (
-        (r"^stem_conv$", "stem.0"),
-        (r"^stem_norm$", "stem.1"),
-        (r"^head_pooled_norm$", "head.norm"),
-        (r"^head$", "head.fc"),
-        (
-            r"^stage(\d+)\.transition_(norm|conv)$",
-            lambda found: f"stages.{int(found[1]) - 1}.downsample.{int(found[2] == 'conv')}",
-        ),
-        (r"^stage(\d+)\.block(\d+)", _block("stages.{0}.blocks.{1}")),
-        (r"\.conv1$", ".conv_dw"),
-        (r"\.norm1$", ".norm"),
-        (r"\.conv(\d)$", lambda found: f".mlp.fc{int(found[1]) - 1}"),
-        (r"\.attention$", ".mlp.grn"),
-    )
+TIMM = "timm"  # the naming of timm's file that has networks like this one
+CHOICES = (TIMM, *NAMINGS)
 
 
 def linear_maps(model: ResNet, naming: str) -> bool:
@@ -212,25 +36,6 @@ def linear_maps(model: ResNet, naming: str) -> bool:
     In timm's convnext.py they are in networks from 96 channels in the first stage on.
     """
     return naming == "convnext" and model.stage_widths[0] >= 96
-
-
-NAMINGS = Table(
-    "naming",
-    {
-        "torchvision": _torchvision,
-        "resnetv2": _resnetv2,
-        "akamaster": _akamaster,
-        "flax": _flax,
-        "senet": _senet,
-        "sknet": _sknet,
-        "nfnet": _nfnet,
-        "convnext": _convnext,
-        "regnet": _regnet,
-        "torchvision_regnet": _torchvision_regnet,
-    },
-)
-TIMM = "timm"  # the naming of timm's file that has networks like this one
-CHOICES = (TIMM, *NAMINGS)
 
 
 def naming_for(model: ResNet, wanted: str | None = None) -> str:
@@ -260,6 +65,8 @@ def naming_of(tensors: Iterable[str]) -> str:
         return "nfnet"
     if any(name.endswith(".conv_dw.weight") for name in names):
         return "convnext"
+    if any(re.search(r"^stages\..*\.conv\d\.conv\.", name) for name in names):
+        return "cspnet"
     if any(name.startswith("layer0.") for name in names):
         return "senet"
     if any(re.match(r"s\d+\.b\d+\.", name) for name in names):

@@ -145,6 +145,8 @@ eca_nfnet_l0: ra2_in1k
 eca_nfnet_l1: ra2_in1k
 eca_nfnet_l2: ra3_in1k
 test_nfnet: r160_in1k
+cspresnet50: ra_in1k
+cspresnext50: ra_in1k
 convnext_atto: d2_in1k
 convnext_femto: d1_in1k
 convnext_pico: d1_in1k

@@ -65,6 +65,18 @@ def test_fields_behind_transitions():
     assert fields[receptive_field.Name(2, 2)] == (14 + 4 + 2 + 4 * 8, 4)
 
 
+def test_fields_behind_windows_side_by_side_and_around_a_stage():
+    model = network(norm="none", stage_depths=(1, 1), transition="norm_and_convolution")
+    fields = receptive_field.theoretical(model)
+    # The stem's 3, two convolutions; a window of 2, two convolutions with positions 2 apart.
+    assert fields[receptive_field.Name(1, 1)] == (3 + 2 * 2, 1)
+    assert fields[receptive_field.Name(2, 1)] == (7 + 1 + 2 * 4, 2)
+    model = network(norm="none", stage_depths=(1, 1), transition="cross_stage")
+    fields = receptive_field.theoretical(model)
+    assert fields[receptive_field.Name(1, 1)] == (7, 1)
+    assert fields[receptive_field.Name(2, 1)] == (7 + 2 + 2 * 4, 2)
+
+
 # The second stage's field where an anti-aliased convolution has stride 1 and a pool follows it.
 BEHIND_ANTIALIASING = {"none": 13, "average": 14, "blur": 15, "blur_before": 15}
 

@@ -7,7 +7,7 @@ import jax
 import optax
 from flax import linen as nn
 
-from resnet_jax.models.branches import Branch, Convolution
+from resnet_jax.models.branch import Branch, Convolution
 from resnet_jax.models.connections.ends import direct
 from resnet_jax.models.connections.record import Connection
 from resnet_jax.models.norms import Norm, batch_norm

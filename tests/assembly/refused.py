@@ -53,6 +53,8 @@ REFUSED = {
     "model.shortcut.ends": ["C", "none", 3],
     "model.shortcut.level": ["pixel", 3],
     "model.branch.groups": [0, -1, 1.5],
+    "model.transition.groups": [0, -1, 1.5],
+    "model.transition.growth": [0, -1, 1.5],
     "model.branch.kernel": [0, 2, 1.5],
     "model.branch.kernels": [(2, 3), (0,), 3, (3, math.nan)],
     "model.branch.pairs": [0, 10**9],

@@ -116,6 +116,8 @@ OPTIONS: dict[str, tuple[object, dict]] = {
     "model.branch.pairs": (3, {"model.branch": "deep"}),
     "model.branch.kernel": (3, {"model.branch": "convnext", "model.widths": (4, 4),
                                 "model.stem_width": 4, "model.transition": "norm_and_convolution"}),
+    "model.transition.groups": (2, {"model.transition": "cross_stage"}),
+    "model.transition.growth": (2, {"model.transition": "cross_stage"}),
     "model.branch.group_width": (2, {"model.branch": "regnet"}),
     "model.branch.ratio": (2.0, {"model.branch": "regnet"}),
     "model.branch.scales": (2, {"model.branch": "res2net"}),

@@ -21,9 +21,10 @@ TORCHVISION = (
 REGNETS = [name for name in torchvision.models.list_models() if name.startswith("regnet")]
 # Files of timm with all of their networks but the pruned.
 FILES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet", "senet", "nfnet",
-         "convnext")  # fmt: skip
+         "convnext", "cspnet")  # fmt: skip
 # Networks of those files that can't be built here.
 LEFT_OUT = (
+    *timm.list_models("cspnext*"), *timm.list_models("cs3*"), *timm.list_models("*darknet*"),
     *timm.list_models("convnext*_ols"), *timm.list_models("convnext*_rms"), "convnext_tiny_hnf",
     "convnext_large_mlp", *timm.list_models("test_convnext*"), *timm.list_models("dm_nfnet*"),
     *timm.list_models("nf_regnet*"),

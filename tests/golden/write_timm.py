@@ -23,6 +23,7 @@ from timm.layers import (
     get_attn,
 )
 from timm.models.convnext import ConvNeXt
+from timm.models.cspnet import CspModelCfg, CspNet, CspStagesCfg, CspStemCfg
 from timm.models.nfnet import NfCfg, NormFreeNet
 from timm.models.regnet import RegNet, RegNetCfg
 from timm.models.res2net import Bottle2neck
@@ -58,6 +59,14 @@ def free(depths, channels, **options):
 def convnext(**options):
     options = {"depths": (1, 2, 1, 1), "dims": (8, 16, 24, 32), "conv_mlp": True, **options}
     return ConvNeXt(num_classes=CLASSES, **options)
+
+
+def cspnet(stem, **options):
+    kernel = 3 if isinstance(stem, tuple) else 7
+    stem = CspStemCfg(out_chs=stem, kernel_size=kernel, stride=4, pool="max")
+    options = {"depth": (1, 2, 1), "out_chs": (8, 12, 16), "stride": (1, 2), **options}
+    stages = CspStagesCfg(cross_linear=True, **options)
+    return CspNet(CspModelCfg(stem=stem, stages=stages), num_classes=CLASSES)
 
 
 BOTTLENECKS = (32, 32, 64)
@@ -114,6 +123,10 @@ NETS = {
         (1, 2, 1, 1), (8, 16, 24, 32), stem_type="deep_quad", stem_chs=16, group_size=4,
         bottle_ratio=0.5, ch_div=4, extra_conv=True, num_features=48, act_layer="silu",
         attn_kwargs={"rd_ratio": 0.5},
+    ),
+    "timm_cspresnet": lambda: cspnet(8, expand_ratio=2.0, bottle_ratio=0.5),
+    "timm_cspresnext": lambda: cspnet(
+        (4, 4, 8), expand_ratio=1.0, bottle_ratio=1.0, block_ratio=0.5, groups=2
     ),
     "timm_convnext": lambda: convnext(ls_init_value=0.5),
     "timm_convnextv2": lambda: convnext(ls_init_value=None, use_grn=True),

@@ -6,8 +6,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from resnet_jax.models.branches import basic, res2net, resnest, selective_kernel
+from resnet_jax.models.branches import basic
 from resnet_jax.models.building import resnet
+from resnet_jax.models.compound_branches import res2net, resnest, selective_kernel
 from resnet_jax.models.compounds import Place, hierarchy, whole
 from resnet_jax.models.layers import Layers
 from resnet_jax.tables import UserError

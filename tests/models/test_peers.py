@@ -64,6 +64,8 @@ V2 = {
     "arrangement": "full_preactivation",
     "activate_identity": False,
 }
+CSP = {"family": "imagenet", "stage_depths": (1, 2, 1), "stem_width": 8,
+       "activation": "leaky_relu", "shortcut": "A"}  # fmt: skip
 NETS |= {
     "timm_resnet_d": {**V1, **D, "branch": "bottleneck", "stage_depths": (1, 2, 1, 1)},
     "timm_resnet_t": {**V1, **D, "stem": "tiered", "stem_width": 16},
@@ -120,6 +122,13 @@ NETS |= {
         "branch": {"name": "normaliser_free", "group_width": 4}, **normaliser_free.free("silu"),
         "attention": {**SE, "gain": 2.0, "reduction": 1 / 2},
     },
+    "timm_cspresnet": {**CSP, "widths": (8, 12, 16), "branch": "partial_bottleneck",
+                       "transition": "cross_stage"},
+    "timm_cspresnext": {
+        **CSP, "widths": (4, 6, 8), "stem": "deep",
+        "branch": {"name": "partial_bottleneck", "ratio": 1.0, "groups": 2},
+        "transition": {"name": "cross_stage", "growth": 2, "groups": 2},
+    },
     "timm_convnext": {
         **convnext.convnext((1, 2, 1, 1), 8, convnext.V1), "widths": (8, 16, 24, 32),
         "shortcut": {"name": "layer_scale", "ends": "A"},
@@ -140,6 +149,7 @@ NAMING = {
     "timm_sknet": "sknet",
     "timm_nf": "nfnet",
     "timm_convnext": "convnext",
+    "timm_csp": "cspnet",
     "timm_regnet": "regnet",
 }
 

@@ -16,6 +16,7 @@ SMALL = {
 BESIDE = {
     ("norm", "evo"): {"arrangement": "full_preactivation"},
     ("norm", "filter_response"): {"arrangement": "full_preactivation"},
+    ("branch", "partial_bottleneck"): {"transition": "cross_stage"},
     ("branch", "convnext"): {"transition": "norm_and_convolution"},
     ("stem", "quadruple"): {"stem_width": 8},
     ("family", "imagenet"): {"family": "imagenet"},

@@ -142,3 +142,55 @@ def test_a_norm_before_its_convolution_is_not_folded():
     model = patches(norm="batch")
     with pytest.raises(UserError, match="where it follows a convolution"):
         fold(model, shapes(model))
+
+
+def around(**changes):
+    return network(
+        **{
+            "transition": {"name": "cross_stage", "growth": 2, "groups": 5},
+            "branch": "partial_bottleneck",
+            "shortcut": "A",
+            **changes,
+        }
+    )
+
+
+def test_a_half_of_the_channels_goes_around_the_blocks():
+    """Blocks of 4 features see 4 of 8; the strided convolution keeps the 5 channels of the stem."""
+    transition = {"name": "cross_stage", "growth": 2, "groups": 5}
+    params = shapes(around(transition=transition, stage_depths=(2,), widths=(4,)))
+    kernels = {
+        name.removeprefix("transition_conv_"): layer["kernel"].shape
+        for name, layer in params["stage1"].items()
+        if "kernel" in layer
+    }
+    assert kernels == {
+        "down": (3, 3, 1, 5), "expand": (1, 1, 5, 8), "inside": (1, 1, 4, 4),
+        "joined": (1, 1, 8, 8),
+    }  # fmt: skip
+    assert params["stage1"]["block1"]["conv2"]["kernel"].shape == (3, 3, 2, 2)
+    assert "projection" not in params["stage1"]["block1"]
+
+
+def test_groups_that_do_not_divide_what_a_stage_is_given_are_refused():
+    with pytest.raises(UserError, match="8 channels can't be split into the 5 groups"):
+        shapes(around())
+
+
+@pytest.mark.parametrize("arrangement", ["original", "full_preactivation"])
+def test_what_goes_around_does_not_depend_on_the_blocks(drawn, rng, arrangement):
+    """Without what the blocks hand on, a stage is a function of the half that goes around them."""
+    model = around(
+        transition={"name": "cross_stage"}, stage_depths=(1,), widths=(4,), arrangement=arrangement
+    )
+    x = rng.normal(size=(2, 8, 8, 3)).astype(np.float32)
+    variables = drawn(model, x, train=False)
+    stage = variables["params"]["stage1"]
+    stage["transition_conv_joined"]["kernel"][:, :, 4:] = 0
+    before = model.apply(variables, x, train=False)
+    for layer in stage["block1"].values():
+        for name, leaf in layer.items():
+            layer[name] = leaf + 1
+    np.testing.assert_array_equal(model.apply(variables, x, train=False), before)
+    stage["transition_conv_expand"]["kernel"][..., :4] += 1
+    assert np.abs(model.apply(variables, x, train=False) - before).max() > 1e-3

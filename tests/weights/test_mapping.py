@@ -8,8 +8,9 @@ from resnet_jax.models import ROWS, create
 from resnet_jax.models.building import resnet
 from resnet_jax.tables import UserError
 from resnet_jax.weights import to_tensors, to_variables
+from resnet_jax.weights.codes import NAMINGS
 from resnet_jax.weights.mapping import classes_of, tensor_shapes
-from resnet_jax.weights.naming import NAMINGS, naming_of
+from resnet_jax.weights.naming import naming_of
 from resnet_jax.weights.outline import nearest_network, outline_of_model, outline_of_tensors
 
 

@@ -48,8 +48,9 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
     for name in names(model):
         branch = model.branches[name.stage - 1]
         halves = model.stride(name.stage) > 1 and name.block == 1
-        if model.transition.function is not None and name.block == 1:
-            for kernel, stride in model.transition.windows[: 2 if halves else 1]:
+        moved = model.transition.function is not None
+        if moved and name.block == 1:
+            for kernel, stride in model.transition.windows(2 if halves else 1):
                 field = field.through(kernel, stride)
             halves = False
         for kernel, stride in shortcut.windows if halves else ():
@@ -58,7 +59,8 @@ def theoretical(model: ResNet) -> dict[Name, Field]:
             opens = halves and repeat == 0 and not shortcut.windows
             # A block that keeps the stride still opens its stage where it widens the stem's image.
             widens = model.stem_width != model.stage_widths[0] * model.branches[0].expansion
-            changes = name.block == 1 and repeat == 0 and (opens or name.stage > 1 or widens)
+            first = name.block == 1 and repeat == 0 and not moved
+            changes = first and (opens or name.stage > 1 or widens)
             for spec in branch.convolutions:
                 strided = opens and spec.strided
                 if strided and antialias is not None and antialias.before:

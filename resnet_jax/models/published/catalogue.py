@@ -3,6 +3,7 @@
 from resnet_jax.models.published.cifar import CIFAR
 from resnet_jax.models.published.compound import COMPOUND
 from resnet_jax.models.published.convnext import CONVNEXT
+from resnet_jax.models.published.cross_stage import CROSS_STAGE
 from resnet_jax.models.published.imagenet import IMAGENET
 from resnet_jax.models.published.normaliser_free import NORMALISER_FREE
 from resnet_jax.models.published.preactivated import PREACTIVATED
@@ -18,6 +19,7 @@ ROWS = Table(
         **REGNET,
         **NORMALISER_FREE,
         **CONVNEXT,
+        **CROSS_STAGE,
         **CIFAR,
     },
 )

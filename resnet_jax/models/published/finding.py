@@ -14,7 +14,7 @@ ABSENT: dict[tuple[str, ...], str] = {
     ("convnext*_ols", "convnext*_rms", "convnext*_hnf", "convnext*_mlp", "test_convnext*"): (
         "ConvNeXts with other stems, norms and heads"
     ),
-    ("csp*", "cs3*", "*darknet*"): "cross-stage partial networks",
+    ("cspnext*", "cs3*", "*darknet*"): "cross-stage partial networks of dark and edge blocks",
     ("regnetz_*", "regnetv_*", "regnety_*_sgn", "test_regnet*"): "RegNets V, Z and SGN",
     ("gernet_*", "repvgg_*", "mobileone_*", "test_byobnet"): "GENets, RepVGGs and MobileOnes",
     ("*resne*ts", "gcresne*", "resnet51q", "resnet61q"): "ResNets of timm's byobnet.py",
