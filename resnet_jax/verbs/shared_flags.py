@@ -157,7 +157,8 @@ def define_naming(values: flags.FlagValues) -> "flags.FlagHolder[str | None]":
     return flags.DEFINE_string(
         "naming", "timm",
         "Names of the tensors: timm, those of the file of timm that has such networks (for networks"
-        " of torchvision these are torchvision's), or torchvision, resnetv2, akamaster, flax.",
+        " of torchvision these are torchvision's), or torchvision, akamaster, flax and others; an"
+        " unknown one is answered with all.",
         flag_values=values,
     )  # fmt: skip
 
