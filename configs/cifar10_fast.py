@@ -1,5 +1,8 @@
 """CIFAR-10 in ten epochs: ResNet-20 with option A, for experiments on a CPU.
 
+cifar10_94 reaches 94% in less time. This recipe stays for questions about the papers' network: a
+ResNet-20 whose depth, widths and shortcut are the usual keys.
+
     python -m resnet_jax.main --config=configs/cifar10_fast.py --workdir=runs/cifar10_fast
 
 Muon for the kernels of convolutions. Test top-1 0.8996 in one run (seed 0) of 7,812 updates of
