@@ -1,4 +1,4 @@
-"""Mutants of the connections of a block."""
+"""Mutants of the connections of a block, and of what stands beside its branch."""
 
 from mutation.mutant import Mutant
 
@@ -76,5 +76,27 @@ MUTANTS = [
         "random choices of a second branch follow the order of calls",
         "models/residual.py", "if copy == 1:", "if copy:",
         test("test_reversal", "random_choices_are_the_same_forward_and_backward"),
+    ),
+    Mutant(
+        "a channel's response is its share of all positions",
+        "models/attention.py", "norms.mean(axis=-1, keepdims=True)",
+        "norms.mean(axis=(1, 2), keepdims=True)",
+        test("test_published_parts", "the_response_of_a_channel_is_its_share_of_all_by_hand"),
+    ),
+    Mutant(
+        "the blocks of a stage see the half that goes around them",
+        "models/transitions.py", "aside, x = jnp.split(", "x, aside = jnp.split(",
+        test("test_transitions", "what_goes_around_does_not_depend_on_the_blocks"),
+    ),
+    Mutant(
+        "a head normalises before it pools",
+        "models/heads.py", "pooled[:, None, None]", "_exact(x, layers)",
+        test("test_heads", "a_normalised_head_by_hand"),
+    ),
+    Mutant(
+        "a convolution between stages has another window",
+        "models/transitions.py", "layers.conv(features, stride, stride,",
+        "layers.conv(features, 3, stride,",
+        test("test_transitions", "a_norm_and_a_convolution_stand_where_the_shape_changes"),
     ),
 ]  # fmt: skip
