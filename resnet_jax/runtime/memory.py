@@ -16,6 +16,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,17 @@ def hear_interrupts() -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             hook(unraisable)
             return
-        # Later, since it would be raised in this function.
-        later = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
-        later.daemon = True
-        later.start()
+        # Later, since it would be raised in this function: on a busy machine the start of a thread
+        # can take longer than what the thread waits.
+        returning = threading.Event()
+
+        def interrupt() -> None:
+            returning.wait()
+            time.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()
+        returning.set()
 
     sys.unraisablehook = again
 

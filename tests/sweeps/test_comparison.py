@@ -118,10 +118,10 @@ def test_everything_is_written(runs, tmp_path, capsys):
     ]  # fmt: skip
     assert [line["test_error"] for line in lines] == ["50", "40", "30", "40", "20", ""]
     page = Path(result["page"]).read_text()
-    (link,) = re.findall(r'href="(?!data:)([^"]*)"', page)
+    (link,) = re.findall(r'href="(?!data:|#)([^"]*)"', page)
     assert (out / link).read_text() == "its page"
     assert "<td>optim.name</td><td>sgd</td><td>nesterov</td>" in page
-    assert page.count("<img ") == 2 and page.count('<figure class="plot">') == 1
+    assert page.count("<svg ") == 2 and page.count('<figure class="plot">') == 1
 
 
 def test_the_line_of_pandas_that_the_readme_shows(runs, tmp_path, monkeypatch):
