@@ -17,6 +17,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +78,19 @@ def hear_interrupts() -> None:
         returning.set()
 
     sys.unraisablehook = again
+
+
+@contextmanager
+def holding_interrupts() -> Iterator[None]:
+    """While entered, a Ctrl-C waits: a library in C may make an error of another kind of it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def allocator() -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from absl import flags, logging
 
 from resnet_jax.runtime.machine import cache_folder, kept_folder
+from resnet_jax.runtime.memory import holding_interrupts
 
 
 def prepare() -> None:
@@ -25,7 +26,8 @@ def prepare() -> None:
     python_logging.getLogger("jax").setLevel(python_logging.ERROR)
     hush_orbax()
 
-    import jax
+    with holding_interrupts():
+        import jax
 
     # Whatever JAX_ENABLE_X64 says: a configuration decides, see compute_in.
     jax.config.update("jax_enable_x64", False)

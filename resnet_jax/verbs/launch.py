@@ -84,12 +84,21 @@ def _status(verb: Any, arguments: Sequence[str] | None) -> int:
         if sentence is None:
             raise
         return _told(sentence)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ImportError) as error:
+        if not _is_interrupt(error):
+            raise
         # From here on a further Ctrl-C ends the process at once.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         print("interrupted: what was saved before is kept", file=sys.stderr)
         return 130
     return 0
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether a Ctrl-C caused it: while a module in C is loaded, it becomes an ImportError."""
+    if error is None or isinstance(error, KeyboardInterrupt):
+        return error is not None
+    return _is_interrupt(error.__cause__ or error.__context__)
 
 
 def _told(sentence: str) -> int:

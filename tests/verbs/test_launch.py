@@ -147,6 +147,31 @@ def test_ctrl_c_is_one_sentence(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "interrupted: what was saved before is kept\n")
 
 
+def test_a_ctrl_c_that_a_module_in_c_makes_an_import_error_of(capsys):
+    def main():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise ImportError("initialization failed") from error
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            launch.launch(SimpleNamespace(FLAGS=flags.FlagValues(), main=main), [])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended.value.code == 130
+    assert capsys.readouterr() == ("", "interrupted: what was saved before is kept\n")
+
+
+def test_another_import_error_stays_what_it_is():
+    def main():
+        raise ImportError("no module named seaborn")
+
+    with pytest.raises(ImportError, match="seaborn"):
+        launch.launch(SimpleNamespace(FLAGS=flags.FlagValues(), main=main), [])
+
+
 FINALISER = """
 import gc, os, signal, sys, time
 from types import SimpleNamespace
