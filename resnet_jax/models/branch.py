@@ -81,7 +81,7 @@ class Branch(NamedTuple):
       repeats: how many residual blocks of these convolutions an outer shortcut spans.
       layers_outside: layers outside the blocks that a network's depth counts: stem and head.
       attention_after: number of the convolution that attention follows; None: the last.
-      naming: of the parameters in timm's file of such networks; a row of weights.naming.
+      naming: of the parameters in timm's file of such networks; a row of weights.codes.
     """
 
     convolutions: tuple[Convolution, ...]

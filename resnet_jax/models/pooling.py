@@ -60,7 +60,7 @@ class Pool:
       learns: whether it has parameters.
       before: whether it stands in a block before the convolutions that carry the stride, that of
         the shortcut among them, and leaves the stride to them; else it carries the branch's stride.
-      naming: of all parameters in timm's file of networks with this pool; a row of weights.naming.
+      naming: of all parameters in timm's file of networks with this pool; a row of weights.codes.
         None: the branch decides.
     """
 

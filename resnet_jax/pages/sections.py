@@ -115,16 +115,20 @@ def _looked(network: Subject, found: Findings) -> str:
     worst = found.pictures["worst"][:EXPLAINED]
     if not worst or min(network.image_shape[:2]) < PLACES:
         return ""
-    names = [one["predicted"] for one in found.numbers["most_wrong"][:EXPLAINED]]
+    guesses = found.numbers["most_wrong"][:EXPLAINED]
     pixels = np.stack([one.pixels for one in worst])
     maps = jax.jit(partial(grad_cam, network.model))(
         network.variables,
         normalise(jnp.asarray(pixels), network.mean, network.std),
-        jnp.array([network.class_names.index(name) for name in names]),
+        jnp.array([guess["number"] for guess in guesses]),
     )
     cards = [
-        (png(overlaid(one.pixels, np.asarray(values))), f"Grad-CAM of {name}: {one.alt}", one.lines)
-        for one, values, name in zip(worst, maps, names, strict=True)
+        (
+            png(overlaid(one.pixels, np.asarray(values))),
+            f"Grad-CAM of {guess['predicted']}: {one.alt}",
+            one.lines,
+        )
+        for one, values, guess in zip(worst, maps, guesses, strict=True)
     ]
     about = "Grad-CAM: yellow speaks most for the class that the picture is taken for."
     return (

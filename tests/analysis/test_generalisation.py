@@ -185,6 +185,7 @@ def test_generalisation(linear, monkeypatch):
         "name": f"test image {first}",
         "label": tiny.NAMES[labels[first]],
         "predicted": tiny.NAMES[guesses[first]],
+        "number": guesses[first],
         "probability": pytest.approx(probability, rel=1e-4),
         "loss": pytest.approx(losses[first], rel=1e-4),
     }

@@ -1,14 +1,21 @@
 """A run's page: what it shows, that it needs nothing else, and that a browser shows it."""
 
+import base64
+import io
 import json
 import re
+from html import unescape
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from analysis import tiny
 from browser import BROWSER, WIDTHS, assert_readable, seen
 from command_line import call
+from PIL import Image
 
+from resnet_jax.analysis.explanation import grad_cam
+from resnet_jax.analysis.overlay import overlaid
 from resnet_jax.analysis.subject import Subject
 from resnet_jax.pages import run as run_page
 from resnet_jax.pages.sections import SECTIONS, Outcome, curves, mistakes
@@ -72,6 +79,16 @@ def test_the_page_shows_where_the_network_looked_in_pictures_that_are_large_enou
     assert len(wrong) >= len(seen) == min(8, len(wrong)) > 0
     assert [(name, label, guess) for _, name, label, guess in seen] == wrong[: len(seen)]
     assert all(explained == guess for explained, _, _, guess in seen)
+    numbers = [int(re.findall(r"\d+", name)[-1]) for _, name, _, _ in seen]
+    pixels = np.stack([np.clip((images[n] * 0.25 + 0.5) * 255, 0, 255).round() for n in numbers])
+    guessed = jnp.array([network.class_names.index(unescape(guess)) for *_, guess in seen])
+    maps = grad_cam(
+        network.model, network.variables, jnp.asarray((pixels / 255 - 0.5) / 0.25), guessed
+    )
+    shown = overlaid(pixels[0].astype(np.uint8), np.asarray(maps[0]))
+    (first, *_) = re.findall('base64,([^"]*)"', looked)
+    found = np.asarray(Image.open(io.BytesIO(base64.b64decode(first))), int)
+    np.testing.assert_allclose(found, shown, atol=2)
 
 
 def test_a_section_is_a_row_and_one_without_text_is_left_out(run, monkeypatch):

@@ -142,6 +142,7 @@ def study(subject: Subject, *, examples: PositiveInt = 2_000, corrupted: Count =
                 "name": subject.name(int(index)),
                 "label": subject.class_names[test.labels[index]],
                 "predicted": subject.class_names[test.predicted[index]],
+                "number": int(test.predicted[index]),  # names may be equal, as ImageNet's maillots
                 "probability": float(test.probability[index].max()),
                 "loss": float(test.losses[index]),
             }

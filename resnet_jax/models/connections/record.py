@@ -76,7 +76,7 @@ class Connection:
         that takes what is activated sees the same. `added` counts the branches that were added to
         x since a projection made it. None: by 1. It takes those options of `function` that it
         names.
-      naming: of all parameters in timm's file of networks with this row; a row of weights.naming.
+      naming: of all parameters in timm's file of networks with this row; a row of weights.codes.
         None: the branch decides.
       absent: whether there is none: the block is plain, y = F(x).
     """
