@@ -68,9 +68,9 @@ def points(workdir: Path) -> list[Point]:
 
     assembly = Assembly(run_folder.load(workdir), known=run_folder.known(workdir))
     flops = PASSES * assembly.batch_size * of_assembly(assembly).flops
-    machines = {entry["devices"] for entry in environment.read(workdir)}
+    machines = ", ".join(environment.devices_of(workdir))
     return [
-        Point(workdir.name, ", ".join(sorted(machines)), 100 * one.top1, one.training,
+        Point(workdir.name, machines, 100 * one.top1, one.training,
               one.training + one.compiling, flops * one.step / 1e15)
         for one in spent(read_lines(workdir / "metrics.jsonl"), assembly.batch_size)
     ]  # fmt: skip

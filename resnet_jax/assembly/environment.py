@@ -57,6 +57,11 @@ def devices(assembly: Assembly) -> str:
     return f"{number} {kind}" + (f" in {processes} processes" if processes > 1 else "")
 
 
+def devices_of(workdir: Path) -> list[str]:
+    """The devices that a run was trained on, each kind once."""
+    return sorted({entry["devices"] for entry in read(workdir) if "devices" in entry})
+
+
 def unused_card(place: Path = Path("/dev")) -> str | None:
     """The sentence on a graphics card that this machine has and JAX does not use; else None.
 
@@ -163,7 +168,7 @@ def read(workdir: Path) -> list[dict[str, Any]]:
         found = json.loads((workdir / FILE).read_text())
     except (OSError, ValueError):
         return []
-    return found if isinstance(found, list) else []
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def _write(workdir: Path, entries: list[dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from resnet_jax.assembly import environment
 from resnet_jax.reporting.files import read_object, replace
 from resnet_jax.reporting.metrics_file import read_lines
 from resnet_jax.reporting.timing import spent, training_seconds
@@ -32,6 +33,8 @@ class Record(NamedTuple):
       spent: what the run had spent at each evaluation, the fields of reporting.timing.Spent; the
         members of a program share its training, and each has the whole time of compiling.
       batch_size: examples in an update, where `spent` is kept.
+      devices: that the run was trained on, as its environment.json names them; '' in records from
+        before they were kept.
     """
 
     status: str
@@ -47,6 +50,7 @@ class Record(NamedTuple):
     test_examples: int | None = None
     spent: Sequence[Sequence[float]] = ()
     batch_size: int = 0
+    devices: str = ""
 
     @property
     def best_test_error(self) -> float | None:
@@ -83,7 +87,8 @@ def of_run(
     """
     path = workdir / "metrics.jsonl"
     lines = read_lines(path) if path.exists() else []
-    record = Record(status, reason, **_progress(lines, batch_size / members))
+    devices = ", ".join(environment.devices_of(workdir))
+    record = Record(status, reason, devices=devices, **_progress(lines, batch_size / members))
     if status != "done":
         return record
     last = lines[-1]["step"]

@@ -1,6 +1,7 @@
 """Writes what an experiment found: its tables, its figures and its page, from the records."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 from resnet_jax.pages.sweep import page
@@ -139,4 +140,7 @@ def _about(chosen: Experiment, scale: str, table: list[Line]) -> list[str]:
             " effects compare."
         )
     about = f"Scale {scale}, {runs} runs, {hours:.1f} hours of training steps."
+    devices = Counter(record.devices for line in table for record in line.records)
+    if known := [f"{number} on {name}" for name, number in devices.most_common() if name]:
+        about += f" Runs by device: {', '.join(known)}."
     return [about, *notes(table), published]

@@ -37,6 +37,14 @@ def test_the_record_of_a_run(tmp_path):
     assert record.spent == [[20, 0.75, 10.0, 0.0, 0.0]] and record.batch_size == 32
 
 
+def test_the_record_of_a_run_names_its_devices(tmp_path):
+    write_metrics(tmp_path, 20)
+    assert records.of_run(tmp_path, 32, "done").devices == ""
+    entries = [{"devices": f"1 x NVIDIA {kind}"} for kind in ("H200", "A100", "H200")]
+    (tmp_path / "environment.json").write_text(json.dumps([*entries, {}, 3]))
+    assert records.of_run(tmp_path, 32, "done").devices == "1 x NVIDIA A100, 1 x NVIDIA H200"
+
+
 def test_members_share_the_time_of_their_program(tmp_path):
     write_metrics(tmp_path, 20)
     record = records.of_run(tmp_path, 32, "done", members=4)

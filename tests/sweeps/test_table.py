@@ -207,8 +207,9 @@ def test_all_that_tells_what_was_found_is_written(tmp_path):
     chosen = Experiment(tmp_path, "Which?", "Table 1", bases, {}, lambda scale: rows)
     tasks = experiment.tasks(chosen, "paper", 2)
     store = Store(tmp_path / "runs", tmp_path / "kept.json")
-    for task, error in zip(tasks, (7.0, 11.0, 8.0), strict=False):
-        put(store.workdir(task), record(error)._replace(seconds=3600.0))
+    devices = "1 x NVIDIA H200", "", "1 x NVIDIA H200"
+    for task, error, card in zip(tasks, (7.0, 11.0, 8.0), devices, strict=False):
+        put(store.workdir(task), record(error)._replace(seconds=3600.0, devices=card))
     page = results.write(chosen, "paper", tasks, store, tmp_path / "results")
     assert page == tmp_path / "results" / "paper.html"
     assert {path.name for path in page.parent.iterdir()} == {
@@ -221,7 +222,10 @@ def test_all_that_tells_what_was_found_is_written(tmp_path):
     assert (other["test_error_mean"], other["from_published"]) == ("11", "2.00")
     assert (other["published_effect"], other["test_error_change_difference"]) == ("2.50", "3.5")
     assert int(other["parameters"]) > int(base["parameters"])
-    assert "Scale paper, 3 runs, 3.0 hours of training steps." in page.read_text()
+    about = (
+        "Scale paper, 3 runs, 3.0 hours of training steps. Runs by device: 2 on 1 x NVIDIA H200."
+    )
+    assert about in page.read_text()
     small = results.tabulate(chosen, "small", experiment.tasks(chosen, "small", 1), store)
     assert [line.from_published for line in small] == [None, None]
 
