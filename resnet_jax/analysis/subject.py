@@ -30,8 +30,13 @@ class Examples(NamedTuple):
         """All images and labels, which the evaluator puts on the devices."""
         return self._asdict()
 
+    @property
+    def examples(self) -> int:
+        """Their number."""
+        return len(self.labels)
+
     def eval_picks(self, batch_size: int, multiple: int) -> Iterator[Indices]:
-        return eval_indices(len(self.labels), batch_size, multiple)
+        return eval_indices(self.examples, batch_size, multiple)
 
     def eval_batch(self, arrays: Tree, picks: Any) -> Batch:
         return Batch(arrays["images"][picks.indices], arrays["labels"][picks.indices], picks.mask)

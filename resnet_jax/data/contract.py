@@ -43,6 +43,11 @@ class EvalData(Protocol):
     """A split as evaluation reads it."""
 
     @property
+    def examples(self) -> int:
+        """Number of examples in the split."""
+        ...
+
+    @property
     def arrays(self) -> Tree:
         """Arrays to put on the devices; `eval_batch` and `train_batch` take them as `arrays`."""
         ...
@@ -63,11 +68,6 @@ class EvalData(Protocol):
 
 class Data(EvalData, Protocol):
     """A split as training and evaluation read it."""
-
-    @property
-    def examples(self) -> int:
-        """Number of examples in the split."""
-        ...
 
     @property
     def size_changes(self) -> Sequence[int]:

@@ -1,7 +1,7 @@
 """Evaluation of a whole split, and batch statistics of the training set."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from resnet_jax.data.contract import Data, EvalData
 from resnet_jax.training import batch_stats, metrics, parallel
+from resnet_jax.training.compilation import Repeated
 from resnet_jax.training.steps import Apply, averaged, step_keys
 
 Tree = Any
@@ -51,7 +52,6 @@ class Evaluator:
         self._arrays = parallel.place(data.arrays, everywhere)
         sharding = parallel.batch_sharded(mesh)
 
-        @partial(jax.jit, out_shardings=everywhere, compiler_options=dict(compiler_options))
         def step(variables: Tree, arrays: Tree, picks: Any, arguments: Any) -> metrics.Sums:
             batch = data.eval_batch(arrays, picks)
             batch = jax.lax.with_sharding_constraint(batch, sharding)
@@ -60,7 +60,8 @@ class Evaluator:
                 found, first = average(found), found[:, 0]
             return sums(found, batch.labels, batch.mask, first)
 
-        self._step = step
+        calls = math.ceil(data.examples / batch_size)
+        self._step = Repeated(step, mesh, calls, compiler_options, out_shardings=everywhere)
 
     def __call__(self, variables: Tree, *arguments: Any) -> dict[str, float | int]:
         """Returns the figure of every metric, and the number of examples; accuracies are fractions.
@@ -78,7 +79,7 @@ class Evaluator:
 
     def traced(self, variables: Tree, *arguments: Any) -> jax.stages.Traced:
         """The first batch's computation, traced and not compiled."""
-        return self._step.trace(variables, self._arrays, next(self.placed_picks()), arguments)
+        return self._step.traced(variables, self._arrays, next(self.placed_picks()), arguments)
 
     def placed_picks(self) -> Iterator[Tree]:
         """Yields the picks of each batch, placed on the devices."""
@@ -112,13 +113,12 @@ class Recalibration:
         self._arrays = parallel.place(data.arrays, everywhere)
         sharding = parallel.batch_sharded(mesh)
 
-        @partial(jax.jit, out_shardings=everywhere, compiler_options=dict(compiler_options))
         def step(variables: Tree, arrays: Tree, picks: Any, number: jax.Array) -> Tree:
             batch = data.train_batch(arrays, picks, step_keys(seed, number)[0])
             batch = jax.lax.with_sharding_constraint(batch, sharding)
             return batch_stats.of_batch(apply, variables["params"], variables["batch_stats"], batch)
 
-        self._step = step
+        self._step = Repeated(step, mesh, steps, compiler_options, out_shardings=everywhere)
 
     def __call__(self, variables: Tree) -> Tree:
         """Returns the variables with batch statistics of the training set."""
@@ -131,7 +131,7 @@ class Recalibration:
 
     def traced(self, variables: Tree) -> jax.stages.Traced:
         """The statistics of the first batch, traced and not compiled."""
-        return self._step.trace(variables, self._arrays, self._picks(0), 0)
+        return self._step.traced(variables, self._arrays, self._picks(0), 0)
 
     def _picks(self, step: int) -> Tree:
         picks = self._data.train_picks(self._seed, step, self._batch_size)

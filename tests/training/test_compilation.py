@@ -12,8 +12,15 @@ import pytest
 from configs import default
 from resnet_jax.assembly import Assembly
 from resnet_jax.models.convolution import convolution
-from resnet_jax.training import compilation
-from resnet_jax.training.compilation import DETERMINISTIC, ONEDNN, compile_step, onednn_options
+from resnet_jax.training import compilation, parallel
+from resnet_jax.training.compilation import (
+    DETERMINISTIC,
+    ONEDNN,
+    PAYS,
+    Repeated,
+    compile_step,
+    onednn_options,
+)
 
 has_onednn = pytest.mark.skipif(not onednn_options(), reason="this jaxlib has no oneDNN here")
 
@@ -48,6 +55,36 @@ def test_onednn_computes_the_same(kernel, stride, groups):
     assert ("onednn$convolution" in onednn.as_text()) == (kernel > 1)
     for one, other in zip(*(jax.tree.leaves(f(*arguments)) for f in (plain, onednn)), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * np.abs(other).max())
+
+
+@has_onednn
+@pytest.mark.parametrize(("times", "taken"), [(0.5, False), (2.0, True)])
+def test_a_repeated_function_has_onednn_where_it_pays(monkeypatch, times, taken):
+    """Two convolutions of 3x3 over images of 64 pixels in 32 channels, four images a call."""
+    compiled = []
+
+    def watched(*arguments):
+        compiled.append(compile_step(*arguments))
+        return compiled[-1]
+
+    def convolve(x, kernels):
+        for kernel in kernels:
+            x = convolution(x, kernel, (1, 1), ((1, 1), (1, 1)))
+        return x
+
+    monkeypatch.setattr(compilation, "compile_step", watched)
+    draw = np.random.default_rng(0)
+    x = draw.normal(size=(4, 8, 8, 32)).astype(np.float32)
+    kernels = draw.normal(size=(2, 3, 3, 32, 32)).astype(np.float32)
+    multiply_adds = x.size * 32 * 9
+    calls = int(times * PAYS / (2 * multiply_adds))
+    mesh = parallel.make_mesh(devices=jax.devices("cpu")[:1])
+    repeated = Repeated(convolve, mesh, calls, {})
+    found = [repeated(x, kernels), repeated(2 * x, kernels)]
+    (program,) = compiled
+    assert ("onednn$convolution" in program.as_text()) == taken
+    np.testing.assert_allclose(found[0], jax.jit(convolve)(x, kernels), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(found[1], 2 * found[0], rtol=1e-4, atol=1e-3)
 
 
 @has_onednn
