@@ -13,15 +13,17 @@ BASES = {
 SEEDS = {"paper": 5, "small": 5, "smoke": 1}
 TARGET = 94.0  # top-1 in percent
 NORMS_ALONE = "({'name':'norm_biases','rate':64.0,'decay':0.015625},)"
+HEAD = f"model.head.bias=False,model.head.logit_scale={1 / 9}"
+STEM_ALONE = "({'name':'stem_bias','epochs':2.94912},)"
 PARTS = {
     "whitening": f"stem=cifar,optim.groups={NORMS_ALONE}",
     "identity kernels": "kernel_init=pytorch",
     "norms without scale": "norm.scale=True",
-    "fast biases": "optim.groups=()",
+    "fast biases": f"optim.groups={STEM_ALONE}",
     "GELU": "activation=relu",
     "pooling in the stage": "transition=block",
     "scaled logits": "model.head.logit_scale=1.0",
-    "maxima before the head": "model.head=mean",
+    "maxima before the head": f"model.head=mean,{HEAD}",
     "shortcuts": "shortcut=none",
     "alternating flips": "data.flip=True",
     "flips": "data.flip=False",
