@@ -15,12 +15,15 @@ Map = Float[np.ndarray, "height width"]
 
 
 def weighted_activations(
-    activations: Float[Array, "batch height width channels"],
-    gradients: Float[Array, "batch height width channels"],
+    activations: Float[Array, "batch height width *parts channels"],
+    gradients: Float[Array, "batch height width *parts channels"],
 ) -> Float[Array, "batch height width"]:
-    """Grad-CAM of activations and the logit's gradient by them (arXiv 1610.02391, eq. 1 and 2)."""
+    """Grad-CAM of activations and the logit's gradient by them (arXiv 1610.02391, eq. 1 and 2).
+
+    Channels of all streams and of all earlier outputs count, where blocks hand on several.
+    """
     weights = gradients.mean(axis=(1, 2), keepdims=True)
-    return jax.nn.relu((weights * activations).sum(axis=-1))
+    return jax.nn.relu((weights * activations).sum(axis=range(3, activations.ndim)))
 
 
 def grad_cam(

@@ -72,7 +72,10 @@ class Subject(NamedTuple):
 
 
 def initial_variables(model: ResNet, image_shape: tuple[int, int, int], seed: int) -> Tree:
-    """Variables before the first update, as a run of this seed draws them, unrolled."""
+    """Variables before the first update, as a run of this seed draws them, unrolled.
+
+    What a run takes from its images (`model.stem=whitening`) or from a file is drawn here too.
+    """
     draw = jax.jit(partial(initial, model), compiler_options=run_once())
     return unstack_blocks(draw(jax.random.key(seed), jnp.zeros((1, *image_shape))))
 

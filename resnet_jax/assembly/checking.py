@@ -66,12 +66,7 @@ def _check_section(config: ConfigDict, section: str, found: Mapping[str, Any]) -
 
 def _check_together(values: Mapping[str, Any]) -> None:
     """Raises UserError where the values of keys do not fit each other."""
-    train, checkpoint = values["train"], values["checkpoint"]
-    if not checkpoint["keep"] and not checkpoint["keep_best"]:
-        raise UserError(
-            "checkpoint.keep=0 and checkpoint.keep_best=0 would save nothing of the run: set one of"
-            " them to 1 or more"
-        )
+    train = values["train"]
     if values["eval"]["patience"] and not values["eval"]["every_epochs"]:
         raise UserError(
             "eval.patience counts evaluations, and eval.every_epochs=0 makes one at the end alone:"

@@ -1,7 +1,7 @@
 """Where and with what a run computes: the line that a run begins with, and `environment.json`.
 
 The file holds a list with an entry for every time that the run was started or gone on with, unless
-nothing was left to train.
+all of its steps had been made.
 """
 
 import json
@@ -59,7 +59,8 @@ def devices(assembly: Assembly) -> str:
 
 def devices_of(workdir: Path) -> list[str]:
     """The devices that a run was trained on, each kind once."""
-    return sorted({entry["devices"] for entry in read(workdir) if "devices" in entry})
+    trained = (entry for entry in read(workdir) if entry.get("images_seen") != 0)
+    return sorted({entry["devices"] for entry in trained if "devices" in entry})
 
 
 def unused_card(place: Path = Path("/dev")) -> str | None:

@@ -45,9 +45,10 @@ def set_network(config: ConfigDict, name: str) -> None:
 def set_value(config: ConfigDict, key: str, text: str) -> None:
     """Sets a key to a value written as in Python; text that is no Python literal is a string.
 
-    A key that chooses a row removes those options of the row chosen before that the new row does
-    not take. An option that is set to None is left to its row. A depth resets the depths of stages,
-    and a branch the branches of stages, since both say the same.
+    A key that chooses a row removes the options of the row chosen before; in a section of options,
+    as `norm` and `optim`, those that the new row takes stay. An option that is set to None is left
+    to its row. A depth resets the depths of stages, and a branch the branches of stages, since both
+    say the same.
 
     Raises:
       UserError: no such key, an option that its row does not take, or not this value of it.
@@ -58,7 +59,10 @@ def set_value(config: ConfigDict, key: str, text: str) -> None:
     key = _full_key(config, key)
     section, dot, name = key.rpartition(".")
     if section in CHOICES:
-        _set_option(config, section, name, text)
+        if name == "name":
+            set_value(config, section, text)
+        else:
+            _set_option(config, section, name, text)
         return
     value = literal(text)
     _check_known(config, section or dot, name, value)

@@ -50,12 +50,12 @@ class Restored(NamedTuple):
         return scored.unrolled_variables()
 
     def subject(self, seed: int = 0) -> Subject:
-        """The network as an analysis takes it.
+        """The network as an analysis takes it, with the variables that evaluation scores.
 
         Args:
           seed: of what the analysis draws.
         """
-        return subject(self.assembly, self.unrolled_variables(), seed)
+        return subject(self.assembly, self.scored_variables(), seed)
 
 
 def load(
@@ -130,6 +130,6 @@ def checkpoints(workdir: str | Path, trust_rows: bool = False) -> dict[int, Call
     steps = run_folder.steps_of(Path(workdir))
 
     def read(step: int) -> Any:
-        return load(workdir, step, trust_rows=trust_rows).unrolled_variables()
+        return load(workdir, step, trust_rows=trust_rows).scored_variables()
 
     return {step: partial(read, step) for step in steps}

@@ -232,8 +232,8 @@ class Checkpoint:
     """What is saved."""
 
     every_epochs: NonNegative = 1.0  # 0: at the end only
-    keep: Count = 2  # number of newest checkpoints
-    keep_best: Count = 1  # number of best ones by evaluation top-1, beside them
+    keep: PositiveInt = 2  # number of newest checkpoints
+    keep_best: Count = 1  # number of those with the best evaluation top-1, beside them
 
 
 @dataclass(frozen=True)

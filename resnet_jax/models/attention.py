@@ -98,7 +98,9 @@ class Response(nn.Module):
         gain = self.param("scale", zeros, shape, self.param_dtype)
         bias = self.param("bias", zeros, shape, self.param_dtype)
         wide = x.astype(self.param_dtype)
-        norms = jnp.sqrt(jnp.square(wide).sum(axis=(1, 2), keepdims=True))
+        squares = jnp.square(wide).sum(axis=(1, 2), keepdims=True)
+        # At 0, as of a channel that is off everywhere, a square root has no finite gradient.
+        norms = jnp.sqrt(jnp.maximum(squares, jnp.finfo(squares.dtype).tiny))
         relative = norms / (norms.mean(axis=-1, keepdims=True) + 1e-6)
         gain, bias = gain.reshape(1, 1, 1, -1), bias.reshape(1, 1, 1, -1)
         return (wide + gain * wide * relative + bias).astype(x.dtype)

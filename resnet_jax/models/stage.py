@@ -58,7 +58,7 @@ class Stage(nn.Module):
         opened, complete = change(
             x, self._features, self.stride, arrangement, self.activated, self.layers
         )
-        x = self._blocks(opened, stride=1, activated=False)
+        x = self._blocks(opened, stride=1, activated=self.activated and opened is x)
         return complete(x) if complete else x
 
     def _blocks(self, x: State, stride: int, activated: bool) -> State:

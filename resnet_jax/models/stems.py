@@ -19,7 +19,7 @@ class StemConvolution(NamedTuple):
     """A convolution of the stem.
 
     Attributes:
-      kernel: rows and columns; an even kernel's image is smaller by one row and one column.
+      kernel: rows and columns. Behind an even one of stride 1 an image has one row and column less.
       share: of the stem's width: its features.
       whitens: whether its kernel is that of models.whitening, which never learns. It has a bias
         that learns, and no norm.

@@ -29,7 +29,8 @@ def write(workdir: Path, *, trust_rows: bool = False) -> Path:
     subject, lines = network.subject(), read_lines(workdir / "metrics.jsonl")
     target = network.assembly.config.eval.target_top1
     if target is not None:
-        flops = sum(row.flops for row in cost.counted(subject.model, subject.image_shape))
+        of_training = network.assembly.source.image_shape
+        flops = sum(row.flops for row in cost.counted(subject.model, of_training))
         found = time_to_target.findings(lines, target, network.assembly.batch_size, flops)
         write_findings(found, "time_to_target", workdir / "analysis")
     run = Outcome(

@@ -106,7 +106,7 @@ def mistakes(run: Outcome) -> str:
     several = "No test image is taken for another class."
     if wrong:
         shown = len(found.pictures["worst"])
-        several = f"{wrong:,} wrong; the {shown} with the highest loss stand at the end."
+        several = f"{wrong:,} wrong; the {shown} with the highest loss are shown."
     return markup.paragraphs([several]) + _found(found) + _looked(run.network, found)
 
 
@@ -188,13 +188,12 @@ def environment(run: Outcome) -> str:
 
 
 def _found(findings: Findings) -> str:
-    """The summary, the figures, and single pictures in place of figures of several."""
+    """The summary, the figures and the pictures."""
     figures = "".join(
         markup.figure(
             as_svg(figure), findings.alts.get(name, name), findings.captions.get(name, "")
         )
         for name, figure in findings.figures.items()
-        if name not in findings.pictures
     )
     pictures = [one for several in findings.pictures.values() for one in several]
     shown = markup.cards((png(one.pixels), one.alt, one.lines) for one in pictures)

@@ -67,6 +67,6 @@ def page(
 
 def _cell(text: str) -> str:
     """A cell that begins with a number is sorted by that number."""
-    number = re.match(r"[+-]?\d+(\.\d+)?", text)
-    sort = f' data-sort="{float(number[0])}"' if number else ""
+    number = re.match(r"[+-]?\d[\d,]*(\.\d+)?(e[+-]?\d+)?", text)
+    sort = f' data-sort="{float(number[0].replace(",", ""))}"' if number else ""
     return f"<td{sort}>{escape(text)}</td>"

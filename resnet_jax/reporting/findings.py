@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
 
-from resnet_jax.reporting.drawing import as_png, as_svg
+from resnet_jax.reporting.drawing import STYLE, as_png, as_svg
 from resnet_jax.reporting.files import read_object, replace
 
 
@@ -31,7 +32,7 @@ class Findings(NamedTuple):
       summary: the numbers that matter most, as a sentence without its full stop.
       alts: what is seen on a figure, for those who do not see it; by its name.
       captions: what stands below a figure; by its name.
-      pictures: of the figures that show pictures; a page has these in place of the figure.
+      pictures: by name, which a page shows one by one, and files as one figure.
     """
 
     numbers: dict[str, Any]
@@ -43,8 +44,12 @@ class Findings(NamedTuple):
 
 
 def write_findings(found: Findings, name: str, folder: Path) -> Path:
-    """Writes NAME.json, and NAME-FIGURE.svg and .png of each figure; returns the JSON file."""
-    for figure_name, figure in found.figures.items():
+    """Writes NAME.json, and NAME-FIGURE.svg and .png of each figure; returns the JSON file.
+
+    Pictures are a figure as well.
+    """
+    several = {name: draw_pictures(shown) for name, shown in found.pictures.items() if shown}
+    for figure_name, figure in {**found.figures, **several}.items():
         stem = folder / f"{name}-{figure_name}"
         replace(stem.with_suffix(".svg"), as_svg(figure))
         replace(stem.with_suffix(".png"), as_png(figure))
@@ -52,6 +57,21 @@ def write_findings(found: Findings, name: str, folder: Path) -> Path:
     numbers = {"summary": found.summary, **found.numbers}
     replace(path, json.dumps(finite(numbers), indent=1) + "\n")
     return path
+
+
+def draw_pictures(pictures: Sequence[Picture]) -> Figure:
+    """The pictures with their captions, eight in a row."""
+    rows = math.ceil(len(pictures) / 8)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(10, 1.8 * rows), layout="constrained")
+        grid = figure.subplots(rows, 8, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for axes, picture in zip(grid.flat, pictures, strict=False):
+            axes.imshow(picture.pixels.squeeze(), cmap="gray")
+            # A file's name may hold two dollars, which are no formula.
+            axes.set_title("\n".join(picture.lines), fontsize=6, parse_math=False)
+    return figure
 
 
 class WrittenFindings(NamedTuple):

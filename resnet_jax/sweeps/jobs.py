@@ -70,12 +70,14 @@ def jobs(tasks: Iterable[Task], store: Store, together: tuple[str, ...]) -> list
 
     Args:
       together: the keys that runs of one process may differ in; if empty, each run has a process
-        of its own.
+        of its own, as one with patience always has.
     """
     groups: dict[str, list[Task]] = {}
     for task in tasks:
         rest = {key: value for key, value in task.changes.items() if key not in together}
-        groups.setdefault(json.dumps(rest) if together else task.address, []).append(task)
+        # Runs that may end at different steps would not share the program's time evenly.
+        alone = not together or task.changes.get("eval.patience")
+        groups.setdefault(task.address if alone else json.dumps(rest), []).append(task)
     return [
         Job(
             tuple(task.config for task in group),

@@ -105,7 +105,7 @@ def of_run(
         },
         test_examples=lines[-1].get("eval/examples"),
         spent=[
-            [one.step, *(round(value, 4) for value in one[1:])]
+            [one.step, one.top1, *(round(seconds, 4) for seconds in one[2:])]
             for one in spent(lines, batch_size / members)
         ],
         batch_size=batch_size,

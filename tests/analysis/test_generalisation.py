@@ -239,4 +239,4 @@ def relu_logits(linear: tiny.Linear, images: np.ndarray) -> np.ndarray:
 def test_generalisation_without_corruptions(linear):
     found = generalisation.study(linear.subject(), examples=30, corrupted=0)
     assert "mean_error_under_corruption" not in found.numbers
-    assert set(found.figures) == {"confusion", "reliability", "worst"}
+    assert set(found.figures) == {"confusion", "reliability"}

@@ -165,7 +165,7 @@ REFUSED = {
     "eval.metrics": ["top3", ("top9",), 3],
     "eval.recalibration_steps": [-1, 0.5],
     "checkpoint.every_epochs": [-1, math.inf],
-    "checkpoint.keep": [-1, 0.5, None],
+    "checkpoint.keep": [-1, 0, 0.5, None],
     "checkpoint.keep_best": [-1, True],
     "report.every_steps": [-1, 0.5],
     "report.page": [1, "yes", None],

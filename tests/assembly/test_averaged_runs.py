@@ -7,6 +7,7 @@ from traces import tiny
 from training.recorder import Killed, Recorder, assert_equal, kill
 
 from resnet_jax.assembly import Assembly
+from resnet_jax.assembly.restored import Restored
 from resnet_jax.tables import UserError
 from resnet_jax.training.loop import train
 from resnet_jax.training.profile import Profile
@@ -63,3 +64,5 @@ def test_a_run_that_was_killed_equals_one_that_was_not(tmp_path):
         pairs = zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
         assert any(not np.allclose(a, b, rtol=1e-4) for a, b in pairs), name
     assert run.evaluate(whole) == assembly.evaluation.evaluator(scored)
+    studied = Restored(assembly, variables, "whole").subject().variables
+    jax.tree.map(np.testing.assert_array_equal, studied, scored)

@@ -39,6 +39,17 @@ def test_another_row_drops_the_options_that_it_does_not_take():
     assert "momentum" not in config.optim
 
 
+def test_the_name_of_a_row_with_options_chooses_another():
+    config = cifar10.get_config("model.head.name=max,model.shortcut.name=C")
+    assert (config.model.head, config.model.shortcut) == ("max", "C")
+    configuration.override(config, "model.head.bias=False")
+    assert config.model.head == {"name": "max", "bias": False}
+    configuration.override(config, "model.head.name=mean")
+    assert config.model.head == "mean"
+    with pytest.raises(UserError, match="mena"):
+        configuration.override(config, "model.head.name=mena")
+
+
 def test_an_option_of_a_row_that_is_not_chosen_names_those_that_take_it():
     with pytest.raises(UserError, match=r"not chosen: model\.shortcut=exclusive_gating, "):
         configuration.override(default.get_config(), "gate_bias=-5")

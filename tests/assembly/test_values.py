@@ -183,7 +183,6 @@ def test_a_key_that_may_be_none_is_unset_on_the_command_line(key):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"checkpoint.keep": 0, "checkpoint.keep_best": 0}, "would save nothing of the run"),
         ({"eval.patience": 3, "eval.every_epochs": 0.0}, "set eval.every_epochs to the epochs"),
         ({"norm.group_size": 12}, "does not divide the 32 examples that a step computes at once"),
         ({"norm.group_size": 12, "train.accumulate": 2}, "does not divide the 16 examples"),

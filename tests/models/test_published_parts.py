@@ -103,6 +103,25 @@ def test_the_response_of_a_channel_is_its_share_of_all_by_hand(drawn, rng):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-25])
+def test_the_response_of_a_channel_that_is_off_has_a_gradient(size):
+    """1e-25 is a number in float32 and its square is not."""
+    x = jnp.ones((1, 3, 3, 2)).at[..., 0].set(size)
+    import flax.linen as nn
+
+    class Module(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return ATTENTIONS["response"].apply(x, LAYERS, 8)
+
+    params = {"scale": jnp.full(2, 0.5), "bias": jnp.zeros(2)}
+
+    def total(x):
+        return Module().apply({"params": {"attention": params}}, x).sum()
+
+    assert np.all(np.isfinite(jax.grad(total)(x)))
+
+
 def test_standardised_kernels_have_mean_0_and_variance_1_and_no_scale(rng):
     kernel = 5 + 3 * rng.normal(size=(3, 3, 4, 6)).astype(np.float32)
     weights = np.asarray(standardise(kernel, 1e-8))

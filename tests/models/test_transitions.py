@@ -46,6 +46,18 @@ def test_what_the_stem_has_activated_is_not_normalised_again():
     assert params["stage2"]["transition_norm"]["bias"].shape == (4,)
 
 
+def test_what_a_transition_leaves_as_it_is_is_not_activated_again_by_the_blocks():
+    """ConvNeXt's has nothing to do where the first stage has the stem's shape."""
+    changes = {"arrangement": "full_preactivation", "activate_stem": True, "first_stride": 1,
+               "widths": (5, 6), "transition": "norm_and_convolution"}  # fmt: skip
+    params = shapes(network(**changes))
+    assert not {"norm_shared", "transition_norm"} & params["stage1"].keys()
+    # The lead of the second block is its own, and the first has what the stem's end was.
+    norms = {block: sum("norm" in name for name in params["stage1"][block])
+             for block in ("block1", "block2")}  # fmt: skip
+    assert norms == {"block1": 1, "block2": 2}
+
+
 def test_convolution_pool_norm_and_activation_in_this_order(drawn, rng):
     """With zero kernels in the blocks, whose biases are zero, each stage is its transition."""
     model = network(stage_depths=(1,), widths=(4,), kernel_init="dirac")

@@ -38,6 +38,15 @@ def test_the_page_stands_alone(html):
     assert "test error %" in html and "published" not in html
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1,091,000", 1_091_000.0), ("1.2e+03 MFLOP", 1200.0), ("-0.5 ± 1", -0.5), ("+3", 3.0)],
+)
+def test_a_cell_is_sorted_by_the_number_that_it_begins_with(text, number):
+    html = page([{"figure": text}, {"figure": "none"}], title="a", about=[], figures={})
+    assert [float(found) for found in re.findall('<td data-sort="(.*?)"', html)] == [number]
+
+
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_browser_shows_and_sorts_the_page(html, tmp_path, width):

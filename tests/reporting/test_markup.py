@@ -47,6 +47,18 @@ def test_curves_stand_out_from_the_paper(paper):
         assert contrast(colour, paper["paper"]) >= 2
 
 
+@pytest.mark.parametrize(
+    "active", ["<script>alert(1)</script>", "<path onclick='alert(1)' d='M0 0'/>",
+               "<a href='javascript:alert(1)'><path d='M0 0'/></a>"],
+)  # fmt: skip
+def test_an_svg_that_could_run_a_script_is_a_file_inside_the_page(active):
+    svg = "<svg xmlns='http://www.w3.org/2000/svg'>{}</svg>"
+    image = markup.image(svg.format(active), "seen")
+    source = 'src="data:image/svg+xml;base64,'
+    assert image.startswith("<img") and source in image and "alert" not in image
+    assert source not in markup.image(svg.format("<path d='M0 0' stroke-linejoin='on'/>"), "seen")
+
+
 def test_only_a_page_with_a_plot_has_the_library():
     plot = plots.figure(plots.Plot("loss", {"train": [(1, 2.0)]}, "what is seen"))
     assert "uPlot" in markup.document("a", plot)

@@ -23,6 +23,15 @@ def test_runs_of_one_program_are_grouped_by_what_they_differ_in(tmp_path):
     assert job.workdirs == (store.workdir(tasks[0]), store.workdir(tasks[3]))
 
 
+def test_runs_that_may_end_early_have_processes_of_their_own(tmp_path):
+    rows = "Row('a', ''), Row('b', 'eval.patience=3,eval.every_epochs=1.0')"
+    folder = write_experiment(tmp_path / "experiment", rows)
+    tasks = experiment.tasks(experiment.load(folder), "smoke", 2)
+    store = records.Store(tmp_path / "runs", tmp_path / "smoke.json")
+    found = jobs.jobs(tasks, store, jobs.VECTORIZE["seeds"])
+    assert [len(job.configs) for job in found] == [2, 1, 1]
+
+
 def test_the_command_line_of_a_job(tmp_path):
     command = jobs.command(Job(("a.py:seed=0", "a.py:seed=1"), (tmp_path / "0", tmp_path / "1")))
     assert command[1:4] == ["-m", "resnet_jax", "execute"]

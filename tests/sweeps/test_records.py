@@ -37,11 +37,17 @@ def test_the_record_of_a_run(tmp_path):
     assert record.spent == [[20, 0.75, 10.0, 0.0, 0.0]] and record.batch_size == 32
 
 
+def test_an_accuracy_is_not_rounded_up_to_a_target(tmp_path):
+    write_metrics(tmp_path, 20, **{"eval/top1": 37_998 / 50_000})
+    assert records.of_run(tmp_path, 32, "done").spent[0][1] == 37_998 / 50_000
+
+
 def test_the_record_of_a_run_names_its_devices(tmp_path):
     write_metrics(tmp_path, 20)
     assert records.of_run(tmp_path, 32, "done").devices == ""
     entries = [{"devices": f"1 x NVIDIA {kind}"} for kind in ("H200", "A100", "H200")]
-    (tmp_path / "environment.json").write_text(json.dumps([*entries, {}, 3]))
+    evaluated = {"devices": "1 x cpu", "images_seen": 0}
+    (tmp_path / "environment.json").write_text(json.dumps([*entries, evaluated, {}, 3]))
     assert records.of_run(tmp_path, 32, "done").devices == "1 x NVIDIA A100, 1 x NVIDIA H200"
 
 

@@ -120,6 +120,19 @@ def test_grad_cam_weights_channels_by_their_mean_gradient():
     assert found.tolist() == [[[0.0, 0.0], [0.0, 2.0]]]
 
 
+def test_grad_cam_counts_all_streams_of_a_place():
+    draw = np.random.default_rng(0)
+    activations, gradients = draw.normal(size=(2, 1, 3, 4, 2, 5)).astype(np.float32)
+    streams = [weighted_activations_before_the_relu(activations[..., n, :], gradients[..., n, :])
+               for n in range(2)]  # fmt: skip
+    found = weighted_activations(jnp.asarray(activations), jnp.asarray(gradients))
+    np.testing.assert_allclose(found, np.maximum(sum(streams), 0), rtol=1e-5, atol=1e-6)
+
+
+def weighted_activations_before_the_relu(activations, gradients):
+    return (gradients.mean(axis=(1, 2), keepdims=True) * activations).sum(axis=-1)
+
+
 def test_occlusion_finds_the_pixel_that_decides():
     image = np.ones((8, 8, 3), np.float32)
     found = occlusion(lambda images: images[:, 1, 6].mean(axis=-1), jnp.asarray(image), cells=7)

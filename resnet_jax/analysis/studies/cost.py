@@ -51,7 +51,7 @@ def counted(model: ResNet, image_shape: tuple[int, int, int]) -> list[BlockCost]
         path = layer.name.split("/")
         block = "/".join(path[:2])
         if block not in own:
-            # A stage's first norm serves branch and shortcut of its first block and counts there.
+            # What a stage has around its blocks, as the norm before them, counts in the first.
             block = f"{path[0]}/block1" if path[0].startswith("stage") else path[0]
             block = "stem" if block.startswith("stem") else block
             block = "head" if block.startswith("head") else block

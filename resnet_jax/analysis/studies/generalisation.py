@@ -3,8 +3,6 @@
 It measures the gap to training images, calibration, mistakes and corruptions.
 """
 
-import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -121,8 +119,6 @@ def study(subject: Subject, *, examples: PositiveInt = 2_000, corrupted: Count =
         "reliability": draw_reliability(bins),
     }
     pictures = mistakes(subject, test_examples, test, worst)
-    if pictures:
-        figures["worst"] = draw_worst(pictures)
     numbers: dict[str, Any] = {
         "examples": examples,
         **{
@@ -233,20 +229,6 @@ def draw_reliability(bins: dict[str, np.ndarray]) -> Figure:
         axes.set_xlabel("confidence")
         axes.set_ylabel("accuracy")
         axes.set_title(f"calibration error {calibration_error(bins):.4f}", loc="left")
-    return figure
-
-
-def draw_worst(pictures: Sequence[Picture]) -> Figure:
-    """The pictures with their captions, eight in a row."""
-    rows = math.ceil(len(pictures) / 8)
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(10, 1.8 * rows), layout="constrained")
-        grid = figure.subplots(rows, 8, squeeze=False)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for axes, picture in zip(grid.flat, pictures, strict=False):
-            axes.imshow(picture.pixels.squeeze(), cmap="gray")
-            axes.set_title("\n".join(picture.lines), fontsize=6)
     return figure
 
 
