@@ -2,10 +2,10 @@
 
     python experiments/connection/look.py --scale=small
 
-For the deepest network of each row of sweep.py: the gradient by the input of every block before the
-first update, and, where the run of seed 0 is finished, the test error without each single block.
-Writes SCALE-look.json, .svg and .png to --out after each row; rows that the file has already are
-not measured again.
+For the deepest network of each row of sweep.py: the gradient by the parameters of every block
+before the first update, and, where the run of seed 0 is finished, the test error without each
+single block. Writes SCALE-look.json to --out after each row, and SCALE-look.svg and .png at the
+end; rows that the file has already are not measured again.
 """
 
 import json
@@ -41,13 +41,17 @@ def deepest(scale: str) -> Iterator[Any]:
 
 
 def flow(task: Any) -> list[float]:
-    """The norm of the gradient by the input of each block before the first update."""
+    """The norm of the gradient by the parameters of each block before the first update.
+
+    Unlike gradients by the blocks' inputs, these compare between states of one image, of several
+    streams and of all earlier outputs.
+    """
     from resnet_jax.analysis.studies.gradient_flow import measure
     from resnet_jax.assembly import configuration, restored
 
     subject = restored.start(configuration.read(task.config)).subject()
     found = measure(subject.model, subject.variables, subject.examples("train", BATCH))
-    return [float(f"{value:.6g}") for value in found.input_gradient]
+    return [float(f"{value:.6g}") for value in found.parameter_gradient]
 
 
 def lesions(workdir: Path, examples: int) -> dict[str, float]:
@@ -82,19 +86,21 @@ def draw(found: dict[str, dict[str, Any]]) -> Figure:
         for number, (name, row) in enumerate(found.items()):
             gradients = np.array(row["gradient"])
             style = "-" if number < 20 else "--"
-            left.plot(range(1, len(gradients) + 1), gradients / gradients[-1], style,
+            left.plot(range(1, len(gradients) + 1), gradients, style,
                       color=colours(number % 20), linewidth=1.2, label=name)  # fmt: skip
             if row.get("error"):
                 errors = dict(row["error"])
                 right.plot(errors.pop("whole"), number, "|", color="#111", markersize=11)
-                right.plot(list(errors.values()), [number] * len(errors), ".", color="#2b5c8a",
-                           markersize=4)  # fmt: skip
+                for block, error in errors.items():
+                    opens = block.endswith("block1")
+                    right.plot(error, number, "x" if opens else ".", markersize=4,
+                               color="#c0504d" if opens else "#2b5c8a")  # fmt: skip
         left.set_yscale("log")
         left.set_xlabel("block")
-        left.set_title("Gradient by a block's input, over the last block's", loc="left")
+        left.set_title("Gradient by a block's parameters, before training", loc="left")
         right.set_yticks(range(len(found)), list(found), fontsize=7)
         right.invert_yaxis()
-        right.set_xlabel("test error without one block, %; the bar: of the whole network")
+        right.set_xlabel("test error without one block, % (x: one that opens a stage; |: whole)")
         right.set_title("Seed 0, trained", loc="left")
         figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=7)
     return figure
@@ -113,8 +119,9 @@ def main() -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     for task in deepest(SCALE.value):
         row = dict(known.get(task.row.name, {}))
-        if row.get("address") != task.address:
-            row = {"address": task.address, "gradient": flow(task), "error": None}
+        known_as = {"address": task.address, "examples": EXAMPLES.value}
+        if {key: row.get(key) for key in known_as} != known_as:
+            row = {**known_as, "gradient": flow(task), "error": None}
         workdir = store.workdir(task)
         if row["error"] is None and (workdir / "result.json").exists():
             record = store.find(task)

@@ -103,6 +103,7 @@ AFTER_BY_HAND = {
     "relu_around_addition": lambda y, params, stats: np.maximum(y, 0),
     "relu_only_preactivation": lambda y, params, stats: y,
     "full_preactivation": lambda y, params, stats: y,
+    "branch_preactivation": lambda y, params, stats: y,
     "pyramid": lambda y, params, stats: y,
     "convnext": lambda y, params, stats: y,
 }

@@ -23,6 +23,7 @@ OUTSIDE_THE_BLOCKS = {
     "relu_around_addition": ("cna", ""),
     "relu_only_preactivation": ("cn", "a"),
     "full_preactivation": ("c", "na"),
+    "branch_preactivation": ("c", "na"),
     # PyramidNet's code; its stages share nothing.
     "pyramid": ("cn", "na"),
     "convnext": ("cn", ""),
@@ -76,7 +77,7 @@ def test_what_stands_around_the_blocks(drawn, rng, arrangement):
 
     assert ("stem_norm" in params) == ("n" in stem)
     for stage in ("stage1", "stage2", "stage3"):
-        shares = "n" in lead and arrangement != "pyramid"
+        shares = "n" in lead and arrangement not in ("pyramid", "branch_preactivation")
         assert ("norm_shared" in params[stage]) == shares
 
 

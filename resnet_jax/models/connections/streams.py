@@ -1,6 +1,5 @@
 """Connections that hand on several images: [batch, height, width, streams, channels]."""
 
-import math
 from typing import Annotated
 
 import flax.linen as nn
@@ -47,6 +46,11 @@ def _written(weights: Array, y: Image, site: Site) -> Streams:
     return weights.astype(y.dtype) * y[:, :, :, None]
 
 
+def _one_hot(site: Site, streams: int) -> Array:
+    """1 for stream l mod n of block l, and 0 for the others."""
+    return jax.nn.one_hot((jnp.asarray(site.number) - 1) % streams, streams)
+
+
 def hyper(
     state: Streams,
     branch: Branch,
@@ -70,7 +74,7 @@ def hyper(
     """
 
     def start(*_: object) -> Array:
-        reads = jax.nn.one_hot((jnp.asarray(site.number) - 1) % streams, streams)
+        reads = _one_hot(site, streams)
         return jnp.concatenate([reads[:, None], jnp.eye(streams)], axis=1).astype(
             layers.param_dtype
         )
@@ -106,22 +110,18 @@ def manifold_hyper(
 
     mHC, Xie et al., arXiv 2512.24880: at each position the logits of all three are
     0.01 W RMSNorm(vec(h)) + b, with 0.01 learned, and r = sigmoid, p = 2 sigmoid and
-    H = Sinkhorn(exp) of them. With W zero, r = 1 / n and p = 1 at first, and H is the identity but
-    for e^-8, so that all streams equal the residual network; mhc.py of FFTYYY/mhc-lite has the zero
-    W and the 8, and the authors' own start of b is not known here. The head reads their sum.
+    H = Sinkhorn(exp) of them. The head reads the sum of the streams. At first W is zero, H is the
+    identity but for e^-8, and the logits of r and p are 1 for stream l mod n of block l and -1 for
+    the others, as in mhc.py of FFTYYY/mhc-lite: streams that start alike and were read and written
+    alike would stay alike. The authors' own start of b is not known here.
 
     Args:
       streams: n.
       sinkhorn_steps: normalisations of the columns and then of the rows of H.
     """
     n = streams
-    start = jnp.concatenate(
-        [
-            jnp.full(n, -math.log(n - 1) if n > 1 else 8.0),
-            jnp.zeros(n),
-            jnp.where(jnp.eye(n) > 0, 0.0, -8.0).ravel(),
-        ]
-    )
+    own = 2 * _one_hot(site, n) - 1
+    start = jnp.concatenate([own, own, jnp.where(jnp.eye(n) > 0, 0.0, -8.0).ravel()])
     h = state.astype(layers.param_dtype)
     linear = layers.dense(
         n * n + 2 * n, use_bias=False, kernel_init=nn.initializers.zeros, name="dynamic"

@@ -55,6 +55,23 @@ def test_every_parameter_has_a_gradient(name, images, drawn):
         assert np.abs(gradient).max() > 0, at
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["hyper", "manifold_hyper"])
+def test_streams_part_from_each_other_by_training(name, images):
+    """They start as copies: read and written alike, they would stay copies."""
+    model = network(name)
+    variables = jax.jit(partial(model.init, train=False))(jax.random.key(0), images)
+    update = jax.jit(partial(step, model))
+    for _ in range(3):
+        _, gradients = update(variables, images, variables["params"])
+        params = jax.tree.map(lambda p, g: p - 0.1 * g, variables["params"], gradients)
+        variables = {**variables, "params": params}
+    _, seen = model.apply(variables, images, train=False, capture_intermediates=True)
+    (streams,) = seen["intermediates"]["stage1"]["__call__"]
+    spread = streams.std(axis=3).mean() / jnp.abs(streams).mean()
+    assert streams.ndim == 5 and spread > 1e-3
+
+
 def same(found, expected):
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-8, atol=1e-8), found, expected)

@@ -103,10 +103,14 @@ def test_manifold_weights_are_constrained_functions_of_all_streams(rng, state):
         np.testing.assert_allclose(y[0, 0, place], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_manifold_streams_start_as_a_residual_network(state):
+@pytest.mark.parametrize(("number", "own"), [(1, 0), (2, 1), (6, 1)])
+def test_each_block_reads_and_writes_a_manifold_stream_most_at_first(state, number, own):
+    logits = np.full(4, -1.0)
+    logits[own] = 1
     equal = np.broadcast_to(state[..., :1, :], (1, 1, 2, 4, 2))
-    y = connected(alone("manifold_hyper", 2), equal, doubled)
-    np.testing.assert_allclose(y, 3 * equal, rtol=1e-5)
+    y = connected(alone("manifold_hyper", 2, number=number), equal, doubled)
+    added = 2 * sigmoid(logits) * 2 * sigmoid(logits).sum()
+    np.testing.assert_allclose(y, (1 + added[:, None]) * equal, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["hyper", "manifold_hyper"])
