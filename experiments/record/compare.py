@@ -68,11 +68,11 @@ def points(workdir: Path) -> list[Point]:
 
     assembly = Assembly(run_folder.load(workdir), known=run_folder.known(workdir))
     flops = PASSES * assembly.batch_size * of_assembly(assembly).flops
-    machines = ", ".join(environment.devices_of(workdir))
+    machines, start = ", ".join(environment.devices_of(workdir)), environment.first_step(workdir)
     return [
         Point(workdir.name, machines, 100 * one.top1, one.training,
-              one.training + one.compiling, flops * one.step / 1e15)
-        for one in spent(read_lines(workdir / "metrics.jsonl"), assembly.batch_size)
+              one.training + one.compiling, flops * (one.step - start) / 1e15)
+        for one in spent(read_lines(workdir / "metrics.jsonl"), assembly.batch_size, start)
     ]  # fmt: skip
 
 

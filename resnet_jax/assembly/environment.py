@@ -63,6 +63,11 @@ def devices_of(workdir: Path) -> list[str]:
     return sorted({entry["devices"] for entry in trained if "devices" in entry})
 
 
+def first_step(workdir: Path) -> int:
+    """Updates that had been made when the run began: 0 but for one that went on from another."""
+    return min((entry.get("from_step", 0) for entry in read(workdir)), default=0)
+
+
 def unused_card(place: Path = Path("/dev")) -> str | None:
     """The sentence on a graphics card that this machine has and JAX does not use; else None.
 
@@ -91,14 +96,16 @@ def recorded(assembly: Assembly, workdir: Path) -> Iterator[None]:
         yield
         return
     entries, start = read(workdir), datetime.now(UTC)
-    entry: dict[str, Any] = {"start": start.isoformat(timespec="seconds"), **facts(assembly)}
+    first = _steps_before(assembly, workdir)
+    entry: dict[str, Any] = {
+        "start": start.isoformat(timespec="seconds"), "from_step": first, **facts(assembly),
+    }  # fmt: skip
     _write(workdir, [*entries, entry])
-    first = _last_step(workdir)
     try:
         yield
     finally:
         end = datetime.now(UTC)
-        steps = max(0, _last_step(workdir) - first)
+        steps = max(0, _steps_before(assembly, workdir) - first)
         entry |= {
             "end": end.isoformat(timespec="seconds"),
             "hours": round((end - start).total_seconds() / 3600, 4),
@@ -179,7 +186,10 @@ def _write(workdir: Path, entries: list[dict[str, Any]]) -> None:
         logging.error("%s can't be written (%s)", workdir / FILE, error.strerror)
 
 
-def _last_step(workdir: Path) -> int:
+def _steps_before(assembly: Assembly, workdir: Path) -> int:
+    """Updates that this run has made and, before it began, the run whose state it started from."""
     path = workdir / "metrics.jsonl"
-    lines = read_lines(path) if path.is_file() else []
-    return int(lines[-1]["step"]) if lines else 0
+    if lines := read_lines(path) if path.is_file() else []:
+        return int(lines[-1]["step"])
+    origin = assembly.config.init.run
+    return max(run_folder.steps_of(Path(origin)), default=0) if origin else 0

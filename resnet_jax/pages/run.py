@@ -31,7 +31,8 @@ def write(workdir: Path, *, trust_rows: bool = False) -> Path:
     if target is not None:
         of_training = network.assembly.source.image_shape
         flops = sum(row.flops for row in cost.counted(subject.model, of_training))
-        found = time_to_target.findings(lines, target, network.assembly.batch_size, flops)
+        spent = network.assembly.batch_size, flops, environment.first_step(workdir)
+        found = time_to_target.findings(lines, target, *spent)
         write_findings(found, "time_to_target", workdir / "analysis")
     run = Outcome(
         network.step,

@@ -9,7 +9,11 @@ from resnet_jax.reporting.findings import Findings
 
 
 def findings(
-    lines: Sequence[Mapping[str, Any]], target: float, batch_size: int, flops: int
+    lines: Sequence[Mapping[str, Any]],
+    target: float,
+    batch_size: int,
+    flops: int,
+    start: int = 0,
 ) -> Findings:
     """Seconds, updates and arithmetic up to the first evaluation at or over the target.
 
@@ -17,15 +21,16 @@ def findings(
       lines: of metrics.jsonl.
       target: top-1, a fraction.
       flops: of the forward pass of one image; an update computes PASSES times as much for each.
+      start: see timing.spent.
     """
-    found = timing.spent(lines, batch_size)
+    found = timing.spent(lines, batch_size, start)
     numbers: dict[str, Any] = {"target_top1": target, "evaluations": len(found)}
     reached = timing.first_at(found, target)
     if reached is None:
         best = max((one.top1 for one in found), default=0.0)
         summary = f"No evaluation reached a top-1 of {target:.2%}: the best is {best:.2%}"
         return Findings({**numbers, "reached": False}, {}, summary)
-    total = reached.step * batch_size * PASSES * flops
+    total = (reached.step - start) * batch_size * PASSES * flops
     numbers |= {
         "reached": True,
         "step": reached.step,

@@ -22,9 +22,11 @@ class Spent(NamedTuple):
     evaluating: float
 
 
-def training_seconds(lines: Iterable[Mapping[str, Any]], batch_size: float) -> list[float]:
-    """Seconds of the updates alone, up to each line."""
-    seconds, before, found = 0.0, 0, []
+def training_seconds(
+    lines: Iterable[Mapping[str, Any]], batch_size: float, start: int = 0
+) -> list[float]:
+    """Seconds of the updates alone, up to each line; see `spent`."""
+    seconds, before, found = 0.0, start, []
     for line in lines:
         seconds += (line["step"] - before) * batch_size / line["images_per_second"]
         before = line["step"]
@@ -32,15 +34,16 @@ def training_seconds(lines: Iterable[Mapping[str, Any]], batch_size: float) -> l
     return found
 
 
-def spent(lines: Sequence[Mapping[str, Any]], batch_size: float) -> list[Spent]:
+def spent(lines: Sequence[Mapping[str, Any]], batch_size: float, start: int = 0) -> list[Spent]:
     """What the run has spent up to each evaluation.
 
     Args:
       batch_size: examples in an update; of a member of a program, its share of these.
+      start: updates that another run had made, from whose state this one started.
     """
     compiling = evaluating = 0.0
     found = []
-    for line, training in zip(lines, training_seconds(lines, batch_size), strict=True):
+    for line, training in zip(lines, training_seconds(lines, batch_size, start), strict=True):
         compiling += line.get("compile_seconds", 0.0)
         if "eval/top1" in line:
             found.append(Spent(line["step"], line["eval/top1"], training, compiling, evaluating))

@@ -87,8 +87,9 @@ def of_run(
     """
     path = workdir / "metrics.jsonl"
     lines = read_lines(path) if path.exists() else []
-    devices = ", ".join(environment.devices_of(workdir))
-    record = Record(status, reason, devices=devices, **_progress(lines, batch_size / members))
+    devices, start = environment.devices_of(workdir), environment.first_step(workdir)
+    progress = _progress(lines, batch_size / members, start)
+    record = Record(status, reason, devices=", ".join(devices), **progress)
     if status != "done":
         return record
     last = lines[-1]["step"]
@@ -106,15 +107,15 @@ def of_run(
         test_examples=lines[-1].get("eval/examples"),
         spent=[
             [one.step, one.top1, *(round(seconds, 4) for seconds in one[2:])]
-            for one in spent(lines, batch_size / members)
+            for one in spent(lines, batch_size / members, start)
         ],
         batch_size=batch_size,
     )
 
 
-def _progress(lines: list[dict[str, Any]], batch_size: float) -> dict[str, Any]:
+def _progress(lines: list[dict[str, Any]], batch_size: float, start: int) -> dict[str, Any]:
     curve: list[list[float]] = []
-    seconds = (training_seconds(lines, batch_size) or [0.0])[-1]
+    seconds = (training_seconds(lines, batch_size, start) or [0.0])[-1]
     before = lines[-1]["step"] if lines else 0
     for part in range(PARTS):
         bounds = part * before / PARTS, (part + 1) * before / PARTS

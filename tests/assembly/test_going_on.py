@@ -9,7 +9,7 @@ import pytest
 from command_line import call, mistake
 
 from configs import smoke
-from resnet_jax.assembly import Assembly
+from resnet_jax.assembly import Assembly, environment
 from resnet_jax.sweeps.experiment import Experiment, Row, tasks
 
 TINY = (
@@ -52,6 +52,9 @@ def test_it_computes_what_one_long_run_computes(runs):
 def test_config_json_tells_where_it_began(runs):
     config = json.loads((runs / "more/config.json").read_text())
     assert config["init"]["run"] == str(runs / "half")
+    (entry,) = environment.read(runs / "more")
+    assert environment.first_step(runs / "more") == entry["from_step"] == 4
+    assert entry["images_seen"] == 2 * entry["batch_size"]
 
 
 def test_it_goes_on_by_itself_without_the_run_that_it_began_with(runs, tmp_path):

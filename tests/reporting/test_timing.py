@@ -22,6 +22,12 @@ def test_time_is_told_apart():
     ]
 
 
+def test_updates_of_the_run_that_it_went_on_from_are_not_counted():
+    later = [{**line, "step": line["step"] + 1_000} for line in LINES]
+    found = [one._replace(step=one.step - 1_000) for one in spent(later, 32, start=1_000)]
+    assert found == spent(LINES, 32)
+
+
 @pytest.mark.parametrize(("target", "step"), [(0.5, 20), (0.51, 30), (0.9, 30), (0.91, None)])
 def test_the_first_evaluation_at_or_over_the_target(target, step):
     found = first_at(spent(LINES, 32), target)

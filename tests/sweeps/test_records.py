@@ -51,6 +51,16 @@ def test_the_record_of_a_run_names_its_devices(tmp_path):
     assert records.of_run(tmp_path, 32, "done").devices == "1 x NVIDIA A100, 1 x NVIDIA H200"
 
 
+def test_the_time_of_the_run_that_it_went_on_from_is_not_its_own(tmp_path):
+    write_metrics(tmp_path, 20)
+    entries = [{"from_step": 10}, {"from_step": 15}]
+    (tmp_path / "environment.json").write_text(json.dumps(entries))
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()[10:]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    record = records.of_run(tmp_path, 32, "done")
+    assert record.seconds == 5.0 and record.spent == [[20, 0.75, 5.0, 0.0, 0.0]]
+
+
 def test_members_share_the_time_of_their_program(tmp_path):
     write_metrics(tmp_path, 20)
     record = records.of_run(tmp_path, 32, "done", members=4)
