@@ -112,8 +112,9 @@ def _backward(strides: Pair, padding: Padding, saved: tuple[Array, Array], gradi
 
     pointwise = saved[1].shape[:2] == (1, 1)
     lax_backward = partial(backward, lax_convolution, _lax_kernel_gradient)
-    forward = _pointwise if pointwise else lax_convolution
-    cpu_backward = partial(backward, forward, _kernel_gradient)
+    cpu_backward = partial(backward, lax_convolution, _kernel_gradient)
+    if pointwise:
+        cpu_backward = partial(backward, _pointwise, _pointwise_kernel_gradient)
     if jax.device_count() > 1:
         cpu_backward = lax_backward
 
@@ -135,14 +136,29 @@ _convolution.defvjp(_forward, _backward)
 
 def _pointwise(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
     """A 1x1 convolution as one matrix product."""
-    x = jnp.pad(x, ((0, 0), *padding, (0, 0)))[:, :: strides[0], :: strides[1]]
-    return jnp.einsum("nhwc,cf->nhwf", x, kernel[0, 0].astype(x.dtype))
+    return jnp.einsum("nhwc,cf->nhwf", _seen(x, strides, padding), kernel[0, 0].astype(x.dtype))
+
+
+def _pointwise_kernel_gradient(
+    x: Array, kernel: Array, gradient: Array, strides: Pair, padding: Padding
+) -> Array:
+    """Gradient of a 1x1 kernel as one matrix product."""
+    # Of whole images, and not of rows of pixels, XLA would transpose copies.
+    seen, gradient = (
+        images.reshape(-1, images.shape[-1]) for images in (_seen(x, strides, padding), gradient)
+    )
+    product = partial(jnp.einsum, "pc,pf->cf", preferred_element_type=kernel.dtype)
+    return product(seen, gradient)[None, None]
+
+
+def _seen(x: Array, strides: Pair, padding: Padding) -> Array:
+    """The pixels that a 1x1 convolution sees."""
+    return jnp.pad(x, ((0, 0), *padding, (0, 0)))[:, :: strides[0], :: strides[1]]
 
 
 def convolution_of_seen(x: Array, kernel: Array, strides: Pair, padding: Padding) -> Array:
     """A strided 1x1 convolution, of the pixels that it sees alone."""
-    seen = jnp.pad(x, ((0, 0), *padding, (0, 0)))[:, :: strides[0], :: strides[1]]
-    return lax_convolution(seen, kernel, (1, 1), ((0, 0), (0, 0)))
+    return lax_convolution(_seen(x, strides, padding), kernel, (1, 1), ((0, 0), (0, 0)))
 
 
 @jax.custom_vjp

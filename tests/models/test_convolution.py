@@ -80,12 +80,12 @@ def test_groups_of_channels(float64, rng, assert_same, kernel, stride):
     [
         (3, 1, 6, 6, 1),
         (3, 1, 6, 3, 2),
-        (1, 1, 6, 3, 2),
+        (1, 1, 6, 3, 1),  # of 1x1 kernels there is one product, whatever fits
         (3, 2, 6, 2.5, 3),
         (3, 2, 8, 3, 4),  # 3 products would leave images over
         (3, 2, 7, 7, 1),
         (3, 2, 7, 3, 7),  # a prime batch splits into single images
-        (1, 2, 7, 3, 7),
+        (1, 2, 7, 3, 1),
         (5, 2, 5, 0.1, 5),  # an image alone is over the limit
     ],
 )
@@ -112,15 +112,17 @@ def test_groups_of_images(
     [(1, 1e-5, 1e-4), (2, 2**-8, 1e-4)],
     ids=["one CPU does not round", "otherwise once, when it is summed"],
 )
-def test_kernel_gradient_of_bfloat16_images(monkeypatch, rng, devices, rtol, atol):
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_kernel_gradient_of_bfloat16_images(monkeypatch, rng, kernel, devices, rtol, atol):
     monkeypatch.setattr(module, "GROUP_BYTES", 1)
     monkeypatch.setattr(jax, "device_count", lambda: devices)
-    x, w = draw(rng, 3, (6, 6), batch=64)
+    x, w = draw(rng, kernel, (6, 6), batch=64)
     x, w = jnp.asarray(x, jnp.bfloat16), jnp.asarray(w, jnp.float32)
     cotangent = jnp.asarray(rng.normal(size=(64, 6, 6, FEATURES)), jnp.bfloat16)
-    value, backward = jax.vjp(ours(3, 1), x, w)
+    value, backward = jax.vjp(ours(kernel, 1), x, w)
     x_gradient, gradient = backward(cotangent)
-    exact = jax.vjp(reference(3, 1), x.astype(jnp.float32), w)[1](cotangent.astype(jnp.float32))[1]
+    wide = jax.vjp(reference(kernel, 1), x.astype(jnp.float32), w)[1]
+    exact = wide(cotangent.astype(jnp.float32))[1]
     assert (value.dtype, x_gradient.dtype) == (jnp.bfloat16, jnp.bfloat16)
     assert gradient.dtype == jnp.float32
     np.testing.assert_allclose(gradient, exact, rtol=rtol, atol=atol)
