@@ -29,7 +29,7 @@ BESIDE = {
         "residual",
     ),
     "deep_norm": ("arrangement=bn_after_addition", NORM_AFTER),
-    "resnet_in_resnet": ("arrangement=bn_after_addition,branch=wide,kernels=(3,)", NORM_AFTER),
+    "resnet_in_resnet": ("arrangement=bn_after_addition", NORM_AFTER),
     "weighted": ("arrangement=relu_before_addition", RELU_BEFORE),
 }
 OTHERS = {
