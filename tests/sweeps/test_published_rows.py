@@ -107,3 +107,27 @@ def test_stochastic_depth_is_that_of_its_code():
         assert config.model.drop_whole_batch and config.optim.decay_rule == "all"
         assert dict(config.model.shortcut) == {"name": "A", "pooled": True}
         assert (config.optim.name, config.train.epochs) == ("nesterov", 500)
+
+
+def test_connections_differ_from_their_baseline_in_nothing_else():
+    """But for what experiments/connection/README.md names."""
+    tasks = experiment.tasks(experiment.load(ROOT / "experiments" / "connection"), "small", 1)
+    changes = {task.row.name: task.changes for task in tasks}
+    besides = {"residual, wider": {"width_factor"}, "SkipInit": {"branch_gain"},
+               "stochastic depth": {"survival", "drop_whole_batch"},
+               "stochastic depth of images": {"survival"},
+               "residual, norm after": {"arrangement"}, "residual, ReLU before": {"arrangement"},
+               "decayed_identity": {"zero_init_branch"}}  # fmt: skip
+    for task in tasks:
+        name, baseline = task.row.name.rpartition(" ")[0], changes[task.row.against]
+        differing = {
+            key.removeprefix("model.")
+            for key in {**baseline, **task.changes}
+            if baseline.get(key) != task.changes.get(key)
+        }
+        joined = {key for key in differing if key.partition(".")[0] == "shortcut"}
+        if name != "normaliser_free":
+            assert differing - joined == besides.get(name, set()), name
+            chosen = {"model.shortcut": experiment.defaults()["model.shortcut"], **task.changes}
+            ends = chosen.get("model.shortcut.ends", chosen["model.shortcut"])
+            assert ends in ("B", "none", "concatenation"), name
