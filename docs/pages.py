@@ -60,6 +60,7 @@ def guide() -> dict[str, str]:
         title = section.partition("\n")[0]
         # A section's subsections become the page's sections.
         text = re.sub(r"^###", "##", section, flags=re.MULTILINE)
+        text = re.sub(r"(!\[[^]]*\])\(", r"\1(../../../", text)
         texts[re.sub(r"\W+", "_", title.lower()).strip("_")] = f"# {text}"
     texts["jobs"] = (ROOT / "experiments/jobs/README.md").read_text()
     texts["index"] = contents("Guide", texts)

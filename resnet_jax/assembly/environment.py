@@ -105,7 +105,7 @@ def recorded(assembly: Assembly, workdir: Path) -> Iterator[None]:
         yield
     finally:
         end = datetime.now(UTC)
-        steps = max(0, _steps_before(assembly, workdir) - first)
+        steps = max(0, _last_step(workdir) - first)
         entry |= {
             "end": end.isoformat(timespec="seconds"),
             "hours": round((end - start).total_seconds() / 3600, 4),
@@ -187,9 +187,16 @@ def _write(workdir: Path, entries: list[dict[str, Any]]) -> None:
 
 
 def _steps_before(assembly: Assembly, workdir: Path) -> int:
-    """Updates that this run has made and, before it began, the run whose state it started from."""
+    """Updates behind the checkpoint that the run goes on from, its own or another run's.
+
+    Lines of metrics may tell of later ones, which are made again.
+    """
+    folders = filter(None, (workdir, assembly.config.init.run))
+    found = (run_folder.steps_of(Path(folder)) for folder in folders)
+    return max(next(filter(None, found), [0]))
+
+
+def _last_step(workdir: Path) -> int:
     path = workdir / "metrics.jsonl"
-    if lines := read_lines(path) if path.is_file() else []:
-        return int(lines[-1]["step"])
-    origin = assembly.config.init.run
-    return max(run_folder.steps_of(Path(origin)), default=0) if origin else 0
+    lines = read_lines(path) if path.is_file() else []
+    return int(lines[-1]["step"]) if lines else 0

@@ -18,6 +18,8 @@ from jaxtyping import Array, Float, UInt8
 
 Image = Float[Array, "batch height width channels"]
 
+LARGEST = 16  # window whose elements a byte can count
+
 
 def maxima(x: Image, window: int, stride: int) -> Image:
     """The largest element of every square window, for each channel.
@@ -45,6 +47,8 @@ def _backward(window: int, stride: int, x: Image, gradient: Image) -> tuple[Imag
         return jax.vjp(lambda x: _pool(x, window, stride), x)[1](gradient)[0]
 
     shifted = partial(gradient_of_maxima, window=window, stride=stride)
+    if window > LARGEST:
+        return (scattered(x, gradient),)
     return (lax.platform_dependent(x, gradient, cpu=shifted, cuda=shifted, default=scattered),)
 
 

@@ -1,16 +1,11 @@
 """HTML pages that need no server, no other file and no network."""
 
 import base64
-import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from resnet_jax.reporting import plots
+from resnet_jax.reporting import plots, svg
 
-# Of an SVG: who made it, and the addresses of namespaces, without which HTML understands it.
-# What could run in an SVG that is part of a page.
-ACTIVE = r"<script|<foreignObject|\son\w+\s*=|javascript:"
-ADDRESSES = r"""<metadata>.*?</metadata>| xmlns(:\w+)?=["'][^"']*["']"""
 # Light and dark paper. Text has a contrast of 4.5 or more against --paper; a test computes it.
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de;
@@ -128,16 +123,16 @@ def image(content: bytes | str, alt: str) -> str:
     """An element that holds the image: its PNG bytes, or its SVG text.
 
     An SVG is part of the page, and not a file inside, so that its parts tell their texts. One that
-    could run a script is a file inside, where it can't.
+    does more than draw is a file inside, where it can't.
     """
-    kind = "png" if isinstance(content, bytes) else "svg+xml"
-    if isinstance(content, str) and re.search(ACTIVE, content, re.IGNORECASE):
-        content = content.encode()
-    if isinstance(content, bytes):
-        source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-        return f'<img alt="{escape(alt)}" src="{source}">'
-    element = re.sub(ADDRESSES, "", content[content.index("<svg") :], flags=re.DOTALL)
-    return element.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
+    if isinstance(content, str):
+        if element := svg.inline(content, alt):
+            return element
+        kind, content = "svg+xml", content.encode()
+    else:
+        kind = "png"
+    source = f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+    return f'<img alt="{escape(alt)}" src="{source}">'
 
 
 def figure(content: bytes | str, alt: str, caption: str = "") -> str:

@@ -28,7 +28,9 @@ def training_seconds(
     """Seconds of the updates alone, up to each line; see `spent`."""
     seconds, before, found = 0.0, start, []
     for line in lines:
-        seconds += (line["step"] - before) * batch_size / line["images_per_second"]
+        # A run can have gone on from an older checkpoint than the newest, which was damaged.
+        updates = max(0, line["step"] - before)
+        seconds += updates * batch_size / line["images_per_second"]
         before = line["step"]
         found.append(seconds)
     return found

@@ -33,6 +33,7 @@ class Record(NamedTuple):
       spent: what the run had spent at each evaluation, the fields of reporting.timing.Spent; the
         members of a program share its training, and each has the whole time of compiling.
       batch_size: examples in an update, where `spent` is kept.
+      first_step: updates of the run whose state this one started from; 0 where there is none.
       devices: that the run was trained on, as its environment.json names them; '' in records from
         before they were kept.
     """
@@ -51,6 +52,7 @@ class Record(NamedTuple):
     spent: Sequence[Sequence[float]] = ()
     batch_size: int = 0
     devices: str = ""
+    first_step: int = 0
 
     @property
     def best_test_error(self) -> float | None:
@@ -89,11 +91,11 @@ def of_run(
     lines = read_lines(path) if path.exists() else []
     devices, start = environment.devices_of(workdir), environment.first_step(workdir)
     progress = _progress(lines, batch_size / members, start)
-    record = Record(status, reason, devices=", ".join(devices), **progress)
+    record = Record(status, reason, devices=", ".join(devices), first_step=start, **progress)
     if status != "done":
         return record
     last = lines[-1]["step"]
-    late = [line for line in lines if line["step"] > 0.9 * last]
+    late = [line for line in lines if line["step"] > 0.9 * last + 0.1 * start]
     return record._replace(
         test_error=_percent_wrong(lines[-1]["eval/top1"]),
         test_loss=lines[-1]["eval/loss"],
@@ -116,9 +118,9 @@ def of_run(
 def _progress(lines: list[dict[str, Any]], batch_size: float, start: int) -> dict[str, Any]:
     curve: list[list[float]] = []
     seconds = (training_seconds(lines, batch_size, start) or [0.0])[-1]
-    before = lines[-1]["step"] if lines else 0
+    made = lines[-1]["step"] - start if lines else 0
     for part in range(PARTS):
-        bounds = part * before / PARTS, (part + 1) * before / PARTS
+        bounds = start + part * made / PARTS, start + (part + 1) * made / PARTS
         here = [line for line in lines if bounds[0] < line["step"] <= bounds[1]]
         if here:
             error, loss = _percent_wrong(_mean(here, "train/top1")), _mean(here, "train/loss")

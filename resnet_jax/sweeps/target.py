@@ -39,11 +39,11 @@ def to_target(records: Iterable[Record], target: float, cost: Cost | None) -> To
     """
     done = [record for record in records if record.status == "done" and record.spent]
     firsts = [
-        (found, record.batch_size)
+        (found, (found.step - record.first_step) * record.batch_size)
         for record in done
         if (found := first_at(map(_read, record.spent), target / 100))
     ]
-    images = [found.step * batch_size for found, batch_size in firsts]
+    images = [count for _, count in firsts]
     return ToTarget(
         target,
         len(done),

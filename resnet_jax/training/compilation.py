@@ -117,7 +117,7 @@ def onednn_where_it_pays(lowered: jax.stages.Lowered, calls: int) -> dict[str, A
         return {}
     text, cost = lowered.as_text(), lowered.cost_analysis()
     layers = text.count("stablehlo.convolution") + text.count("stablehlo.dot_general")
-    return options if cost and calls * cost["flops"] >= PAYS * max(1, layers) else {}
+    return options if cost and calls * cost.get("flops", 0) >= PAYS * max(1, layers) else {}
 
 
 @contextmanager

@@ -12,8 +12,16 @@ import pytest
 from command_line import call, environment, run
 
 from configs import smoke
-from resnet_jax.assembly import Assembly
-from resnet_jax.assembly.environment import beginning, checkout, read, unused_card
+from resnet_jax.assembly import Assembly, run_folder
+from resnet_jax.assembly.environment import (
+    beginning,
+    checkout,
+    devices,
+    devices_of,
+    read,
+    recorded,
+    unused_card,
+)
 from resnet_jax.runtime import allocator
 
 TINY = (
@@ -74,6 +82,19 @@ def test_a_run_keeps_where_and_with_what_it_was_computed(tmp_path):
     before = (tmp_path / "environment.json").read_bytes()
     call("train", *flags)
     assert (tmp_path / "environment.json").read_bytes() == before, "nothing was left to train"
+
+
+def test_updates_behind_the_checkpoint_are_made_again(tmp_path, monkeypatch):
+    """After kill -9, metrics tell of updates that no checkpoint has."""
+    assembly = Assembly(smoke.get_config(f"{TINY},train.steps=1200,train.batch_size=32"))
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text('{"step": 900}\n')
+    monkeypatch.setattr(run_folder, "steps_of", lambda folder: [250, 500])
+    with recorded(assembly, tmp_path):
+        metrics.write_text('{"step": 850}\n')
+    (entry,) = read(tmp_path)
+    assert entry["from_step"] == 500 and entry["images_seen"] == 350 * 32
+    assert devices_of(tmp_path) == [devices(assembly)]
 
 
 def test_a_damaged_file_stops_nothing(tmp_path):

@@ -49,14 +49,20 @@ def test_curves_stand_out_from_the_paper(paper):
 
 @pytest.mark.parametrize(
     "active", ["<script>alert(1)</script>", "<path onclick='alert(1)' d='M0 0'/>",
-               "<a href='javascript:alert(1)'><path d='M0 0'/></a>"],
+               "<path d='M0 0'onclick='alert(1)'/>", "<path/onclick=alert(1) d='M0 0'/>",
+               "<use href='java&#115;cript:alert(1)'/>", "<use href='https://a.org/b.svg'/>",
+               "<iframe srcdoc='&lt;script>alert(1)'/>", "<path",
+               "<style>path { fill: url(https://a.org/b) }</style>"],
 )  # fmt: skip
 def test_an_svg_that_could_run_a_script_is_a_file_inside_the_page(active):
     svg = "<svg xmlns='http://www.w3.org/2000/svg'>{}</svg>"
     image = markup.image(svg.format(active), "seen")
     source = 'src="data:image/svg+xml;base64,'
     assert image.startswith("<img") and source in image and "alert" not in image
-    assert source not in markup.image(svg.format("<path d='M0 0' stroke-linejoin='on'/>"), "seen")
+    hidden = "<title><![CDATA[><script>alert(1)</script>]]></title><!--> <script> -->"
+    assert "<script" not in markup.image(svg.format(hidden), "seen")
+    drawn = "<title>more than one = two</title><use href='#a'/><path d='M0 0' opacity='1'/>"
+    assert source not in markup.image(svg.format(drawn), "seen")
 
 
 def test_only_a_page_with_a_plot_has_the_library():
