@@ -6,7 +6,13 @@ Jordan, arXiv 2404.00498; KellerJordan/cifar10-airbench, legacy/airbench96.py: 9
 400 runs of 4.91 PFLOP. Its figures are turned into this project's as in cifar10_94.py: a rate of
 9 / (1 + 1 / (1 - 0.85)), a decay of 0.012 / 9 beside it, 37 epochs of 48 batches, a rise of 177
 updates, then a straight line to 0. By this project's count it is 4.93 PFLOP: 3 x 904 MFLOP for each
-of 1,818,624 images. It was not trained to its end here.
+of 1,818,624 images.
+
+It was not trained to its end here. A tenth of it, 186 updates of seed 0, took two cores of an AMD
+EPYC (AVX-512) 22 minutes beside other work, with Python 3.13.0 and JAX 0.12.0.1: the rate rises
+over all of them but the last nine, and the loss of a batch (without smoothing) falls from 2.13 in
+update 6 to 1.21 after an epoch, 0.99 after two, 0.77 after three and 0.75 at the end. The test set
+then has a top-1 of 80.0%, of the first view alone 77.5%.
 """
 
 from ml_collections import ConfigDict
