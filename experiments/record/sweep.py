@@ -10,8 +10,7 @@ BASES = {
     "small": "cifar10_94:model.widths=(16,64,64),data.train_split=train[:10000],train.steps=95",
     "smoke": f"cifar10_94:{TINY},data.train_split=train[:512],data.eval_split=test[:256]",
 }
-SEEDS = {"paper": 5, "small": 5, "smoke": 1}
-TARGET = 94.0  # top-1 in percent
+SEEDS, TARGET = {"paper": 5, "small": 5, "smoke": 1}, 94.0  # the target: top-1 in percent
 NORMS_ALONE = "({'name':'norm_biases','rate':64.0,'decay':0.015625},)"
 HEAD = f"model.head.bias=False,model.head.logit_scale={1 / 9}"
 STEM_ALONE = "({'name':'stem_bias','epochs':2.94912},)"
@@ -37,5 +36,4 @@ PARTS = {
 
 def rows(scale):
     yield Row("recipe", "")
-    for name, changes in PARTS.items():
-        yield Row(f"without {name}", changes)
+    yield from (Row(f"without {name}", changes) for name, changes in PARTS.items())

@@ -116,7 +116,6 @@ def test_connections_differ_from_their_baseline_in_nothing_else():
     besides = {"residual, wider": {"width_factor"}, "SkipInit": {"branch_gain"},
                "stochastic depth": {"survival", "drop_whole_batch"},
                "stochastic depth of images": {"survival"},
-               "residual, norm after": {"arrangement"}, "residual, ReLU before": {"arrangement"},
                "decayed_identity": {"zero_init_branch"},
                "normaliser_free": {"arrangement", "norm.name", "norm.group_size", "weight_gain",
                                    "activate_identity", "weight_epsilon"}}  # fmt: skip
