@@ -101,11 +101,13 @@ def recorded(assembly: Assembly, workdir: Path) -> Iterator[None]:
         "start": start.isoformat(timespec="seconds"), "from_step": first, **facts(assembly),
     }  # fmt: skip
     _write(workdir, [*entries, entry])
+    # A run that was stopped saved behind its last line of metrics, up to which images were counted.
+    told = min(first, _last_step(workdir) or first)
     try:
         yield
     finally:
         end = datetime.now(UTC)
-        steps = max(0, _last_step(workdir) - first)
+        steps = max(0, (_last_step(workdir) or told) - told)
         entry |= {
             "end": end.isoformat(timespec="seconds"),
             "hours": round((end - start).total_seconds() / 3600, 4),
