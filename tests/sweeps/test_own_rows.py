@@ -88,9 +88,9 @@ def test_a_block_of_ones_own_gets_its_three_numbers(tmp_path):
     folder = tmp_path / "connection"
     folder.mkdir()
     text = (CONNECTION / "sweep.py").read_text()
-    assert '"protocol": "mls_bench",' in text
+    assert '"protocol": "mls_bench"' in text
     (folder / "sweep.py").write_text(
-        text.replace('"protocol": "mls_bench",', '"protocol": "mls_bench:synthetic",')
+        text.replace('"protocol": "mls_bench"', '"protocol": "mls_bench:synthetic"')
     )
     mine = tmp_path / "mine.py"
     mine.write_text(
