@@ -130,8 +130,9 @@ ARRANGEMENTS = Table(
         "relu_around_addition": Arrangement(each=(C, N, A), last=(C, N, A), after=(A,)),
         "relu_only_preactivation": Arrangement(each=(A, C, N), last=(A, C, N)),
         "full_preactivation": Arrangement(each=(N, A, C), last=(N, A, C)),
-        # The same, and every shortcut takes x itself: preactresnet.py of
-        # weiaicunzai/pytorch-cifar100, but that stands no norm before its head.
+        # The same, and every shortcut takes x itself, as in preactresnet.py of
+        # BootsofLagrangian/ortho-residual. That one has norm and ReLU behind its stem, and none
+        # before its head.
         "branch_preactivation": Arrangement(each=(N, A, C), last=(N, A, C), shares_lead=False),
         # ConvNeXt: one norm, behind the first convolution, and one activation, behind the second
         # (Liu et al., arXiv 2201.03545; timm's convnext.py).

@@ -112,8 +112,8 @@ def manifold_hyper(
     0.01 W RMSNorm(vec(h)) + b, with 0.01 learned, and r = sigmoid, p = 2 sigmoid and
     H = Sinkhorn(exp) of them. The head reads the sum of the streams. At first W is zero, H is the
     identity but for e^-8, and the logits of r and p are 1 for stream l mod n of block l and -1 for
-    the others, as in mhc.py of FFTYYY/mhc-lite: streams that start alike and were read and written
-    alike would stay alike. The authors' own start of b is not known here.
+    the others, as in hyper_conn/mhc.py of wz1119/KromHC: streams that start alike and were read
+    and written alike would stay alike. The authors' own start of b is not known here.
 
     Args:
       streams: n.
