@@ -24,8 +24,8 @@ ONEDNN = {
 ONEDNN_SINCE, ONEDNN_UNTIL = (0, 12), (0, 13)
 # Operations of all calls for each of a program's convolutions and products, from which on oneDNN
 # saves an evaluation more time than it costs. On two cores compiling takes 0.01 s for each, which
-# no cache saves. At 250 GFLOP/s ResNet-20 was evaluated 1.38 times as fast, ResNet-50 1.16 times
-# with mimalloc and 0.92 times with glibc's malloc.
+# no cache saves. At 250 GFLOP/s ResNet-20 was evaluated 1.38 times as fast, ResNet-50 1.25 times
+# with glibc's malloc and 1.11 times with mimalloc.
 PAYS = 2e10
 
 # XLA leaves out what may compute other bits in the next run, on a GPU, and goes on choosing among
