@@ -8,9 +8,10 @@ TITLE = "How should a block connect x and F(x)?"
 SOURCE = "MLS-Bench, task dl-residual-connection: the best of 200 test accuracies, three seeds"
 PUBLISHED_SCALE, PUBLISHED_OF = "protocol", "best_test_error"
 PREACTIVATED = "arrangement=branch_preactivation,shortcut=B"
+HALF = "data.train_split=train[:3750],train.batch_size=16,optim.rate=0.0125"
 BASES = {"paper": f"cifar10:{PREACTIVATED}",
-         "small": f"cifar10_small:{PREACTIVATED},optim.rate=0.025",
-         "smoke": f"smoke:{PREACTIVATED},train.steps=8", "protocol": "mls_bench"}  # fmt: skip
+         "small": f"cifar10_small:{PREACTIVATED},{HALF}", "protocol": "mls_bench",
+         "smoke": f"smoke:{PREACTIVATED},train.steps=8"}  # fmt: skip
 SEEDS = {"paper": 5, "small": 5, "smoke": 1, "protocol": 3}
 DEPTHS = {"paper": (20, 56, 110), "small": (20, 56), "smoke": (8,), "protocol": ()}
 # What a row is compared with, by the arrangement that it has in place of the others'.
