@@ -27,7 +27,7 @@ from resnet_jax.runtime import memory
 FOLDER = Path(__file__).parent
 
 REPEATS = flags.DEFINE_integer("repeats", 5, "Rounds.", lower_bound=2)
-ONLY = flags.DEFINE_list("only", [], "Names of comparisons; by default all.")
+ONLY = flags.DEFINE_multi_string("only", [], "A part of comparisons' names; by default all.")
 PEERS = flags.DEFINE_string("peers", sys.executable, "Python that has requirements-peers.txt.")
 TENSORFLOW = flags.DEFINE_string("tensorflow", sys.executable, "Python that has TensorFlow.")
 OUT = flags.DEFINE_string("out", str(FOLDER / "results"), "Folder of the results.")
@@ -190,10 +190,11 @@ def main(_: Sequence[str]) -> None:
     works = {**COMPARISONS, **COMMANDS}
     for name, sides in works.items():
         if not ONLY.value or any(word in name for word in ONLY.value):
-            results[name] = compare(sides) if isinstance(sides, dict) else start(sides)
-            print(name, results[name]["median"], results[name]["ratio"], flush=True)
+            found = compare(sides) if isinstance(sides, dict) else start(sides)
+            results[name] = found | {"machine": machine()}
+            print(name, found["median"], found["ratio"], flush=True)
             ordered = {work: results[work] for work in works if work in results}
-            write({"machine": machine(), "results": ordered}, path.parent)
+            write({"results": ordered}, path.parent)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,22 @@ def write(figures: dict[str, Any], folder: Path) -> None:
 
 
 def table(figures: dict[str, Any]) -> str:
+    """One table for each machine that measured, which its last line names."""
+    machines: dict[tuple[str, int, str], dict[str, Any]] = {}
+    for work, result in figures["results"].items():
+        machine = result["machine"]
+        key = machine["processor"], machine["cores"], machine["system"]
+        machines.setdefault(key, {})[work] = result
+    return "\n".join(_table(results, *machine) for machine, results in machines.items())
+
+
+def _table(results: dict[str, Any], processor: str, cores: int, system: str) -> str:
     lines = [
         "| work | side | median | this project's / its: median (least-most) | share of peak"
         " | peak memory, GB |",
         "|---|---|---|---|---|---|",
     ]
-    for work, result in figures["results"].items():
+    for work, result in results.items():
         for number, (side, median) in enumerate(result["median"].items()):
             ratios = result["ratios"].get(side)
             ratio = ""
@@ -37,10 +47,8 @@ def table(figures: dict[str, Any]) -> str:
                 f"| {name} | {side} | {median:,.{digits}f} {result['unit']} | {ratio} | {share}"
                 f" | {memory} |"
             )
-    machine = figures["machine"]
     lines.append(
-        f"\n{machine['cores']} cores of {machine['processor']}, {machine['system']};"
-        f" {rounds(figures['results'])} rounds; {versions(figures['results'])}."
+        f"\n{cores} cores of {processor}, {system}; {rounds(results)} rounds; {versions(results)}."
     )
     return "\n".join(lines) + "\n"
 
@@ -65,7 +73,11 @@ def draw(results: dict[str, Any], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     bars = [
-        (f"{work}\nover {side}", result["ratio"][side], result["ratios"][side])
+        (
+            f"{work}\nover {side}, {result['machine']['processor']}",
+            result["ratio"][side],
+            result["ratios"][side],
+        )
         for work, result in results.items()
         if result["unit"] == "images/s"
         for side in result["ratio"]
