@@ -30,6 +30,7 @@ class Arrangement:
       head: before the pool of the head; None: the lead.
       shares_lead: whether the shortcut of a block that opens a stage takes x after the lead, as the
         branch does ('Identity Mappings', appendix; fb.resnet.torch), and not x itself.
+      shares_every_lead: whether the shortcut of every block does.
 
     Raises:
       UserError: steps with no convolution or several, or unknown ones.
@@ -42,6 +43,7 @@ class Arrangement:
     stem: Steps | None = None
     head: Steps | None = None
     shares_lead: bool = True
+    shares_every_lead: bool = False
 
     def __post_init__(self) -> None:
         for name, count in HELD.items():
@@ -76,6 +78,12 @@ class Arrangement:
     def head_steps(self) -> Steps:
         """The steps between the last block and the head's pool."""
         return self.lead if self.head is None else self.head
+
+    @property
+    def head_conv_steps(self) -> Steps:
+        """The steps around a convolution before the head: the stem's, less those of the head."""
+        steps, behind = self.stem_steps, self.head_steps
+        return steps[: -len(behind)] if behind and steps[-len(behind) :] == behind else steps
 
     @property
     def projection_norm(self) -> bool:
@@ -134,6 +142,13 @@ ARRANGEMENTS = Table(
         # BootsofLagrangian/ortho-residual. That one has norm and ReLU behind its stem, and none
         # before its head.
         "branch_preactivation": Arrangement(each=(N, A, C), last=(N, A, C), shares_lead=False),
+        # Every shortcut takes x behind the norm and activation (RegNet V of timm's regnet.py).
+        "shared_preactivation": Arrangement(
+            each=(N, A, C), last=(N, A, C), head=(A,), shares_lead=False, shares_every_lead=True
+        ),
+        # Nothing behind the addition: the linear bottleneck of MobileNetV2 (Sandler et al., arXiv
+        # 1801.04381, section 3.2), and RegNet Z's.
+        "linear": Arrangement(each=(C, N, A), last=(C, N), head=(A,)),
         # ConvNeXt: one norm, behind the first convolution, and one activation, behind the second
         # (Liu et al., arXiv 2201.03545; timm's convnext.py).
         "convnext": Arrangement(first=(C, N), each=(C, A), last=(C,), stem=(C, N), head=()),

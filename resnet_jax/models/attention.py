@@ -48,6 +48,7 @@ def squeeze_excitation(
     multiple: PositiveInt = 8,
     of_input: bool = False,
     gain: Positive = 1.0,
+    as_network: bool = False,
 ) -> Image:
     """x sigmoid(W2 relu(W1 mean(x))) (Hu et al., arXiv 1709.01507, section 3).
 
@@ -59,6 +60,7 @@ def squeeze_excitation(
       of_input: whether the share is of `inputs`, as in RegNetY (arXiv 2003.13678).
       gain: multiplies the result; 2 in normaliser-free networks (timm's nfnet.py), since
         the sigmoid halves x on average.
+      as_network: whether the network's activation stands in place of the ReLU (timm's regnet.py).
     """
     channels, dtype = x.shape[-1], layers.param_dtype
     share = reduction * (inputs if of_input else channels)
@@ -67,7 +69,8 @@ def squeeze_excitation(
     reduced = max(1, count) * multiple
     types = {"dtype": dtype, "param_dtype": dtype}
     y = x.astype(dtype).mean(axis=(1, 2))
-    y = nn.relu(nn.Dense(reduced, name="attention_reduce", **types)(y))
+    y = nn.Dense(reduced, name="attention_reduce", **types)(y)
+    y = layers.activate(y) if as_network else nn.relu(y)
     y = nn.sigmoid(nn.Dense(channels, name="attention_expand", **types)(y))
     return x * (gain * y)[:, None, None].astype(x.dtype)
 

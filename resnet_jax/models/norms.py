@@ -46,21 +46,34 @@ def batch_norm(
     )
 
 
-def group_norm(channel_groups: PositiveInt = 32, epsilon: Positive = 1e-6):
+def group_norm(
+    channel_groups: PositiveInt = 32,
+    group_width: PositiveInt | None = None,
+    epsilon: Positive = 1e-6,
+):
     """Group normalisation (Wu & He, arXiv 1803.08494).
 
-    Each example is normalised by its own statistics, so `train` has no effect. With fewer channels
-    than groups, each channel is a group.
+    Each example is normalised by its own statistics, so `train` has no effect.
+
+    Args:
+      channel_groups: with fewer channels than groups, each channel is a group.
+      group_width: channels of a group, in place of `channel_groups`; with fewer channels there is
+        one group.
+      epsilon: added to the variance.
     """
 
     def layer(*, train: bool, name: str, dtype: Dtype, param_dtype: Dtype, **options: Any):
         def normalise(x: Array) -> Array:
-            groups = min(channel_groups, x.shape[-1])
-            if x.shape[-1] % groups:
+            channels = x.shape[-1]
+            parts = min(group_width or channel_groups, channels)
+            if channels % parts:
+                division = f"groups of {parts}" if group_width else f"{parts} groups"
                 raise UserError(
-                    f"{x.shape[-1]} channels can't be split into {groups} groups: choose a"
-                    " norm.channel_groups that divides the width of every stage"
+                    f"{channels} channels can't be split into {division}: choose a"
+                    f" norm.{'group_width' if group_width else 'channel_groups'} that divides the"
+                    " width of every stage"
                 )
+            groups = channels // parts if group_width else parts
             norm = nn.GroupNorm(groups, epsilon=epsilon, name=name, dtype=dtype,
                                 param_dtype=param_dtype, **options)  # fmt: skip
             return norm(x)

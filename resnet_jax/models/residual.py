@@ -108,13 +108,32 @@ class ResidualBlock(nn.Module):
         features = self.width * self.block.branch.expansion
         site = Site(features, self.stride, number, self.block.blocks, self.block.antialias)
 
+        if self.block.shortcut.absent_at_ends and changes_shape(x, features, self.stride):
+            survival = 1.0  # else nothing would be left
+
         def branch(x: Image, *, copy: int = 1, stride: int | None = None) -> Image:
             return self._kept(self.branch_path(x, copy, stride, number), survival, copy)
 
         if self.backwards and self.block.shortcut.inverse:
             return self.block.shortcut.inverse(x, branch, site, self.layers)
+        if self._shares_lead:
+            lead = self.block.arrangement.lead
+            names = [f"norm{n}" for n in range(1, 1 + lead.count(NORM))]
+            x = run(lead, x, self.layers, norms=names)
+            x = self.block.shortcut.scaled(x, number - self.since)
         x = self.block.shortcut.connect(x, branch, site, self.layers)
         return run(self.block.arrangement.after, x, self.layers, norms=["norm_after"])
+
+    @property
+    def _shares_lead(self) -> bool:
+        """Whether the connection is given what the arrangement's lead makes of x."""
+        shares = self.block.arrangement.shares_every_lead and not self.block.shortcut.carries
+        return shares and not self.activated
+
+    @property
+    def _given_activated(self) -> bool:
+        """Whether the branch is given x after the arrangement's lead."""
+        return self.activated or self._shares_lead
 
     def branch_path(
         self, x: Image, copy: int = 1, stride: int | None = None, number: Any = 1
@@ -142,7 +161,7 @@ class ResidualBlock(nn.Module):
             self.width,
             stride,
             self.since,
-            self.activated,
+            self._given_activated,
             name=f"branch{copy}",
         )
         return own(x, number=number)
@@ -156,7 +175,7 @@ class ResidualBlock(nn.Module):
             steps = block.arrangement.around(number, last)
             names = [f"norm{norms + n}" for n in range(1, steps.count(NORM) + 1)]
             norms += len(names)
-            if self.activated and number == 1:
+            if self._given_activated and number == 1:
                 lead = block.arrangement.lead
                 steps, names = steps[len(lead) :], names[lead.count(NORM) :]
             stride = stride_of_block if spec.strided else 1
@@ -195,7 +214,7 @@ class ResidualBlock(nn.Module):
         block, last = self.block, len(self.block.branch.convolutions)
         spec = block.branch.convolutions[number - 1]
         preparing: list[Callable[[Array], Array]] = []
-        if number == 1 and not self.activated:
+        if number == 1 and not self._given_activated:
             preparing.append(partial(block.shortcut.scaled, added=of_block - self.since))
         if number > 1 and block.dropout:
             preparing.append(self.layers.dropout(block.dropout, name=f"dropout{number}{name}"))
@@ -235,7 +254,7 @@ class ResidualBlock(nn.Module):
                 self.width,
                 stride=stride if number == 1 else 1,
                 since=self.since,
-                activated=self.activated and number == 1,
+                activated=self._given_activated and number == 1,
                 name=f"pair{number}",
             )(x, number=of_block)
         return x

@@ -186,7 +186,7 @@ class ResNet(nn.Module):
         x = self.block.shortcut.ended(state, head_layers)
         if self.head_width:
             conv = head_layers.conv(self.head_width, 1, name="head_conv")
-            x = run(arrangement.stem_steps, x, head_layers, conv, norms=["head_conv_norm"])
+            x = run(arrangement.head_conv_steps, x, head_layers, conv, norms=["head_conv_norm"])
         x = run(arrangement.head_steps, x, head_layers, norms=["head_norm"])
         if features:
             return {**found, f"stage{len(self.stage_depths)}": x}

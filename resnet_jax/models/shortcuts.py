@@ -19,6 +19,7 @@ SHORTCUTS = Table(
         "C": Shortcut(ends.option_c, projects=True),
         "D": ends.ENDS["D"],
         "none": Shortcut(ends.none, absent=True),
+        "identity_or_none": Shortcut(ends.identity_or_none, absent_at_ends=True),
         "constant_scaling": Shortcut(identity_mappings.constant_scaling),
         "exclusive_gating": Shortcut(identity_mappings.exclusive_gating),
         "shortcut_only_gating": Shortcut(identity_mappings.shortcut_only_gating),

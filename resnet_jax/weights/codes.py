@@ -142,17 +142,26 @@ def _nfnet(model: ResNet) -> Rules:
 
 
 def _regnet(model: ResNet) -> Rules:
-    return (
-        (r"^stem_conv$", "stem.conv"),
-        (r"^stem_norm$", "stem.bn"),
+    # In PyTorch's sequence a pool comes before the projection.
+    projection = ".downsample.1" if at_ends(model.block.shortcut).pools else ".downsample"
+    rules: Rules = (
+        (r"^head_conv$", "final_conv.conv"),
+        (r"^head_conv_norm$", "final_conv.bn"),
         (r"^head$", "head.fc"),
         (r"^stage(\d+)\.block(\d+)", r"s\1.b\2"),
-        (r"\.conv(\d)$", r".conv\1.conv"),
-        (r"\.norm(\d)$", r".conv\1.bn"),
-        (r"\.projection_norm$", ".downsample.bn"),
-        (r"\.projection$", ".downsample.conv"),
         (r"\.attention_reduce$", ".se.fc1"),
         (r"\.attention_expand$", ".se.fc2"),
+    )
+    if model.block.arrangement.lead:
+        return (*rules, (r"^stem_conv$", "stem"), (r"\.projection$", projection))
+    return (
+        *rules,
+        (r"^stem_conv$", "stem.conv"),
+        (r"^stem_norm$", "stem.bn"),
+        (r"\.conv(\d)$", r".conv\1.conv"),
+        (r"\.norm(\d)$", r".conv\1.bn"),
+        (r"\.projection_norm$", f"{projection}.bn"),
+        (r"\.projection$", f"{projection}.conv"),
     )
 
 

@@ -48,7 +48,9 @@ def naming_for(model: ResNet, wanted: str | None = None) -> str:
       UserError: it is none of them.
     """
     if wanted is None or wanted == TIMM:
-        branch = "resnetv2" if model.block.arrangement.lead else model.branches[0].naming
+        branch = model.branches[0].naming
+        if model.block.arrangement.lead and branch != "regnet":  # regnet.py has both
+            branch = "resnetv2"
         return model.stem_pool.naming or model.block.shortcut.naming or branch
     choose(dict.fromkeys(CHOICES), wanted, "naming")
     return wanted

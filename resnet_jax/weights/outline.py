@@ -77,6 +77,7 @@ def outline_of_tensors(tensors: Tensors) -> Outline | None:
         groups=first[0] // max(1, second[1]),
         preactivated=any(name.startswith("bn_last") for name in tensors)
         or "norm.weight" in tensors
+        or "s1.b1.norm1.weight" in tensors
         or naming_of(tensors) == "nfnet",
         attention=_attention(lasts[-1]),
         stem_widths=tuple(shape[0] for shape in stem_shapes),
@@ -125,7 +126,7 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
         stem_kernel=model.stem[-1].kernel,
         projects=shortcut.projects,
         stem_pool_learns=model.stem_pool.learns,
-        option_d=shortcut.pools and naming not in ("resnetv2", "nfnet"),
+        option_d=shortcut.pools and naming not in ("resnetv2", "nfnet", "regnet"),
         batch_statistics=model.layers.norm.running,
     )
 

@@ -139,6 +139,10 @@ regnety_1280: swag_ft_in1k swag_lc_in1k seer_ft_in1k seer
 regnety_2560: seer_ft_in1k
 regnety_008_tv: tv2_in1k
 regnety_080_tv: tv2_in1k
+regnetv_040: ra3_in1k
+regnetv_064: ra3_in1k
+regnetz_040: ra3_in1k
+regnetz_040_h: ra3_in1k
 nf_resnet50: ra2_in1k
 nfnet_l0: ra2_in1k
 eca_nfnet_l0: ra2_in1k

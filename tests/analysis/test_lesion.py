@@ -55,6 +55,11 @@ def test_a_plain_network_without_a_block_is_a_shorter_one(plain, examples):
     np.testing.assert_allclose(found, by_hand, rtol=1e-5)
 
 
+def test_a_block_that_alone_has_no_shortcut_stays():
+    model = network(shortcut="identity_or_none")
+    assert lesion.deletable(model, variables_of(model), SHAPE) == [0, 1, 3]
+
+
 def test_shuffled_blocks_change_places_within_their_stage():
     model = network(stage_depths=(3, 1))
     variables = variables_of(model)

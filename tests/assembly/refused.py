@@ -72,6 +72,7 @@ REFUSED = {
     "norm.momentum": [1, 1.5, -0.1, math.nan],
     "norm.epsilon": [0, -1e-5, math.inf, 1e-45],
     "norm.channel_groups": [0, -1],
+    "norm.group_width": [0, -1],
     "finetune.frozen_parts": [-1, 0.5],
     "finetune.rate_decay": [0, -1, 1.5],
     "data.source": ["tensorflow", {}, 3],

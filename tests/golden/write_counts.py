@@ -28,7 +28,6 @@ LEFT_OUT = (
     *timm.list_models("convnext*_ols"), *timm.list_models("convnext*_rms"), "convnext_tiny_hnf",
     "convnext_large_mlp", *timm.list_models("test_convnext*"), *timm.list_models("dm_nfnet*"),
     *timm.list_models("nf_regnet*"),
-    "regnety_040_sgn", "regnetv_040", "regnetv_064", "regnetz_005", "regnetz_040", "regnetz_040_h",
 )  # fmt: skip
 BASIC, BOTTLENECK = ((3, 1), (3, 1)), ((1, 1), (3, 1), (1, 4))
 

@@ -5,6 +5,7 @@ that the names recall.
 """
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -67,6 +68,13 @@ def cspnet(stem, **options):
     options = {"depth": (1, 2, 1), "out_chs": (8, 12, 16), "stride": (1, 2), **options}
     stages = CspStagesCfg(cross_linear=True, **options)
     return CspNet(CspModelCfg(stem=stem, stages=stages), num_classes=CLASSES)
+
+
+def regnet(group_size, **options):
+    # Widths 8, 16, 32, 64 and depths 1, 1, 2, 2, by the rule of RegNets.
+    line = RegNetCfg(6, 8, 12.0, 2.0, group_size, se_ratio=0.25, stem_width=8)
+    options = {"act_layer": "silu", **options}
+    return RegNet(replace(line, **options), num_classes=CLASSES)
 
 
 BOTTLENECKS = (32, 32, 64)
@@ -134,10 +142,13 @@ NETS = {
         SelectiveKernelBottleneck, (8, 8, 8, 8), cardinality=2, base_width=32,
         block_args={"sk_kwargs": {"rd_ratio": 1 / 2, "rd_divisor": 4, "split_input": False}},
     ),
-    # Widths 8, 16, 32, 64 and depths 1, 1, 2, 2, by the rule of RegNets.
-    "timm_regnety": lambda: RegNet(
-        RegNetCfg(6, 8, 12.0, 2.0, 8, se_ratio=0.25, stem_width=8), num_classes=CLASSES
+    "timm_regnety": lambda: regnet(8, act_layer="relu"),
+    "timm_regnetv": lambda: regnet(8, preact=True),
+    "timm_regnetv_pooled": lambda: regnet(8, preact=True, downsample="avg"),
+    "timm_regnetz": lambda: regnet(
+        4, bottle_ratio=4.0, downsample=None, linear_out=True, num_features=24
     ),
+    "timm_regnet_sgn": lambda: regnet(8, norm_layer=partial(GroupNormAct, group_size=4)),
 }  # fmt: skip
 
 

@@ -87,11 +87,19 @@ SHORTCUTS_BY_HAND = {
     "C": projected,
     "D": where_shapes_differ(pooled),
     "none": lambda x, params, stats, features, stride: np.float32(0),
+    "identity_or_none": where_shapes_differ(lambda *args: np.float32(0)),
     "constant_scaling": lambda *args: 0.5 * padded(*args),
     "exclusive_gating": gated,
     "shortcut_only_gating": gated,
     "convolution_1x1": projected,
     "dropout": padded,
+}
+
+# What an arrangement does to x before shortcut and branch; nothing in the others.
+BEFORE_BY_HAND = {
+    "shared_preactivation": lambda x, params, stats: np.maximum(
+        eval_norm(x, params["norm1"], stats["norm1"]), 0
+    ),
 }
 
 AFTER_BY_HAND = {
@@ -104,6 +112,8 @@ AFTER_BY_HAND = {
     "relu_only_preactivation": lambda y, params, stats: y,
     "full_preactivation": lambda y, params, stats: y,
     "branch_preactivation": lambda y, params, stats: y,
+    "shared_preactivation": lambda y, params, stats: y,
+    "linear": lambda y, params, stats: y,
     "pyramid": lambda y, params, stats: y,
     "convnext": lambda y, params, stats: y,
 }
@@ -120,6 +130,8 @@ def by_hand(arrangement, shortcut, variables, x, features, stride):
         f"write in AFTER_BY_HAND of tests/models/blocks.py what arrangement '{arrangement}' does"
         " after the addition, in NumPy"
     )
+    if arrangement in BEFORE_BY_HAND:
+        x = BEFORE_BY_HAND[arrangement](x, params, stats)
     direct = SHORTCUTS_BY_HAND[shortcut](x, params, stats, features, stride)
     return AFTER_BY_HAND[arrangement](direct, params, stats)
 

@@ -41,6 +41,18 @@ def test_a_branch_that_always_survives_is_not_changed(drawn, rng):
     np.testing.assert_array_equal(always, without)
 
 
+def test_what_has_no_shortcut_is_not_dropped(drawn, rng):
+    """Else nothing would be left of the image."""
+    x = rng.normal(size=(4, 4, 4, 2)).astype(np.float32)
+    row = "relu_only_preactivation", basic(), "identity_or_none"
+    options = {"width": 3, "stride": 2, "norm": False}
+    block = a_block(*row, **options, train=True, stochastic_depth=True)
+    variables = drawn(block, x)
+    never = block.apply(variables, x, 1e-6, rngs={"dropout": KEY})
+    without = a_block(*row, **options, train=True).apply(variables, x)
+    np.testing.assert_array_equal(never, without)
+
+
 def test_whole_batches_are_dropped_and_scaled_in_evaluation(drawn, rng):
     """ResidualDrop.lua of yueatsprograms/Stochastic_Depth: a gate a batch, then 1 - deathRate."""
     survival, draws = 0.7, 400

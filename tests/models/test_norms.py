@@ -122,10 +122,11 @@ def test_constant_images_stay_finite(drawn):
 class GroupNorm(nn.Module):
     channel_groups: int
     train: bool
+    group_width: int | None = None
 
     @nn.compact
     def __call__(self, x):
-        make = group_norm(self.channel_groups, epsilon=EPSILON)
+        make = group_norm(self.channel_groups, self.group_width, epsilon=EPSILON)
         return make(train=self.train, name="norm", dtype=x.dtype, param_dtype=x.dtype)(x)
 
 
@@ -144,7 +145,17 @@ def test_group_norm_sees_one_example(drawn, rng, channel_groups, used, train):
     np.testing.assert_allclose(norm.apply(variables, x), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("width", "groups"), [(1, 4), (2, 2), (4, 1), (16, 1)])
+def test_a_width_of_groups_says_how_many_there_are(drawn, rng, width, groups):
+    x = images(rng)
+    counted, measured = GroupNorm(groups, train=True), GroupNorm(32, True, group_width=width)
+    variables = drawn(counted, x)
+    np.testing.assert_array_equal(measured.apply(variables, x), counted.apply(variables, x))
+
+
 def test_groups_that_do_not_divide_the_channels(drawn, rng):
+    with pytest.raises(UserError, match=r"4 channels .* groups of 3: .* norm\.group_width"):
+        drawn(GroupNorm(32, True, group_width=3), images(rng))
     with pytest.raises(UserError, match=r"4 channels .* 3 groups: .* norm\.channel_groups"):
         drawn(GroupNorm(3, train=True), images(rng))
 

@@ -64,6 +64,8 @@ V2 = {
     "arrangement": "full_preactivation",
     "activate_identity": False,
 }
+# Widths 8, 16, 32, 64 and depths 1, 1, 2, 2.
+LINE, NARROW_STEM = regnet.Line(6, 8, 12.0, 2.0, 8), {"stem_width": 8}
 CSP = {"family": "imagenet", "stage_depths": (1, 2, 1), "stem_width": 8,
        "activation": "leaky_relu", "shortcut": "A"}  # fmt: skip
 NETS |= {
@@ -141,7 +143,15 @@ NETS |= {
         "branch": {"name": "selective_kernel", "groups": 2, "base_width": 32, "reduction": 1 / 2,
                    "multiple": 4, "split": False},
     },
-    "timm_regnety": regnet.row(regnet.Line(6, 8, 12.0, 2.0, 8), regnet.SE, {"stem_width": 8}),
+    "timm_regnety": regnet.row(LINE, regnet.SE, NARROW_STEM),
+    "timm_regnetv": regnet.row(LINE, regnet.V, NARROW_STEM),
+    "timm_regnetv_pooled": regnet.row(LINE, regnet.V, NARROW_STEM, {"shortcut": "D"}),
+    "timm_regnetz": regnet.row(
+        LINE._replace(group_width=4), regnet.Z, NARROW_STEM, ratio=4.0, head_width=24
+    ),
+    "timm_regnet_sgn": regnet.row(LINE, regnet.SILU_SE, NARROW_STEM, {
+        "norm": {"name": "group", "group_width": 4, "epsilon": 1e-5},
+    }),
 }  # fmt: skip
 NAMING = {
     "timm_resnetv2": "resnetv2",

@@ -83,7 +83,8 @@ def test_a_block_with_a_zero_branch_is_its_shortcut(
     x = rng.normal(size=(2, 5, 6, channels)).astype(np.float32)
     variables = drawn(block, x)
     projects = "projection_norm" in variables["params"]
-    bare = ("bn_after_addition", "full_preactivation", "branch_preactivation", "convnext")
+    bare = ("bn_after_addition", "full_preactivation", "branch_preactivation",
+            "shared_preactivation", "convnext")  # fmt: skip
     assert projects == (
         arrangement not in bare and (shortcut == "C" or (shortcut in "BD" and stride > 1))
     )
@@ -129,7 +130,7 @@ def test_a_zero_branch_can_learn(arrangement, norm, rng):
     )
     x = rng.normal(size=(2, 3, 3, 4)).astype(np.float32)
     variables = block.init(KEY, x)
-    zeroed = "norm2" if norm and arrangement == "original" else "conv2"
+    zeroed = "norm2" if norm and arrangement in ("original", "linear") else "conv2"
     zeroed = "norm2" if norm and arrangement == "relu_only_preactivation" else zeroed
     zeroed = "norm3" if norm and arrangement == "pyramid" else zeroed
     for leaf in jax.tree.leaves(variables["params"][zeroed]):
@@ -162,6 +163,8 @@ def test_the_branch_runs_in_the_order_of_its_arrangement(drawn, rng):
             "relu_only_preactivation": lambda: x + n2(c2(relu(n1(c1(relu(x)))))),
             "full_preactivation": lambda: x + c2(relu(n2(c1(relu(n1(x)))))),
             "branch_preactivation": lambda: x + c2(relu(n2(c1(relu(n1(x)))))),
+            "shared_preactivation": lambda: relu(n1(x)) + c2(relu(n2(c1(relu(n1(x)))))),
+            "linear": lambda: x + n2(c2(relu(n1(c1(x))))),
             "pyramid": lambda: x + n3(c2(relu(n2(c1(n1(x)))))),
             "convnext": lambda: x + c2(n1(c1(x))),
         }

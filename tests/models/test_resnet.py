@@ -24,6 +24,8 @@ OUTSIDE_THE_BLOCKS = {
     "relu_only_preactivation": ("cn", "a"),
     "full_preactivation": ("c", "na"),
     "branch_preactivation": ("c", "na"),
+    "shared_preactivation": ("c", "a"),
+    "linear": ("cna", "a"),
     # PyramidNet's code; its stages share nothing.
     "pyramid": ("cn", "na"),
     "convnext": ("cn", ""),

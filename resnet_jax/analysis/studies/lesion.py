@@ -52,8 +52,9 @@ def apply_lesioned(
 
 def deletable(model: ResNet, variables: Tree, image_shape: tuple[int, int, int]) -> list[int]:
     """Numbers of the blocks that can be deleted."""
-    found = shapes(model, variables, image_shape)
-    return [number for number, (x, y) in enumerate(found) if x == y or not is_plain(model)]
+    found, shortcut = shapes(model, variables, image_shape), model.block.shortcut
+    at_ends = not (shortcut.absent or shortcut.absent_at_ends)
+    return [number for number, (x, y) in enumerate(found) if x == y or at_ends]
 
 
 def shuffled(variables: Tree, model: ResNet, order: list[int]) -> Tree:

@@ -104,6 +104,14 @@ def none(x: Image, features: int, stride: int, layers: Layers) -> Paths:
     return jnp.zeros((), x.dtype), 1.0
 
 
+def identity_or_none(x: Image, features: int, stride: int, layers: Layers) -> Paths:
+    """x where the block keeps its shape; elsewhere there is no shortcut, and y = F(x).
+
+    MobileNetV2's (Sandler et al., arXiv 1801.04381, Figure 4d) and RegNet Z's.
+    """
+    return (jnp.zeros((), x.dtype) if changes_shape(x, features, stride) else x), 1.0
+
+
 def pooled(x: Image, features: int, stride: int, layers: Layers) -> Paths:
     """Option A with means in place of every other position (PyramidNet's code)."""
     return subsample_and_pad(_means(x, stride), features, 1), 1.0

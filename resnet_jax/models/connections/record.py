@@ -79,6 +79,7 @@ class Connection:
       naming: of all parameters in timm's file of networks with this row; a row of weights.codes.
         None: the branch decides.
       absent: whether there is none: the block is plain, y = F(x).
+      absent_at_ends: the same of a block that changes the shape; its F is never dropped.
     """
 
     function: Callable[..., Any]
@@ -96,6 +97,7 @@ class Connection:
     input_scale: Callable[..., Any] | None = None
     naming: str | None = None
     absent: bool = False
+    absent_at_ends: bool = False
 
     def scaled(self, x: Image, added: Any) -> Image:
         """x by `input_scale`."""

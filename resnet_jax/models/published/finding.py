@@ -15,7 +15,7 @@ ABSENT: dict[tuple[str, ...], str] = {
         "ConvNeXts with other stems, norms and heads"
     ),
     ("cspnext*", "cs3*", "*darknet*"): "cross-stage partial networks of dark and edge blocks",
-    ("regnetz_*", "regnetv_*", "regnety_*_sgn", "test_regnet*"): "RegNets V, Z and SGN",
+    ("regnetz_[b-e]*", "test_regnet*"): "RegNets Z of timm's byobnet.py",
     ("gernet_*", "repvgg_*", "mobileone_*", "test_byobnet"): "GENets, RepVGGs and MobileOnes",
     ("*resne*ts", "gcresne*", "resnet51q", "resnet61q"): "ResNets of timm's byobnet.py",
     ("resnet*_clip*", "resnet50_mlp"): "ResNets with attention pooling",

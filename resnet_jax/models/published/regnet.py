@@ -1,7 +1,9 @@
-"""RegNet X and Y: 'Designing Network Design Spaces', Radosavovic et al., arXiv 2003.13678.
+"""RegNets: 'Designing Network Design Spaces', Radosavovic et al., arXiv 2003.13678.
 
 Names are timm's (models/regnet.py) and torchvision's (models/regnet.py). The parameters of each
-network are those of pycls (configs/dds_baselines), which both have.
+network are those of pycls (configs/dds_baselines), which both have. RegNet Z is from 'Fast and
+Accurate Model Scaling', Dollar et al., arXiv 2103.06877; its networks here, the pre-activated V and
+the one with group norm are timm's own.
 """
 
 import math
@@ -88,10 +90,28 @@ SE: Arguments = {
         "of_input": True,
     }
 }
+SILU_SE: Arguments = {
+    "attention": {**SE["attention"], "as_network": True},
+    "activation": "silu",
+}
+V: Arguments = {**SILU_SE, "arrangement": "shared_preactivation"}
+Z: Arguments = {**SILU_SE, "arrangement": "linear", "shortcut": "identity_or_none"}
+Z_040 = Line(28, 48, 14.5, 2.226, 8)
 
 
-def row(line: Line, *additions: Arguments, torchvision: bool = False) -> Arguments:
-    """A RegNet; later additions prevail."""
+def row(
+    line: Line,
+    *additions: Arguments,
+    torchvision: bool = False,
+    ratio: float = 1.0,
+    head_width: int | None = None,
+) -> Arguments:
+    """A RegNet; later additions prevail.
+
+    Args:
+      torchvision: whether widths are rounded to whole groups as there.
+      ratio, head_width: of the row 'regnet' of branches, and of the network.
+    """
     stages = line.stages()
     whole = line.whole_groups_of_torchvision if torchvision else line.whole_groups
     added = {key: value for addition in additions for key, value in addition.items()}
@@ -99,7 +119,8 @@ def row(line: Line, *additions: Arguments, torchvision: bool = False) -> Argumen
         **IMAGENET_NETWORK,
         "stage_depths": tuple(stages.values()),
         "widths": tuple(whole(width) for width in stages),
-        "branch": {"name": "regnet", "group_width": line.group_width},
+        "branch": {"name": "regnet", "group_width": line.group_width, "ratio": ratio},
+        "head_width": head_width,
         "stem": "strided",
         "stem_pool": "none",
         "stem_width": 32,
@@ -114,6 +135,14 @@ TIMM: dict[str, Arguments] = {
     **{f"regnety_{size}": row(line, SE) for size, line in Y.items()},
     "regnety_008_tv": row(Y["008"], SE, torchvision=True),
     "regnety_080_tv": row(Y["080"], SE, torchvision=True),
+    "regnety_040_sgn": row(
+        Y["040"], SILU_SE, {"norm": {"name": "group", "group_width": 16, "epsilon": 1e-5}}
+    ),
+    "regnetv_040": row(Y["040"], V),
+    "regnetv_064": row(Y["064"], V, {"shortcut": "D"}),
+    "regnetz_005": row(Line(21, 16, 10.7, 2.51, 4), Z, ratio=4.0, head_width=1024),
+    "regnetz_040": row(Z_040, Z, ratio=4.0),
+    "regnetz_040_h": row(Z_040, Z, ratio=4.0, head_width=1536),
 }
 TORCHVISION: dict[str, Arguments] = {
     "regnet_x_400mf": TIMM["regnetx_004_tv"],
