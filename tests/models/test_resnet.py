@@ -83,6 +83,15 @@ def test_what_stands_around_the_blocks(drawn, rng, arrangement):
         assert ("norm_shared" in params[stage]) == shares
 
 
+@pytest.mark.parametrize(
+    ("arrangement", "steps"),
+    [("original", "cna"), ("linear", "cn"), ("relu_only_preactivation", "cn")],
+)
+def test_a_convolution_before_the_head_leaves_the_head_its_steps(arrangement, steps):
+    """RegNet Z's ends in one activation (timm's regnet.py), NFNet's has none before the head's."""
+    assert letters(ARRANGEMENTS[arrangement].head_conv_steps) == steps
+
+
 @pytest.mark.parametrize(("size", "sizes"), [(8, (8, 4, 2)), (9, (9, 5, 3)), (7, (7, 4, 2))])
 def test_stages_halve_the_resolution(size, sizes):
     model = tiny()

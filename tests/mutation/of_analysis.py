@@ -55,7 +55,7 @@ MUTANTS = [
     ),
     Mutant(
         "lesion of a plain network deletes what changes the shape",
-        LESION, "if x == y or not is_plain(model)]", "if True]", study("lesion_of_a_plain_network"),
+        LESION, "if x == y or at_ends]", "if True]", study("lesion_of_a_plain_network"),
     ),
     Mutant(
         "path gradients mark no block",

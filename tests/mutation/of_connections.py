@@ -78,6 +78,16 @@ MUTANTS = [
         test("test_reversal", "random_choices_are_the_same_forward_and_backward"),
     ),
     Mutant(
+        "a block without a shortcut can lose its branch",
+        "models/residual.py", "            survival = 1.0  # else", "            pass  # else",
+        test("test_dropping", "what_has_no_shortcut_is_not_dropped"),
+    ),
+    Mutant(
+        "an activation stands twice behind a convolution before the head",
+        "models/arrangements.py", "return steps[: -len(behind)]", "return steps[:]",
+        test("test_resnet", "a_convolution_before_the_head_leaves_the_head_its_steps"),
+    ),
+    Mutant(
         "a channel's response is its share of all positions",
         "models/attention.py", "norms.mean(axis=-1, keepdims=True)",
         "norms.mean(axis=(1, 2), keepdims=True)",
