@@ -86,7 +86,8 @@ def without_channels(model: ResNet, variables: Tree, kept: float) -> tuple[ResNe
                  if block in tree.get(stage, {})}  # fmt: skip
         width = model.stage_widths[name.stage - 1]
         for number, spec in enumerate(thinner.convolutions[:-1], start=1):
-            _thin(nodes, number, spec.features(width), bool(arrangement.lead), epsilon)
+            count = spec.features(width, nodes["params"]["conv1"]["kernel"].shape[2])
+            _thin(nodes, number, count, bool(arrangement.lead), epsilon)
     return model.clone(block=replace(model.block, branch=thinner)), result
 
 

@@ -1,4 +1,4 @@
-"""Channel attention: a factor for each channel of the branch, in at least float32."""
+"""Channel attention: a factor or a summand for each channel of the branch, in at least float32."""
 
 import math
 from collections.abc import Callable
@@ -90,6 +90,30 @@ def efficient(x: Image, layers: Layers, gain: Positive = 1.0) -> Image:
     return x * (gain * y)[:, None, None].astype(x.dtype)
 
 
+def global_context(x: Image, layers: Layers, reduction: Share = 1 / 8) -> Image:
+    """x + W2 relu(norm(W1 c)), c a mean of x over positions with learned weights.
+
+    The weights are a softmax over positions, and W2 is zero at first. Cao et al., 'GCNet', arXiv
+    1904.11492 (timm's global_context.py).
+
+    Args:
+      reduction: channels between W1 and W2 as a share of x's.
+    """
+    channels, dtype = x.shape[-1], layers.param_dtype
+    types = {"dtype": dtype, "param_dtype": dtype}
+    wide = x.astype(dtype)
+    weigh = nn.Dense(
+        1, name="attention_positions", kernel_init=nn.initializers.he_normal(), **types
+    )
+    context = (wide * nn.softmax(weigh(wide), axis=(1, 2))).sum(axis=(1, 2))
+    reduced = max(1, math.floor(channels * reduction + 1 / 2))
+    y = nn.Dense(reduced, name="attention_reduce", **types)(context)
+    y = nn.relu(nn.LayerNorm(1e-6, name="attention_norm", **types)(y))
+    zeros = nn.initializers.zeros
+    y = nn.Dense(channels, name="attention_expand", kernel_init=zeros, **types)(y)
+    return x + y[:, None, None].astype(x.dtype)
+
+
 class Response(nn.Module):
     """x + g x n + b, n each channel's norm over positions as a multiple of the channels' mean."""
 
@@ -149,6 +173,15 @@ ATTENTIONS = Table(
             squeeze_excitation, ("attention_reduce", "attention_expand"), sees_inputs=True
         ),
         "efficient": Attention(efficient, layers=("attention",)),
+        "global_context": Attention(
+            global_context,
+            layers=(
+                "attention_positions",
+                "attention_reduce",
+                "attention_norm",
+                "attention_expand",
+            ),
+        ),
         "response": Attention(response, layers=("attention",)),
     },
     Attention,

@@ -17,6 +17,7 @@ class Convolution(NamedTuple):
       group_width: channels of a group, in place of `groups`; one group where there are fewer.
       pieces: of channels, each as wide as `multiplier` says.
       compound: several convolutions in its place.
+      of_input: whether its features are a multiple of the channels that the block is given.
     """
 
     kernel: int
@@ -26,13 +27,19 @@ class Convolution(NamedTuple):
     group_width: int | None = None
     pieces: int = 1
     compound: Compound | None = None
+    of_input: bool = False
 
-    def features(self, width: int) -> int:
+    def features(self, width: int, block_inputs: int | None = None) -> int:
         """Features of its output in a stage of this width.
+
+        Args:
+          block_inputs: channels that the block is given; None: as many as the stage is wide.
 
         Raises:
           UserError: they can't be split into the groups.
         """
+        if self.of_input and block_inputs is not None:
+            width = block_inputs
         features = self.pieces * int(width * self.multiplier)
         if self.group_width and features > self.group_width and features % self.group_width:
             raise UserError(
@@ -46,8 +53,8 @@ class Convolution(NamedTuple):
             )
         return features
 
-    def groups_in(self, width: int, inputs: int | None = None) -> int:
-        """Its groups in a stage of this width.
+    def groups_in(self, features: int, inputs: int | None = None) -> int:
+        """Its groups, where its output has so many features.
 
         Args:
           inputs: channels of its input; None: it is not yet known.
@@ -57,7 +64,7 @@ class Convolution(NamedTuple):
         """
         if self.group_width is None:
             return self.groups
-        groups = max(1, self.features(width) // self.group_width)
+        groups = max(1, features // self.group_width)
         if inputs is not None and inputs % groups:
             raise UserError(
                 f"{inputs} channels can't be split into the {groups} groups of a convolution of"

@@ -90,6 +90,21 @@ def regnet(group_width: PositiveInt = 8, ratio: Positive = 1.0) -> Branch:
     )
 
 
+def attended_bottleneck(
+    ratio: Positive = 0.25, group_width: PositiveInt | None = None, of_input: bool = False
+) -> Branch:
+    """1x1, 3x3, 1x1, attention behind the 3x3: the bottleneck of timm's byobnet.py.
+
+    Args:
+      ratio: of the 3x3's width to the stage's, which is that of the output.
+      group_width: channels of each group of the 3x3; None: there is one group.
+      of_input: whether the ratio is to the width of the block's input, as in timm's RegNets Z.
+    """
+    first = Convolution(1, multiplier=ratio, of_input=of_input)
+    middle = first._replace(kernel=3, strided=True, group_width=group_width)
+    return Branch((first, middle, Convolution(1)), attention_after=2, naming="byobnet")
+
+
 def normaliser_free(group_width: PositiveInt = 128, ratio: Positive = 0.5) -> Branch:
     """1x1, 3x3, 3x3, 1x1: NFNet's block (Brock et al., arXiv 2102.06171; timm's nfnet.py).
 
@@ -143,6 +158,7 @@ BRANCHES = Table(
         "wide": wide,
         "deep": deep,
         "regnet": regnet,
+        "attended_bottleneck": attended_bottleneck,
         "normaliser_free": normaliser_free,
         "convnext": convnext,
         "partial_bottleneck": partial_bottleneck,

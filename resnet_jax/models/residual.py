@@ -181,8 +181,8 @@ class ResidualBlock(nn.Module):
             stride = stride_of_block if spec.strided else 1
             antialias = block.antialias if stride > 1 else None
             after = antialias if antialias and not antialias.before else None
-            features = spec.features(self.width)
-            groups = spec.groups_in(self.width, x.shape[-1])
+            features = spec.features(self.width, inputs)
+            groups = spec.groups_in(features, x.shape[-1])
             stride = 1 if after else stride
             convolve = partial(self._convolution, number, of_block, steps, names)
             if spec.compound:

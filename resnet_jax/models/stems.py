@@ -21,6 +21,7 @@ class StemConvolution(NamedTuple):
     Attributes:
       kernel: rows and columns. Behind an even one of stride 1 an image has one row and column less.
       share: of the stem's width: its features.
+      bare: whether neither norm nor activation follows.
       whitens: whether its kernel is that of models.whitening, which never learns. It has a bias
         that learns, and no norm.
     """
@@ -28,6 +29,7 @@ class StemConvolution(NamedTuple):
     kernel: int
     stride: int = 1
     share: float = 1.0
+    bare: bool = False
     whitens: bool = False
 
     def features(self, width: int) -> int:
@@ -48,7 +50,7 @@ class StemConvolution(NamedTuple):
 Stem = tuple[StemConvolution, ...]
 
 # Strided: RegNet's (arXiv 2003.13678). Patches: ConvNeXt's (arXiv 2201.03545). Quadruple: NFNet's
-# (timm's nfnet.py).
+# (timm's nfnet.py); its first two linear, and the strided tiered one: timm's byobnet.py.
 # Deep: three 3x3 in place of the 7x7 ('Bag of Tricks', He et al., arXiv 1812.01187, Figure 2b);
 # tiered: the first of them narrower (the 't' networks of timm's resnet.py).
 STEMS = Table(
@@ -69,10 +71,21 @@ STEMS = Table(
             StemConvolution(3, share=1 / 2),
             StemConvolution(3, stride=2),
         ),
+        "quadruple_linear": (
+            StemConvolution(3, stride=2, share=1 / 8, bare=True),
+            StemConvolution(3, share=1 / 4, bare=True),
+            StemConvolution(3, share=1 / 2),
+            StemConvolution(3, stride=2),
+        ),
         "tiered": (
             StemConvolution(3, stride=2, share=3 / 8),
             StemConvolution(3, share=1 / 2),
             StemConvolution(3),
+        ),
+        "tiered_strided": (
+            StemConvolution(3, stride=2, share=3 / 8),
+            StemConvolution(3, share=1 / 2),
+            StemConvolution(3, stride=2),
         ),
         # Jordan, arXiv 2404.00498, airbench94.py; see models.whitening.
         "whitening": (StemConvolution(2, whitens=True),),
@@ -104,6 +117,8 @@ def apply_stem(stem: Stem, x: Image, width: int, arrangement: Arrangement, layer
             **(_whitening(layers) if spec.whitens else {}),
         )
         steps = arrangement.stem_steps if last else between.each
+        if spec.bare:
+            steps = (CONVOLUTION,)
         if spec.whitens:
             steps = tuple(step for step in steps if step != NORM)
         x = run(steps, x, layers, conv, norms=[f"stem_norm{suffix}"])

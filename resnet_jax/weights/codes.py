@@ -215,6 +215,35 @@ def _cspnet(model: ResNet) -> Rules:
     )
 
 
+def _byobnet(model: ResNet) -> Rules:
+    last, bare = len(model.stem), [spec.bare for spec in model.stem]
+    inner = ".attn.mlp_add" if "attention_norm" in model.block.attention.layers else ".attn"
+
+    def of_stem(found: re.Match[str]) -> str:
+        number = int(found[2] or last)
+        return f"stem.conv{number}" + ("" if bare[number - 1] else f".{PARTS[found[1]]}")
+
+    def of_block(found: re.Match[str]) -> str:
+        kernel = "kxk" if found[3] == "2" else "1x1"
+        return f"{found[1]}.conv{found[3]}_{kernel}.{PARTS[found[2]]}"
+
+    return (
+        (r"^stem_(conv|norm)(\d?)$", of_stem),
+        (r"^head_conv$", "final_conv.conv"),
+        (r"^head_conv_norm$", "final_conv.bn"),
+        (r"^head$", "head.fc"),
+        (r"^stage(\d+)\.block(\d+)", _block("stages.{0}.{1}")),
+        (r"^(stages\..*)\.(conv|norm)(\d)$", of_block),
+        (r"\.projection$", ".shortcut.conv"),
+        (r"\.projection_norm$", ".shortcut.bn"),
+        (r"\.attention_positions$", ".attn.conv_attn"),
+        (r"\.attention_reduce$", f"{inner}.fc1"),
+        (r"\.attention_norm$", f"{inner}.norm"),
+        (r"\.attention_expand$", f"{inner}.fc2"),
+        (r"\.attention$", ".attn.conv"),
+    )
+
+
 NAMINGS = Table(
     "naming",
     {
@@ -227,6 +256,7 @@ NAMINGS = Table(
         "nfnet": _nfnet,
         "convnext": _convnext,
         "cspnet": _cspnet,
+        "byobnet": _byobnet,
         "regnet": _regnet,
         "torchvision_regnet": _torchvision_regnet,
     },

@@ -67,6 +67,8 @@ def naming_of(tensors: Iterable[str]) -> str:
         return "nfnet"
     if any(name.endswith(".conv_dw.weight") for name in names):
         return "convnext"
+    if any(".conv1_1x1." in name for name in names):
+        return "byobnet"
     if any(re.search(r"^stages\..*\.conv\d\.conv\.", name) for name in names):
         return "cspnet"
     if any(name.startswith("layer0.") for name in names):

@@ -27,6 +27,7 @@ ALIASES = (
     (r"^(se_module|attn(_last)?)\.", "se."),
     (r"^proj\.", "downsample."),
     (r"^(conv\d)\.(?:paths\.0\.)?conv", r"\1"),
+    (r"^(conv\d)_(?:1x1|kxk)\.conv", r"\1"),
     (r"^convs\.0", "conv2"),
 )
 
@@ -96,8 +97,8 @@ def _alias(layer: str) -> str:
 
 
 def _attention(block: Mapping[str, tuple[int, ...]]) -> tuple[str, ...]:
-    found = (re.fullmatch(r"(se\..+)\.weight", name) for name in block)
-    return tuple(sorted(match[1] for match in found if match))
+    found = (re.fullmatch(r"se\.(?:.+\.)?(\w+)\.weight", name) for name in block)
+    return tuple(sorted(f"se.{match[1]}" for match in found if match))
 
 
 def _attention_layers(model: ResNet, naming: str) -> tuple[str, ...]:
@@ -119,7 +120,7 @@ def outline_of_model(model: ResNet, naming: str) -> Outline:
         stage_depths=tuple(model.stage_depths),
         convolutions=tuple(len(branch.convolutions) for branch in model.branches),
         widths=widths,
-        groups=second.groups_in(model.stage_widths[-1]) * parts,
+        groups=second.groups_in(second.features(model.stage_widths[-1])) * parts,
         preactivated=bool(block.arrangement.lead),
         attention=_attention_layers(model, naming),
         stem_widths=tuple(conv.features(model.stem_width) for conv in model.stem),

@@ -120,6 +120,7 @@ OPTIONS: dict[str, tuple[object, dict]] = {
     "model.transition.growth": (2, {"model.transition": "cross_stage"}),
     "model.branch.group_width": (2, {"model.branch": "regnet"}),
     "model.branch.ratio": (2.0, {"model.branch": "regnet"}),
+    "model.branch.of_input": (True, {"model.branch": "attended_bottleneck"}),
     "model.branch.scales": (2, {"model.branch": "res2net"}),
     "model.branch.radix": (4, {"model.branch": "resnest"}),
     "model.branch.pool_first": (True, {"model.branch": "resnest"}),

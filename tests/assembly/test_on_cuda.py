@@ -31,6 +31,8 @@ NETWORKS: list[dict[str, object]] = [
      "stem_pool": "max_from_corner"},
     {"branch": "convnext", "arrangement": "convnext", "norm": "layer", "conv_bias": True,
      "transition": "norm_and_convolution", "head": "normalised_mean", "attention": "response"},
+    {"shortcut": "identity_or_none", "branch": "attended_bottleneck", "arrangement": "linear",
+     "attention": "global_context"},
 ]  # fmt: skip
 CONNECTED: list[dict[str, object]] = [
     {

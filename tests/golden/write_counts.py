@@ -21,13 +21,16 @@ TORCHVISION = (
 REGNETS = [name for name in torchvision.models.list_models() if name.startswith("regnet")]
 # Files of timm with all of their networks but the pruned.
 FILES = ("resnet", "resnetv2", "regnet", "res2net", "resnest", "sknet", "senet", "nfnet",
-         "convnext", "cspnet")  # fmt: skip
+         "convnext", "cspnet", "byobnet")  # fmt: skip
 # Networks of those files that can't be built here.
 LEFT_OUT = (
     *timm.list_models("cspnext*"), *timm.list_models("cs3*"), *timm.list_models("*darknet*"),
     *timm.list_models("convnext*_ols"), *timm.list_models("convnext*_rms"), "convnext_tiny_hnf",
     "convnext_large_mlp", *timm.list_models("test_convnext*"), *timm.list_models("dm_nfnet*"),
-    *timm.list_models("nf_regnet*"),
+    *timm.list_models("nf_regnet*"), *timm.list_models("gernet*"), *timm.list_models("repvgg*"),
+    *timm.list_models("mobileone*"), *timm.list_models("regnetz_*_evos"),
+    *timm.list_models("resnet*_clip*"), "resnet50_mlp", "resnet61q", "bat_resnext26ts",
+    "test_byobnet",
 )  # fmt: skip
 BASIC, BOTTLENECK = ((3, 1), (3, 1)), ((1, 1), (3, 1), (1, 4))
 

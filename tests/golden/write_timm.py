@@ -23,6 +23,7 @@ from timm.layers import (
     create_conv2d,
     get_attn,
 )
+from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from timm.models.convnext import ConvNeXt
 from timm.models.cspnet import CspModelCfg, CspNet, CspStagesCfg, CspStemCfg
 from timm.models.nfnet import NfCfg, NormFreeNet
@@ -68,6 +69,15 @@ def cspnet(stem, **options):
     options = {"depth": (1, 2, 1), "out_chs": (8, 12, 16), "stride": (1, 2), **options}
     stages = CspStagesCfg(cross_linear=True, **options)
     return CspNet(CspModelCfg(stem=stem, stages=stages), num_classes=CLASSES)
+
+
+def byobnet(stages, **options):
+    blocks = [
+        ByoBlockCfg("bottle", d=depth, c=width, s=1 + (number > 0), gs=groups, br=ratio)
+        for number, (depth, width, groups, ratio) in enumerate(stages)
+    ]
+    model = ByoModelCfg(tuple(blocks), stem_chs=16, **options)
+    return ByobNet(model, num_classes=CLASSES)
 
 
 def regnet(group_size, **options):
@@ -143,6 +153,22 @@ NETS = {
         block_args={"sk_kwargs": {"rd_ratio": 1 / 2, "rd_divisor": 4, "split_input": False}},
     ),
     "timm_regnety": lambda: regnet(8, act_layer="relu"),
+    "timm_byob_gc": lambda: byobnet(
+        [(1, 16, 8, 0.5), (2, 32, 8, 0.5), (1, 48, 8, 0.5)], stem_type="tiered", act_layer="silu",
+        attn_layer="gca",
+    ),
+    "timm_byob_quad": lambda: byobnet(
+        [(1, 16, 0, 0.5), (2, 32, 0, 0.5), (1, 32, 1, 1.0)], stem_type="quad2", stem_pool="",
+        num_features=24, act_layer="silu", attn_layer="se",
+    ),
+    "timm_byob_regnetz": lambda: byobnet(
+        [(2, 16, 8, 2.0), (1, 24, 8, 2.0)], stem_type="tiered", stem_pool="", downsample="",
+        num_features=24, act_layer="silu", attn_layer="se", attn_kwargs={"rd_ratio": 0.25},
+        block_kwargs={"bottle_in": True, "linear_out": True},
+    ),
+    "timm_byob_eca": lambda: byobnet(
+        [(1, 16, 0, 0.5), (1, 32, 0, 0.5)], stem_type="tiered", stem_pool="", attn_layer="eca",
+    ),
     "timm_regnetv": lambda: regnet(8, preact=True),
     "timm_regnetv_pooled": lambda: regnet(8, preact=True, downsample="avg"),
     "timm_regnetz": lambda: regnet(

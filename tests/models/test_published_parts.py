@@ -65,7 +65,10 @@ def test_every_stem_and_pool_halves_what_it_says(stem, name):
     assert logits.shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", [name for name in ATTENTIONS if name != "response"])
+SCALING = [name for name in ATTENTIONS if name not in ("response", "global_context")]
+
+
+@pytest.mark.parametrize("name", SCALING)
 def test_attention_multiplies_each_channel_by_one_number_below_1(drawn, rng, name):
     import flax.linen as nn
 
@@ -101,6 +104,36 @@ def test_the_response_of_a_channel_is_its_share_of_all_by_hand(drawn, rng):
     found = Module().apply({"params": {"attention": params}}, x)
     expected = np.stack([x[..., 0] * (1 + 2 * 1.5) + 0.5, x[..., 1] * (1 + 4 * 0.5) - 1], axis=-1)
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_global_context_by_hand(drawn, rng):
+    """x + W2 relu(norm(W1 c)), c a mean with weights that are a softmax over positions."""
+    import flax.linen as nn
+
+    class Module(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return ATTENTIONS["global_context"].apply(x, LAYERS, 16)
+
+    x = rng.normal(size=(2, 3, 5, 16)).astype(np.float32)
+    start = Module().init(jax.random.key(0), x)
+    np.testing.assert_array_equal(Module().apply(start, x), x)
+    variables = drawn(Module(), x)
+    layers = variables["params"]
+
+    def mapped(x, name):
+        return x @ layers[name]["kernel"] + layers[name]["bias"]
+
+    scores = np.exp(mapped(x, "attention_positions"))
+    context = (x * scores / scores.sum((1, 2), keepdims=True)).sum((1, 2))
+    y = mapped(context, "attention_reduce")
+    assert y.shape == (2, 2)
+    y = (y - y.mean(-1, keepdims=True)) / np.sqrt(y.var(-1, keepdims=True) + 1e-6)
+    norm = layers["attention_norm"]
+    y = mapped(np.maximum(y * norm["scale"] + norm["bias"], 0), "attention_expand")
+    np.testing.assert_allclose(
+        Module().apply(variables, x), x + y[:, None, None], rtol=1e-4, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-25])

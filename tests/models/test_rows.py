@@ -19,6 +19,7 @@ BESIDE = {
     ("branch", "partial_bottleneck"): {"transition": "cross_stage"},
     ("branch", "convnext"): {"transition": "norm_and_convolution"},
     ("stem", "quadruple"): {"stem_width": 8},
+    ("stem", "quadruple_linear"): {"stem_width": 8},
     ("family", "imagenet"): {"family": "imagenet"},
     **{
         ("shortcut", name): {"arrangement": "full_preactivation"}

@@ -37,7 +37,7 @@ MUTANTS = [
     ),
     Mutant(
         "columns of a mixture do not sum to one",
-        STREAMS, "matrix = matrix / matrix.sum(-2, keepdims=True)", "matrix = matrix",
+        STREAMS, "matrix = matrix / matrix.sum(0, keepdims=True)", "matrix = matrix",
         test("connections/test_streams", "sinkhorn_gives_rows_and_columns_of_one"),
     ),
     Mutant(

@@ -1,5 +1,6 @@
 """The rows of all files of this folder in one table."""
 
+from resnet_jax.models.published.byobnet import BYOBNET
 from resnet_jax.models.published.cifar import CIFAR
 from resnet_jax.models.published.compound import COMPOUND
 from resnet_jax.models.published.convnext import CONVNEXT
@@ -20,6 +21,7 @@ ROWS = Table(
         **NORMALISER_FREE,
         **CONVNEXT,
         **CROSS_STAGE,
+        **BYOBNET,
         **CIFAR,
     },
 )

@@ -15,9 +15,12 @@ ABSENT: dict[tuple[str, ...], str] = {
         "ConvNeXts with other stems, norms and heads"
     ),
     ("cspnext*", "cs3*", "*darknet*"): "cross-stage partial networks of dark and edge blocks",
-    ("regnetz_[b-e]*", "test_regnet*"): "RegNets Z of timm's byobnet.py",
+    ("regnetz_*_evos", "test_regnet*"): "RegNets Z with EvoNorm",
     ("gernet_*", "repvgg_*", "mobileone_*", "test_byobnet"): "GENets, RepVGGs and MobileOnes",
-    ("*resne*ts", "gcresne*", "resnet51q", "resnet61q"): "ResNets of timm's byobnet.py",
+    (
+        "bat_resnext26ts",
+        "resnet61q",
+    ): "ResNets of timm's byobnet.py with bilinear attention or edges",
     ("resnet*_clip*", "resnet50_mlp"): "ResNets with attention pooling",
     ("*botne*", "*halo*", "lambda_resnet*"): "ResNets with attention over positions",
     ("tresnet_*",): "TResNets",
