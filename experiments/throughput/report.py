@@ -68,13 +68,18 @@ def versions(results: dict[str, Any]) -> str:
     return ", ".join(sorted(found))
 
 
+def _short(processor: str) -> str:
+    """The maker and the family: 'Intel Xeon' of 'Intel(R) Xeon(R) Processor'."""
+    return processor.replace("(R)", "").replace(" Processor", "")
+
+
 def draw(results: dict[str, Any], path: Path) -> None:
     """A bar for each ratio of images a second, and a line where the sides are equal."""
     import matplotlib.pyplot as plt
 
     bars = [
         (
-            f"{work}\nover {side}, {result['machine']['processor']}",
+            f"{work}\nover {side}, {_short(result['machine']['processor'])}",
             result["ratio"][side],
             result["ratios"][side],
         )
@@ -90,6 +95,9 @@ def draw(results: dict[str, Any], path: Path) -> None:
     for place, values in enumerate(ratios):
         axes.plot(values, [place] * len(values), "o", color="#222222", markersize=3)
     axes.axvline(1, color="#222222", linewidth=1)
-    axes.set_xscale("log")
-    axes.set_xlabel("this project's images/s divided by the other's (dots: rounds)")
+    axes.set_xscale("log", base=2)
+    ticks = (0.5, 1, 2, 4)
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.margins(y=0.01)
+    axes.set_xlabel("images/s, times the other's (dots: rounds)")
     figure.savefig(path)

@@ -5,6 +5,7 @@ from mutation.mutant import Mutant
 UPDATES = "models/connections/updates.py"
 STREAMS = "models/connections/streams.py"
 EARLIER = "models/connections/earlier.py"
+SINKHORN = "models/connections/sinkhorn.py"
 SHAKEN = "models/connections/shaken.py"
 STAGE = "models/stage.py"
 
@@ -37,8 +38,13 @@ MUTANTS = [
     ),
     Mutant(
         "columns of a mixture do not sum to one",
-        STREAMS, "matrix = matrix / matrix.sum(0, keepdims=True)", "matrix = matrix",
-        test("connections/test_streams", "sinkhorn_gives_rows_and_columns_of_one"),
+        SINKHORN, "v = 1 / (k * u[:, None]).sum(0)", "v = jnp.ones_like(u)",
+        test("connections/test_sinkhorn", "sinkhorn_gives_rows_and_columns_of_one"),
+    ),
+    Mutant(
+        "Sinkhorn's gradient forgets what columns give rows",
+        SINKHORN, "return ((k * of_columns[None]).sum(1),", "return (jnp.zeros_like(of_u),",
+        test("connections/test_sinkhorn", "values_and_gradients_are_those_of_the_steps"),
     ),
     Mutant(
         "the second half is inverted with the wrong branch",

@@ -5,11 +5,11 @@ from typing import Annotated
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Float
 
 from resnet_jax.models.connections.ends import Ends, direct
 from resnet_jax.models.connections.record import Branch, Site
+from resnet_jax.models.connections.sinkhorn import sinkhorn
 from resnet_jax.models.connections.updates import rms_normalised
 from resnet_jax.models.layers import Layers
 from resnet_jax.tables import UserError
@@ -142,23 +142,9 @@ def manifold_hyper(
     )
     reads, writes = nn.sigmoid(reads), 2 * nn.sigmoid(writes)
     mixes = sinkhorn(mixes.reshape(*mixes.shape[:-1], n, n), sinkhorn_steps)
-    y = branch(jnp.einsum("...n,...nc->...c", reads, h).astype(state.dtype))
+    y = branch((reads[..., None] * h).sum(-2).astype(state.dtype))
     mixed = jnp.einsum("...mn,...nc->...mc", mixes, h).astype(state.dtype)
     return direct_each(mixed, site, layers, ends) + _written(writes, y, site)
-
-
-def sinkhorn(logits: Float[Array, "*batch n n"], steps: int) -> Float[Array, "*batch n n"]:
-    """exp(logits) with its columns and then its rows divided by their sums, `steps` times."""
-    # Positions lie side by side in memory, since a CPU adds up four neighbours slowly.
-    matrix = jnp.moveaxis(logits, (-2, -1), (0, 1))
-
-    def step(matrix: Array, _: None) -> tuple[Array, None]:
-        matrix = matrix / matrix.sum(0, keepdims=True)
-        return matrix / matrix.sum(1, keepdims=True), None
-
-    largest = lax.stop_gradient(matrix.max((0, 1), keepdims=True))
-    matrix = lax.scan(step, jnp.exp(matrix - largest), None, length=steps)[0]
-    return jnp.moveaxis(matrix, (0, 1), (-2, -1))
 
 
 def two(x: Image, layers: Layers) -> Streams:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from models.connections.alone import alone, connected
 
-from resnet_jax.models.connections.streams import copies, sinkhorn, total
+from resnet_jax.models.connections.streams import copies, total
 
 
 def doubled(x, copy, stride):
@@ -63,22 +63,6 @@ def test_dynamic_weights_are_those_of_each_stream_at_each_position(rng, state):
 def test_each_block_reads_another_stream_at_first(state, number, read):
     y = connected(alone("hyper", 2, streams=3, number=number), state, doubled)
     np.testing.assert_allclose(y, state + 2 * state[..., read, None, :], rtol=1e-6)
-
-
-def test_sinkhorn_gives_rows_and_columns_of_one(rng):
-    logits = rng.normal(size=(20, 4, 4)).astype(np.float32)
-    matrices = np.asarray(sinkhorn(logits, 20))
-    assert (matrices > 0).all()
-    np.testing.assert_allclose(matrices.sum(-1), 1, rtol=1e-6)
-    np.testing.assert_allclose(matrices.sum(-2), 1, rtol=1e-4)
-    # One step by hand: columns, then rows.
-    once = np.exp(logits[0]) / np.exp(logits[0]).sum(0)
-    np.testing.assert_allclose(sinkhorn(logits[0], 1), once / once.sum(1, keepdims=True), rtol=1e-5)
-
-
-def test_large_logits_are_normalised_too():
-    matrix = np.asarray(sinkhorn(jnp.array([[500.0, 0.0], [0.0, 500.0]]), 20))
-    np.testing.assert_allclose(matrix, np.eye(2), atol=1e-6)
 
 
 def test_manifold_weights_are_constrained_functions_of_all_streams(rng, state):
