@@ -38,12 +38,12 @@ MUTANTS = [
     ),
     Mutant(
         "columns of a mixture do not sum to one",
-        SINKHORN, "v = 1 / (k * u[:, None]).sum(0)", "v = jnp.ones_like(u)",
+        SINKHORN, "v = 1 / _sum(k * u[:, None], 0)", "v = jnp.ones_like(u)",
         test("connections/test_sinkhorn", "sinkhorn_gives_rows_and_columns_of_one"),
     ),
     Mutant(
         "Sinkhorn's gradient forgets what columns give rows",
-        SINKHORN, "return ((k * of_columns[None]).sum(1),", "return (jnp.zeros_like(of_u),",
+        SINKHORN, "return (_sum(k * of_columns[None], 1),", "return (jnp.zeros_like(of_u),",
         test("connections/test_sinkhorn", "values_and_gradients_are_those_of_the_steps"),
     ),
     Mutant(
