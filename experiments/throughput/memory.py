@@ -118,13 +118,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        for work, verb in WORKS.items():
+        for number, (work, verb) in enumerate(WORKS.items()):
             if sys.argv[1:] and not any(word in work for word in sys.argv[1:]):
                 continue
             found[work] = {}
             for allocator, environment in (("glibc", memory.GLIBC), ("mimalloc", {})):
                 name, *flags = shlex.split(verb.format(folder=folder))
-                runs = f"{folder}/{len(found)}-{allocator}"
+                runs = f"{folder}/{number}-{allocator}"
                 module = ["resnet_jax.main", f"--workdir={runs}"]
                 if name == "sweep":
                     module = ["resnet_jax", "sweep", f"--runs={runs}"]
