@@ -6,9 +6,9 @@ ResNet-20 whose depth, widths and shortcut are the usual keys.
     python -m resnet_jax.main --config=configs/cifar10_fast.py --workdir=runs/cifar10_fast
 
 Muon for the kernels of convolutions but the stem's. Test top-1 0.8952 in one run (seed 0) of 7,812
-updates of batch 64, with JAX 0.12.0.1 and Python 3.13 on 2 cores of an Intel Xeon: 20 minutes, eight of
-them beside other work. An earlier run, whose Muon was for the stem too and had Nesterov's momentum in
-Adam's part, gave 0.8996. The same with momentum SGD
+updates of batch 64, with JAX 0.12.0.1 and Python 3.13 on two cores of an Intel Xeon: 20 min, eight
+of them beside other work. An earlier run, whose Muon was for the stem too and had Nesterov's
+momentum in Adam's part, gave 0.8996. The same with momentum SGD
 (:optim.name=nesterov,optim.rate=0.2,optim.weight_decay=5e-4,schedule.warmup_epochs=2.0), also one
 run of then, gave 0.8776.
 """
