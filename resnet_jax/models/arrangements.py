@@ -146,8 +146,7 @@ ARRANGEMENTS = Table(
         "shared_preactivation": Arrangement(
             each=(N, A, C), last=(N, A, C), head=(A,), shares_lead=False, shares_every_lead=True
         ),
-        # Nothing behind the addition: the linear bottleneck of MobileNetV2 (Sandler et al., arXiv
-        # 1801.04381, section 3.2), and RegNet Z's.
+        # Nothing behind the addition: RegNet Z (timm's regnet.py, `linear_out`).
         "linear": Arrangement(each=(C, N, A), last=(C, N), head=(A,)),
         # ConvNeXt: one norm, behind the first convolution, and one activation, behind the second
         # (Liu et al., arXiv 2201.03545; timm's convnext.py).

@@ -107,7 +107,7 @@ def none(x: Image, features: int, stride: int, layers: Layers) -> Paths:
 def identity_or_none(x: Image, features: int, stride: int, layers: Layers) -> Paths:
     """x where the block keeps its shape; elsewhere there is no shortcut, and y = F(x).
 
-    MobileNetV2's (Sandler et al., arXiv 1801.04381, Figure 4d) and RegNet Z's.
+    RegNet Z's (timm's regnet.py, whose `downsample` is None).
     """
     return (jnp.zeros((), x.dtype) if changes_shape(x, features, stride) else x), 1.0
 
